@@ -1,0 +1,52 @@
+/** Back-off: how long to wait before each next attempt, and the operator that waits so. */
+import { asyncScheduler, type MonoTypeOperatorFunction, retry, type SchedulerLike, timer } from 'rxjs';
+import { duration, numberIn } from './options.ts';
+
+/** ms to wait after the attempt with this number; the first is 1. */
+export type Backoff = (attempt: number) => number;
+
+/**
+ * The same wait after every attempt.
+ *
+ * @param ms integer, 0 to 2^31 - 1
+ * @throws RangeError, TypeError
+ * @example constantBackoff(1_000) // the Go redisync's default
+ */
+export const constantBackoff = (ms: number): Backoff => {
+  duration('ms', ms, 0);
+  return () => ms;
+};
+
+/**
+ * Waits that double from `initial` to `max`. With `jitter` 1 each wait is drawn evenly from 0 to its full length,
+ * which spreads attempts best (AWS Architecture Blog, "Exponential Backoff and Jitter", full jitter);
+ * with 0 it is not drawn at all.
+ *
+ * @param options.initial ms, integer from 1; 50 unless told
+ * @param options.max ms, integer from `initial`; 5 000 unless told
+ * @param options.jitter the share of each wait that is drawn, 0 to 1; 0.5 unless told
+ * @throws RangeError, TypeError
+ * @example exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 })
+ */
+export const exponentialBackoff = (options: { initial?: number; max?: number; jitter?: number } = {}): Backoff => {
+  const { initial = 50, max = Math.max(5_000, initial), jitter = 0.5 } = options;
+  duration('initial', initial, 1);
+  duration('max', max, initial);
+  numberIn('jitter', jitter, 0, 1);
+  return (attempt) => {
+    const full = Math.min(max, initial * 2 ** Math.min(attempt - 1, 31));
+    return Math.round(full * (1 - jitter * Math.random()));
+  };
+};
+
+/**
+ * Subscribes again after each error, waiting as `backoff` says. Counting starts over after a value.
+ *
+ * @param scheduler where the waits are timed; `asyncScheduler` unless told
+ * @example fetchRates().pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
+ */
+export const retryWithBackoff = <T>(
+  backoff: Backoff,
+  scheduler: SchedulerLike = asyncScheduler,
+): MonoTypeOperatorFunction<T> =>
+  retry({ delay: (_, attempt) => timer(backoff(attempt), scheduler), resetOnSuccess: true });

@@ -1,0 +1,26 @@
+/** The time of this process, on the two clocks that a lease is judged by. */
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+
+/** A monotonic and a wall clock, both in ms. */
+export interface Clock {
+  now(): number;
+  wall(): number;
+}
+
+/**
+ * The real clocks. `performance.now()` stands still while a machine sleeps and `Date.now()` can step back,
+ * so neither suffices alone.
+ */
+const systemClock: Clock = { now: () => performance.now(), wall: () => Date.now() };
+
+/** The clocks that belong to a scheduler: a virtual one is its own monotonic and wall clock. */
+export const clockOf = (scheduler: SchedulerLike): Clock =>
+  scheduler === asyncScheduler ? systemClock : { now: () => scheduler.now(), wall: () => scheduler.now() };
+
+/** An instant on both clocks: when a command was sent, and from when its answer is counted. */
+export interface Instant {
+  readonly now: number;
+  readonly wall: number;
+}
+
+export const instant = (clock: Clock): Instant => ({ now: clock.now(), wall: clock.wall() });

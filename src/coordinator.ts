@@ -1,0 +1,200 @@
+/** One Redis, one set of defaults: makes locks, watches them, and closes them all. */
+import {
+  defer,
+  distinctUntilChanged,
+  firstValueFrom,
+  map,
+  type Observable,
+  race,
+  repeat,
+  retry,
+  throwError,
+  timer,
+} from 'rxjs';
+import { isTransient } from './errors.ts';
+import type { LockEvent } from './lease/events.ts';
+import type { Lease } from './lease/lease.ts';
+import { Registry } from './lease/registry.ts';
+import { type Kind, type Terms, termsOf } from './lease/terms.ts';
+import { leadership } from './locks/leadership.ts';
+import { Lock } from './locks/lock.ts';
+import { duration, integerIn, LONGEST, type LockOptions, lockName, type Options, text } from './options.ts';
+import type { Client } from './store/connection.ts';
+import { RedisStore } from './store/redis.ts';
+import type { Inspection, Store } from './store/store.ts';
+
+const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
+const SHARED: Kind = { mode: 'shared', permits: 1, limit: 0 };
+
+/** How often `watch` looks, in ms, unless told. */
+const WATCH_EVERY = 250;
+
+/**
+ * Makes locks on one Redis. It works on connections of its own beside the caller's: one from the first lock on,
+ * and a subscriber from the first wait on. The caller's connection is left alone, and stays open after `close()`.
+ *
+ * @example const locks = new LockCoordinator(new Redis(), { ttl: 10_000, identity: hostname() });
+ */
+export class LockCoordinator {
+  private readonly options: Options;
+  private readonly defaults: Terms;
+  private readonly registry: Registry;
+  private closing: Promise<void> | undefined;
+
+  /**
+   * @param redis an ioredis Redis or Cluster
+   * @param options defaults of all locks
+   * @throws TypeError, RangeError
+   */
+  constructor(redis: Client, options: Options = {}) {
+    this.options = options;
+    this.defaults = termsOf('defaults', EXCLUSIVE, options);
+    this.registry = new Registry(storeOf(redis, this.defaults));
+  }
+
+  /** What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking. */
+  get events$(): Observable<LockEvent> {
+    return this.registry.events$.asObservable();
+  }
+
+  /**
+   * One holder at a time, first come, first served. On the wire it is the plain Redis lock: the STRING at `name` with
+   * the owner's token and an expiry, so it excludes, and is excluded by, every client that locks so.
+   *
+   * @param name 1 to 1 024 bytes of any text
+   * @throws TypeError, RangeError
+   * @example charge$.pipe(withLock(locks.mutex('order:42')))
+   */
+  mutex(name: string, options: LockOptions = {}): Lock {
+    return this.lock(name, EXCLUSIVE, options);
+  }
+
+  /**
+   * At most `limit` permits in use at a time, first come, first served: a large request at the head is not passed by
+   * small ones behind it. A holder that dies gives its permits back after its ttl.
+   *
+   * @param limit integer, 1 to 2^31 - 1
+   * @param options.permits how many this lease takes: integer, 1 to `limit`; 1 unless told
+   * @throws TypeError, RangeError
+   * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
+   */
+  semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = {}): Lock {
+    const { permits = 1 } = options;
+    integerIn('limit', limit, 1, LONGEST);
+    integerIn('permits', permits, 1, limit);
+    return this.lock(name, { mode: 'shared', permits, limit }, options);
+  }
+
+  /**
+   * Readers together, a writer alone, first come, first served: a waiting writer holds later readers back, and
+   * readers that wait together enter together. A write lease can become a read lease by `lease.downgrade()`.
+   *
+   * @throws TypeError, RangeError
+   * @example const { read, write } = locks.readWriteLock('catalog');
+   */
+  readWriteLock(name: string, options: LockOptions = {}): { readonly read: Lock; readonly write: Lock } {
+    return { read: this.lock(name, SHARED, options), write: this.lock(name, EXCLUSIVE, options) };
+  }
+
+  /**
+   * The lease while this process leads, null while it follows. After a loss it says null and campaigns again.
+   *
+   * @throws TypeError, RangeError
+   * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))
+   */
+  leadership(name: string, options: LockOptions = {}): Observable<Lease | null> {
+    return leadership(this.mutex(name, options));
+  }
+
+  /**
+   * Who holds the lock and who waits for it, once. Errors if Redis cannot be asked: silence is never "free".
+   *
+   * @throws TypeError, RangeError
+   */
+  inspect(name: string): Observable<Inspection> {
+    lockName(name);
+    return defer(() => this.registry.store.inspect(name, this.defaults.commandTimeout));
+  }
+
+  /**
+   * What `inspect` tells, now and whenever holders, waiters or the token have changed, seen by looking every `every`
+   * ms (250 unless told). It goes on while Redis is out of reach.
+   *
+   * @throws TypeError, RangeError
+   */
+  watch(name: string, { every = WATCH_EVERY }: { readonly every?: number } = {}): Observable<Inspection> {
+    duration('every', every);
+    const { scheduler, backoff } = this.defaults;
+    return this.inspect(name).pipe(
+      repeat({ delay: () => timer(every, scheduler) }),
+      retry({
+        delay: (error, attempt) => (isTransient(error) ? timer(backoff(attempt), scheduler) : throwError(() => error)),
+        resetOnSuccess: true,
+      }),
+      distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
+    );
+  }
+
+  /**
+   * The names that are held or waited for, once each and in no order, found by SCAN in slices. Names that only foreign
+   * clients hold are not among them: nothing tells their keys from other strings.
+   *
+   * @param pattern a Redis glob: `*`, `?`, `[ab]`; all unless told
+   * @throws TypeError, RangeError
+   */
+  list(pattern = '*'): Observable<string> {
+    text('pattern', pattern, 1_024);
+    return defer(() => this.registry.store.list(pattern, this.defaults.commandTimeout));
+  }
+
+  /**
+   * Breaks every lease on the name, whoever holds it, and lets the next waiters in. The holders learn of it at their
+   * next renewal, as lost: taken; until then they may still work, with a token lower than the next one.
+   *
+   * @returns whether there was a lease to break
+   * @throws TypeError, RangeError
+   */
+  forceRelease(name: string): Observable<boolean> {
+    lockName(name);
+    return defer(() => this.registry.store.release(name, undefined, this.defaults.commandTimeout)).pipe(
+      map(({ held }) => held),
+    );
+  }
+
+  /**
+   * Releases all that is held, leaves all queues, waits until Redis has acknowledged it (but no longer than
+   * 2 x commandTimeout), and closes the connections. Streams that are open error with a CoordinatorClosedError.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.shut();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shut(): Promise<void> {
+    const { scheduler, commandTimeout } = this.defaults;
+    await firstValueFrom(race(this.registry.shut(), timer(2 * commandTimeout, scheduler)));
+    this.registry.store.close();
+    this.registry.events$.complete();
+  }
+
+  private lock(name: string, kind: Kind, options: LockOptions): Lock {
+    return new Lock(this.registry, termsOf(name, kind, { ...this.options, ...options }));
+  }
+}
+
+const storeOf = (redis: Client, { scheduler }: Terms): Store => {
+  if (typeof redis?.duplicate !== 'function') {
+    throw new TypeError(`redis must be an ioredis Redis or Cluster, got ${String(redis)}`);
+  }
+  return new RedisStore(redis, scheduler);
+};
+
+/** What counts as a change: not the time that passes. */
+const factsOf = ({ holders, waiting, fence }: Inspection): string =>
+  JSON.stringify([holders, waiting, fence], (key, value) =>
+    key === 'remaining' || key === 'waited' ? undefined : value,
+  );

@@ -1,0 +1,121 @@
+/** Every error that redisync raises: what the caller can do about it decides its class, and `code` tells the classes apart without `instanceof`. */
+
+/** Why a lease was lost. */
+export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold';
+
+/** The base of all errors of this package. `lock` is the name of the lock that it is about, where there is one. */
+export abstract class RedisyncError extends Error {
+  abstract readonly code: string;
+  readonly lock: string | undefined;
+
+  constructor(message: string, lock?: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.lock = lock;
+  }
+}
+
+/**
+ * The lease is over although nobody released it. It is final; acquire again if the work is still wanted.
+ *
+ * - `expired`: its time ran out, or its key has gone, and nobody was seen to take it
+ * - `taken`: somebody else was granted the lock, or broke it by `forceRelease`
+ * - `unreachable`: it could not be renewed in time, because Redis did not answer
+ * - `maxHold`: it was held for as long as its `maxHold` allows
+ */
+export class LockLostError extends RedisyncError {
+  readonly code = 'LOCK_LOST';
+  readonly reason: LossReason;
+
+  constructor(lock: string, reason: LossReason, cause?: unknown) {
+    super(`The lease on ${quote(lock)} is lost: ${reason}`, lock, cause);
+    this.reason = reason;
+  }
+}
+
+/** `acquire({ timeout })` ran out of time while others held the lock (or while Redis failed: see `cause`). */
+export class LockTimeoutError extends RedisyncError {
+  readonly code = 'LOCK_TIMEOUT';
+
+  constructor(lock: string, timeout: number, cause?: unknown) {
+    super(`No lease on ${quote(lock)} within ${timeout} ms`, lock, cause);
+  }
+}
+
+/** `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, as the platform's own. */
+export class LockAbortedError extends RedisyncError {
+  readonly code = 'LOCK_ABORTED';
+
+  constructor(lock: string, cause?: unknown) {
+    super(`Waiting for ${quote(lock)} was aborted`, lock, cause);
+    this.name = 'AbortError';
+  }
+}
+
+/** The key under the lock's name, or one beside it, is no lock: another type, or a string without an expiry. Nothing was written. */
+export class LockCorruptedError extends RedisyncError {
+  readonly code = 'LOCK_CORRUPTED';
+
+  constructor(lock: string, cause?: unknown) {
+    super(`The key of ${quote(lock)} is no lock of ours${because(cause)}`, lock, cause);
+  }
+}
+
+/** This `owner` already has or awaits a lease on the name in the other mode. An owner has one lease on a name. */
+export class OwnerConflictError extends RedisyncError {
+  readonly code = 'OWNER_CONFLICT';
+
+  constructor(lock: string, owner: string) {
+    super(`${quote(owner)} already has or awaits a lease on ${quote(lock)} in another mode`, lock);
+  }
+}
+
+/** Fencing tokens on this name have reached 2^53 - 1, so no higher one can be given. Remove the lock's `~redisync` keys to start over. */
+export class FenceExhaustedError extends RedisyncError {
+  readonly code = 'FENCE_EXHAUSTED';
+
+  constructor(lock: string) {
+    super(`The fencing tokens of ${quote(lock)} have reached 2^53 - 1`, lock);
+  }
+}
+
+/** The coordinator is closed, or was closed while the lock was held or awaited. */
+export class CoordinatorClosedError extends RedisyncError {
+  readonly code = 'COORDINATOR_CLOSED';
+
+  constructor(lock?: string) {
+    super(lock === undefined ? 'The coordinator is closed' : `The coordinator of ${quote(lock)} is closed`, lock);
+  }
+}
+
+/** Redis did not answer in time, or not at all. Waiting is tried again; `try()` and `inspect()` end with it. */
+export class RedisUnreachableError extends RedisyncError {
+  readonly code = 'REDIS_UNREACHABLE';
+  /** Server time, in ms, until which the command may still take effect; undefined if it was never sent. */
+  readonly notAfter: number | undefined;
+
+  constructor(lock: string | undefined, message: string, notAfter?: number, cause?: unknown) {
+    super(`${message}${because(cause)}`, lock, cause);
+    this.notAfter = notAfter;
+  }
+}
+
+/** Redis answered, and refused. A `transient` refusal (loading, busy, read-only, failing over) is tried again while waiting; others are not. */
+export class RedisRefusedError extends RedisyncError {
+  readonly code = 'REDIS_REFUSED';
+  readonly transient: boolean;
+
+  constructor(lock: string | undefined, transient: boolean, cause: Error) {
+    super(`Redis refused${because(cause)}`, lock, cause);
+    this.transient = transient;
+  }
+}
+
+/** Whether trying again can help without anybody mending anything. */
+export const isTransient = (error: unknown): boolean =>
+  error instanceof RedisUnreachableError || (error instanceof RedisRefusedError && error.transient);
+
+/** A value for a message: quoted, and cut to a readable length. */
+export const quote = (value: string): string => JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
+
+const because = (cause: unknown): string => (cause instanceof Error ? `: ${cause.message}` : '');

@@ -1,0 +1,26 @@
+/** The public face of redisync; nothing else exports. */
+export { type Backoff, constantBackoff, exponentialBackoff, retryWithBackoff } from './backoff.ts';
+export { LockCoordinator } from './coordinator.ts';
+export {
+  CoordinatorClosedError,
+  FenceExhaustedError,
+  LockAbortedError,
+  LockCorruptedError,
+  LockLostError,
+  LockTimeoutError,
+  type LossReason,
+  OwnerConflictError,
+  RedisRefusedError,
+  RedisUnreachableError,
+  RedisyncError,
+} from './errors.ts';
+export type { LockEvent } from './lease/events.ts';
+export type { Lease } from './lease/lease.ts';
+export type { AcquireOptions } from './locks/acquire.ts';
+export { type AllOf, allOf } from './locks/all-of.ts';
+export { anyOf } from './locks/any-of.ts';
+export type { Lock } from './locks/lock.ts';
+export { type Held, whileHeld } from './operators/while-held.ts';
+export { withLock } from './operators/with-lock.ts';
+export type { LockOptions, Options } from './options.ts';
+export type { Holder, Inspection, Mode, Waiter } from './store/store.ts';

@@ -1,0 +1,34 @@
+/** What a coordinator tells about its locks while they work. Watching never influences locking. */
+import type { LossReason } from '../errors.ts';
+
+interface About {
+  /** The lock's name. */
+  readonly name: string;
+  readonly owner: string;
+  /** Wall-clock ms of this process. */
+  readonly at: number;
+}
+
+/**
+ * - `waiting`: others hold the lock; a place in the queue is taken
+ * - `acquired`: a lease was emitted, after `waited` ms
+ * - `renewed`: it has its full ttl again
+ * - `renewalFailed`: one renewal failed; it is tried again for as long as the lease is valid
+ * - `attemptFailed`: one attempt to acquire failed; it is tried again
+ * - `lost`: the lease ended without being released
+ * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
+ * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
+ * - `abandoned`: a waiter left before its turn, after `waited` ms
+ */
+export type LockEvent = About &
+  (
+    | { readonly type: 'waiting' }
+    | { readonly type: 'acquired'; readonly waited: number; readonly fence: number | undefined }
+    | { readonly type: 'renewed' }
+    | { readonly type: 'renewalFailed'; readonly error: Error }
+    | { readonly type: 'attemptFailed'; readonly error: Error }
+    | { readonly type: 'lost'; readonly reason: LossReason; readonly held: number }
+    | { readonly type: 'released'; readonly held: number; readonly acknowledged: boolean }
+    | { readonly type: 'handedOver'; readonly to: number }
+    | { readonly type: 'abandoned'; readonly waited: number }
+  );

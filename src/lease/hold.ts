@@ -1,0 +1,242 @@
+/** The life of a lease: acquire, emit, renew, release. One subscription is one Hold; this is the one hand-written Observable. */
+import {
+  AsyncSubject,
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  ignoreElements,
+  map,
+  Observable,
+  type Subscriber,
+  Subscription,
+  throwError,
+} from 'rxjs';
+import { v4 as uuid } from 'uuid';
+import { type Clock, instant } from '../clock.ts';
+import { CoordinatorClosedError, LockCorruptedError, LockLostError, type LossReason } from '../errors.ts';
+import type { Departure, Request } from '../store/store.ts';
+import { Attempts, type Granted } from './attempts.ts';
+import { depart, soon } from './departure.ts';
+import { HeldLease, type Keeper, type Lease } from './lease.ts';
+import type { Registry } from './registry.ts';
+import type { Terms } from './terms.ts';
+
+/**
+ * Acquires on subscribe, emits one lease, keeps it renewed, errors when it is lost and releases on unsubscribe.
+ * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock.
+ */
+export const hold = (registry: Registry, terms: Terms, patient: boolean): Observable<Lease> =>
+  new Observable((subscriber) => {
+    if (registry.closed) return subscriber.error(new CoordinatorClosedError(terms.request.name));
+    const life = new Hold(registry, terms, subscriber);
+    life.start(patient);
+    return () => life.leave();
+  });
+
+export class Hold implements Keeper {
+  readonly request: Request;
+  readonly clock: Clock;
+  private readonly registry: Registry;
+  private readonly terms: Terms;
+  private readonly subscriber: Subscriber<Lease>;
+  private readonly attempts: Attempts;
+  private readonly running = new Subscription();
+  private began: number;
+  private lease: HeldLease | undefined;
+  private ttl: number;
+  private alarm: Subscription | undefined;
+  private failure: Error | undefined;
+  private failures = 0;
+  private gone: AsyncSubject<boolean> | undefined;
+
+  constructor(registry: Registry, terms: Terms, subscriber: Subscriber<Lease>) {
+    const owner = terms.owner ?? (terms.identity === undefined ? uuid() : `${terms.identity}:${uuid()}`);
+    this.request = { ...terms.request, owner };
+    this.clock = terms.clock;
+    this.registry = registry;
+    this.terms = terms;
+    this.subscriber = subscriber;
+    this.ttl = this.request.ttl;
+    this.began = this.clock.now();
+    this.attempts = new Attempts(registry.store, this.request, terms, (report) => registry.tell(this, report));
+  }
+
+  start(patient: boolean): void {
+    this.registry.add(this);
+    const { granted$, once$ } = this.attempts;
+    this.running.add(
+      (patient ? granted$ : once$).subscribe({
+        next: (granted) => this.take(granted),
+        error: (error: unknown) => this.fail(error),
+        complete: () => this.lease ?? this.subscriber.complete(),
+      }),
+    );
+  }
+
+  askAgain(): void {
+    if (!this.lease) this.attempts.askAgain();
+  }
+
+  handed(fence: number): void {
+    if (!this.lease) this.attempts.handed(fence);
+  }
+
+  overdue(): void {
+    this.plan(0);
+  }
+
+  renew(ttl = this.ttl, downgrade = false): Observable<void> {
+    return defer(() => {
+      const { lease } = this;
+      const left = lease?.remaining() ?? 0;
+      if (!lease || left <= 0) return throwError(() => lease?.end ?? new LockLostError(this.request.name, 'expired'));
+      const since = instant(this.clock);
+      const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
+      return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
+        map((renewal) => {
+          if (lease.end) throw lease.end;
+          if (renewal === 'taken') throw this.lose('taken');
+          if (renewal === 'gone' || lease.remaining() <= 0) throw this.lose('expired');
+          this.ttl = ttl;
+          this.failures = 0;
+          lease.extend(since, ttl, downgrade);
+          this.registry.tell(this, { type: 'renewed' });
+          this.planRenewal();
+        }),
+        catchError((error: Error) => {
+          if (!lease.end) this.renewalFailed(error);
+          return throwError(() => lease.end ?? error);
+        }),
+      );
+    });
+  }
+
+  release(): Observable<boolean> {
+    return this.gone ?? this.depart(new DOMException('The lease was released', 'AbortError'));
+  }
+
+  /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
+  leave(): void {
+    if (this.gone) return;
+    if (!this.lease && this.attempts.waiting)
+      this.registry.tell(this, { type: 'abandoned', waited: this.clock.now() - this.began });
+    this.release();
+  }
+
+  /** The coordinator closes. */
+  shut(): void {
+    this.leave();
+    this.subscriber.error(new CoordinatorClosedError(this.request.name));
+  }
+
+  private fail(error: unknown): void {
+    this.leave();
+    this.subscriber.error(error);
+  }
+
+  private take({ fence, since, ttl }: Granted): void {
+    const now = this.clock.now();
+    this.lease = new HeldLease(this, this.request, fence, since, ttl);
+    this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
+    this.began = now;
+    const { maxHold, scheduler } = this.terms;
+    if (maxHold !== undefined) this.running.add(scheduler.schedule(() => this.lose('maxHold'), maxHold));
+    if (ttl < this.ttl) this.plan(0);
+    else this.planRenewal();
+    this.subscriber.next(this.lease);
+  }
+
+  private planRenewal(): void {
+    const since = this.lease?.since.now ?? 0;
+    this.plan(since + Math.min(this.terms.renewEvery, Math.max(1, this.ttl / 3)) - this.clock.now());
+  }
+
+  /** The one timer of a lease. While a renewal is on its way there is none: that ends before the lease does. */
+  private plan(ms: number): void {
+    this.alarm?.unsubscribe();
+    if (this.gone) return;
+    this.alarm = this.terms.scheduler.schedule(() => this.wake(), Math.max(0, ms));
+  }
+
+  private wake(): void {
+    const { lease } = this;
+    if (lease && lease.remaining() > 0) this.renew().subscribe({ error: () => undefined });
+    else this.lose(this.failures > 0 ? 'unreachable' : 'expired', this.failure);
+  }
+
+  private renewalFailed(error: Error): void {
+    if (error instanceof LockCorruptedError) {
+      this.lose('taken', error);
+      return;
+    }
+    this.failures += 1;
+    this.failure = error;
+    this.registry.tell(this, { type: 'renewalFailed', error });
+    this.plan(Math.min(soon(this.failures), this.lease?.remaining() ?? 0));
+  }
+
+  private lose(reason: LossReason, cause?: Error): LockLostError {
+    const error = new LockLostError(this.request.name, reason, cause);
+    this.registry.tell(this, { type: 'lost', reason, held: this.clock.now() - this.began });
+    this.depart(error);
+    this.subscriber.error(error);
+    return error;
+  }
+
+  /** Stops the work, then gives the lock back. Emits whether it was still ours, within commandTimeout of the last attempt's end. */
+  private depart(end: Error): Observable<boolean> {
+    const gone = new AsyncSubject<boolean>();
+    this.gone = gone;
+    this.running.unsubscribe();
+    this.alarm?.unsubscribe();
+    this.lease?.finish(end);
+    const answer = (held: boolean): void => {
+      gone.next(held);
+      gone.complete();
+    };
+    if (end instanceof LockLostError) answer(false);
+    else if (this.lease) this.onReleased(gone);
+    const done = (): void => {
+      answer(false);
+      this.registry.delete(this);
+    };
+    this.clear(() => answer(false)).subscribe({
+      next: ({ held, grants }) => {
+        answer(held);
+        if (grants > 0) this.registry.tell(this, { type: 'handedOver', to: grants });
+      },
+      error: done,
+      complete: done,
+    });
+    return gone;
+  }
+
+  private onReleased(gone: Observable<boolean>): void {
+    const held = this.clock.now() - this.began;
+    gone.subscribe((acknowledged) => {
+      this.registry.tell(this, { type: 'released', held, acknowledged });
+      this.subscriber.complete();
+    });
+  }
+
+  /** Takes this owner out of Redis, once no attempt is on its way; goes on past `giveUp` until nothing can be left. */
+  private clear(giveUp: () => void): Observable<Departure> {
+    const { registry, request, attempts, clock } = this;
+    const { scheduler, commandTimeout } = this.terms;
+    const away$ = defer(() => {
+      if (!attempts.known) return EMPTY;
+      const since = clock.now();
+      return depart(() => registry.store.release(request.name, request.owner, commandTimeout), {
+        notAfter: attempts.notAfter,
+        goOn: () => {
+          const waited = clock.now() - since;
+          if (waited >= commandTimeout) giveUp();
+          return waited < Math.max(this.ttl, request.waiterTtl);
+        },
+        scheduler,
+      });
+    });
+    return concat(attempts.settled$.pipe(ignoreElements()), away$);
+  }
+}

@@ -1,0 +1,157 @@
+/** A lease as its user sees it: what is held, for how long it may be believed, and its end. */
+import { AsyncSubject, firstValueFrom, type Observable } from 'rxjs';
+import type { Clock, Instant } from '../clock.ts';
+import { LockLostError } from '../errors.ts';
+import { duration } from '../options.ts';
+import type { Mode } from '../store/store.ts';
+import { remaining } from './deadline.ts';
+
+/** A lock that is held, renewed until it is released or lost. */
+export interface Lease {
+  /** The lock's name. */
+  readonly name: string;
+  /** The value under which Redis knows this holder. An identifier, not a secret. */
+  readonly owner: string;
+  /**
+   * The fencing token: higher than that of every earlier grant of this name. Hand it to what you write to, and
+   * have that refuse a lower one than it has seen (Kleppmann, "How to do distributed locking", 2016).
+   * `undefined` where none can be given that always rises.
+   */
+  readonly fence: number | undefined;
+  readonly mode: Mode;
+  /** Whether the lease can be believed now, by this process's clocks alone. Never true again once it was false. */
+  readonly held: boolean;
+  /** Aborted with the LockLostError when the lease is lost, with an AbortError when it is released. */
+  readonly signal: AbortSignal;
+  /** ms for which the lease can be believed without being renewed; 0 when it is over. */
+  remaining(): number;
+  /**
+   * Throws unless the lease can be believed for more than `minimum` ms. Call it right before what must not be done twice.
+   * @throws LockLostError
+   * @example lease.assertHeld(500); await charge(order);
+   */
+  assertHeld(minimum?: number): void;
+  /**
+   * Renews now, and from now on with `ttl` ms if given (10 to 2^31 - 1).
+   * @throws LockLostError, RedisUnreachableError, RedisRefusedError
+   */
+  renew(ttl?: number): Promise<void>;
+  /**
+   * Gives the lock back. False if it was not ours any more, or if Redis did not answer within `commandTimeout`
+   * (then it goes on in the background until the lease has lapsed). Never throws; the lease's stream completes.
+   */
+  release(): Promise<boolean>;
+  /**
+   * Turns an exclusive lease on a read-write lock into a shared one without a gap, and lets waiting readers in.
+   * Never the reverse: two readers that wait for each other to leave would wait for ever.
+   * @throws LockLostError, RedisUnreachableError, RedisRefusedError
+   */
+  downgrade(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What drives a lease. */
+export interface Keeper {
+  readonly clock: Clock;
+  renew(ttl?: number, downgrade?: boolean): Observable<void>;
+  release(): Observable<boolean>;
+  /** The lease was found to be over before its timer was due. */
+  overdue(): void;
+}
+
+export class HeldLease implements Lease {
+  mode: Mode;
+  since: Instant;
+  /** Why it is over. */
+  end: Error | undefined;
+  readonly name: string;
+  readonly owner: string;
+  readonly fence: number | undefined;
+  private readonly keeper: Keeper;
+  private ttl: number;
+  private expired = false;
+  private aborter: AbortController | undefined;
+  private readonly over = new AsyncSubject<void>();
+
+  constructor(
+    keeper: Keeper,
+    about: { name: string; owner: string; mode: Mode },
+    fence: number | undefined,
+    since: Instant,
+    ttl: number,
+  ) {
+    this.keeper = keeper;
+    this.name = about.name;
+    this.owner = about.owner;
+    this.mode = about.mode;
+    this.fence = fence;
+    this.since = since;
+    this.ttl = ttl;
+  }
+
+  get held(): boolean {
+    return this.remaining() > 0;
+  }
+
+  get signal(): AbortSignal {
+    this.aborter ??= new AbortController();
+    if (this.end) this.aborter.abort(this.end);
+    return this.aborter.signal;
+  }
+
+  /** Completes when the lease is over, before anything else happens. */
+  get over$(): Observable<void> {
+    return this.over;
+  }
+
+  remaining(): number {
+    if (this.end || this.expired) return 0;
+    const left = remaining(this.keeper.clock, this.since, this.ttl);
+    if (left > 0) return left;
+    this.expired = true;
+    this.keeper.overdue();
+    return 0;
+  }
+
+  assertHeld(minimum = 0): void {
+    duration('minimum', minimum, 0);
+    if (this.remaining() > minimum) return;
+    throw this.end instanceof LockLostError ? this.end : new LockLostError(this.name, 'expired', this.end);
+  }
+
+  renew(ttl?: number): Promise<void> {
+    if (ttl !== undefined) duration('ttl', ttl, 10);
+    return firstValueFrom(this.keeper.renew(ttl));
+  }
+
+  downgrade(): Promise<void> {
+    return firstValueFrom(this.keeper.renew(undefined, true));
+  }
+
+  release(): Promise<boolean> {
+    return firstValueFrom(this.keeper.release());
+  }
+
+  release$(): Observable<boolean> {
+    return this.keeper.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  extend(since: Instant, ttl: number, downgraded: boolean): void {
+    this.since = since;
+    this.ttl = ttl;
+    if (downgraded) this.mode = 'shared';
+  }
+
+  /** Ends it, once: no later call makes it held again. */
+  finish(reason: Error): void {
+    if (this.end) return;
+    this.end = reason;
+    this.over.next();
+    this.over.complete();
+    this.aborter?.abort(reason);
+  }
+}

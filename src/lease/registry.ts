@@ -1,0 +1,64 @@
+/** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
+import { filter, type Observable, of, Subject, take } from 'rxjs';
+import type { Grant, Store } from '../store/store.ts';
+import type { LockEvent } from './events.ts';
+import type { Hold } from './hold.ts';
+
+/** An event before the fields that all events share. */
+type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
+
+export class Registry {
+  readonly events$ = new Subject<LockEvent>();
+  readonly store: Store;
+  closed = false;
+  private readonly left$ = new Subject<void>();
+  private readonly holds = new Map<string, Hold[]>();
+
+  constructor(store: Store) {
+    this.store = store;
+    store.grants$.subscribe((grant) => this.route(grant));
+  }
+
+  private get all(): Hold[] {
+    return [...this.holds.values()].flat();
+  }
+
+  add(hold: Hold): void {
+    const key = keyOf(hold.request);
+    const others = this.holds.get(key);
+    if (others) others.push(hold);
+    else this.holds.set(key, [hold]);
+  }
+
+  delete(hold: Hold): void {
+    const key = keyOf(hold.request);
+    const left = this.holds.get(key)?.filter((other) => other !== hold) ?? [];
+    if (left.length > 0) this.holds.set(key, left);
+    else this.holds.delete(key);
+    this.left$.next();
+  }
+
+  /** Ends all holds, and emits once nothing is left of them. */
+  shut(): Observable<unknown> {
+    this.closed = true;
+    for (const hold of this.all) hold.shut();
+    if (this.holds.size === 0) return of(undefined);
+    return this.left$.pipe(
+      filter(() => this.holds.size === 0),
+      take(1),
+    );
+  }
+
+  tell(hold: Hold, event: Told): void {
+    if (!this.events$.observed) return;
+    const { name, owner } = hold.request;
+    this.events$.next({ ...event, name, owner, at: hold.clock.wall() } as LockEvent);
+  }
+
+  private route(grant: Grant | undefined): void {
+    if (!grant) for (const hold of this.all) hold.askAgain();
+    else for (const hold of this.holds.get(keyOf(grant)) ?? []) hold.handed(grant.fence);
+  }
+}
+
+const keyOf = ({ name, owner }: { name: string; owner: string }): string => `${name.length}:${name}${owner}`;

@@ -1,0 +1,50 @@
+/** What a lock was made with, checked and complete: the terms on which every subscription to it holds. */
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+import { type Backoff, exponentialBackoff } from '../backoff.ts';
+import { type Clock, clockOf } from '../clock.ts';
+import { duration, type LockOptions, lockName, text } from '../options.ts';
+import type { Request } from '../store/store.ts';
+
+export interface Terms {
+  readonly request: Omit<Request, 'owner'>;
+  readonly owner: string | undefined;
+  readonly identity: string | undefined;
+  readonly renewEvery: number;
+  readonly backoff: Backoff;
+  readonly maxHold: number | undefined;
+  readonly commandTimeout: number;
+  readonly scheduler: SchedulerLike;
+  readonly clock: Clock;
+}
+
+/** What kind of lease a lock gives. */
+export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
+
+/** Checks every option, and fills in the defaults. @throws TypeError, RangeError */
+export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms => {
+  const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
+  const { owner, identity, maxHold, backoff = exponentialBackoff({ initial: 50, max: 1_000 }) } = options;
+  lockName(name);
+  duration('ttl', ttl, 10);
+  duration('waiterTtl', waiterTtl, 30);
+  duration('commandTimeout', commandTimeout);
+  const { renewEvery = Math.max(1, Math.floor(ttl / 3)) } = options;
+  duration('renewEvery', renewEvery, 1, ttl - 1);
+  if (maxHold !== undefined) duration('maxHold', maxHold);
+  if (owner !== undefined) text('owner', owner, 256);
+  if (identity !== undefined) text('identity', identity, 128);
+  if (typeof backoff !== 'function') throw new TypeError(`backoff must be a function of the attempt, got ${backoff}`);
+  if (typeof scheduler?.schedule !== 'function') throw new TypeError(`scheduler must be a scheduler, got ${scheduler}`);
+  const request = { name, ...kind, ttl, waiterTtl };
+  return {
+    request,
+    owner,
+    identity,
+    renewEvery,
+    backoff,
+    maxHold,
+    commandTimeout,
+    scheduler,
+    clock: clockOf(scheduler),
+  };
+};

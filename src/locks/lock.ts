@@ -1,0 +1,50 @@
+/** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
+import { Observable } from 'rxjs';
+import { hold } from '../lease/hold.ts';
+import type { Lease } from '../lease/lease.ts';
+import type { Registry } from '../lease/registry.ts';
+import type { Terms } from '../lease/terms.ts';
+import { type AcquireOptions, acquire } from './acquire.ts';
+
+/**
+ * A lock. Subscribing acquires it, in turn; it emits one lease, keeps that renewed, errors with a LockLostError when
+ * it is lost, and releases on unsubscribe. Each subscription is an owner of its own, unless `owner` was given.
+ * It stays open: it completes only after `lease.release()`.
+ *
+ * @example const subscription = locks.mutex('report').subscribe(lease => build(lease.fence));
+ */
+export class Lock extends Observable<Lease> {
+  readonly name: string;
+  private readonly registry: Registry;
+  /** @internal */
+  readonly terms: Terms;
+
+  constructor(registry: Registry, terms: Terms) {
+    const lease$ = hold(registry, terms, true);
+    super((subscriber) => lease$.subscribe(subscriber));
+    this.name = terms.request.name;
+    this.registry = registry;
+    this.terms = terms;
+  }
+
+  /**
+   * One attempt: emits a lease and stays open, or completes empty when others hold the lock or wait for it.
+   * Errors with what Redis failed with, since a failure is neither.
+   *
+   * @example locks.mutex('nightly').try().pipe(whileHeld(() => nightlyJob()))
+   */
+  try(): Observable<Lease> {
+    return hold(this.registry, this.terms, false);
+  }
+
+  /**
+   * For promise code: resolves with the lease, which is held until `release()`, disposal or loss.
+   *
+   * @throws LockTimeoutError after `timeout` ms; LockAbortedError (its `name` is AbortError) when `signal` is aborted
+   * while waiting; and what the Observable errors with
+   * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
+   */
+  acquire(options: AcquireOptions = {}): Promise<Lease> {
+    return acquire(options.timeout === 0 ? this.try() : this, this.name, this.terms.scheduler, options);
+  }
+}

@@ -1,0 +1,55 @@
+-- Asks for a lease: joins the queue, settles, and tells whether the owner is a holder now. Idempotent per owner.
+-- KEYS   see include/model
+-- ARGV   1 owner  2 spec  3 not-after, ms of server time  4 "1" to stay in the queue when denied
+-- Reply  { 1, now, token, { own grants … } } granted · { -1, now } came too late
+--        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, { own grants … } }
+--include model
+local owner, text, stay = ARGV[1], ARGV[2], ARGV[4] == '1'
+if now > tonumber(ARGV[3]) then return { -1, now } end
+--include settle
+local spec = parse(text)
+if holder and redis.call('PTTL', lock) == -1 then
+  return redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')
+end
+if token >= HIGHEST then
+  return redis.error_reply('REDISYNC_EXHAUSTED fencing tokens have reached 2^53 - 1')
+end
+if entries > 0 or holder then lapse() end
+
+local known = redis.call('HGET', specs, owner)
+local before = known and parse(known) or { mode = spec.mode }
+if before.mode ~= spec.mode or (holder == owner and spec.mode == 's') then
+  return redis.error_reply('REDISYNC_OWNER this owner already has or awaits a lease in another mode')
+end
+if holder == owner then
+  if lastOwner ~= owner then token = math.max(token + 1, micros) end
+  remember(spec.ttl, owner)
+  redis.call('PEXPIRE', lock, spec.ttl)
+  return { 1, now, string.format('%.0f', token), own }
+elseif known and before.token ~= '' then
+  redis.call('ZADD', due, now + spec.ttl, owner)
+  keep()
+  return { 1, now, before.token, own }
+end
+
+local mine
+if waiters == 0 and fits(spec) then
+  mine = grant(owner, spec, text, spec.ttl)
+else
+  if not known then
+    local top = redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2]
+    redis.call('ZADD', queue, string.format('%.0f', math.max(micros, (top or 0) + 1)), owner)
+    waiters, entries = waiters + 1, entries + 1
+  end
+  redis.call('ZADD', due, now + spec.waiterTtl, owner)
+  redis.call('HSET', specs, owner, text)
+  mine = settle(spec.channel, owner)
+end
+
+local place = redis.call('ZRANK', queue, owner)
+if place and not stay and not known then drop(owner) end
+if entries > 0 then keep() end
+if mine then return { 1, now, mine, own } end
+local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
+local wait = holder and redis.call('PTTL', lock) or (first and first - now or 0)
+return { 0, now, wait, place, (holder and holder ~= lastOwner) and 1 or 0, own }

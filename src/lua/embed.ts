@@ -1,0 +1,34 @@
+/** Dev only (`npm run lua`): embeds the `.lua` files, includes resolved, as strings in `scripts.ts`, since bundlers drop files that are read at run time. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const read = (name: string): string => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+
+/** The text of a script as Redis gets it: includes resolved, comments and blank lines left out. */
+export const assemble = (name: string): string =>
+  read(name)
+    .replace(/^--include (\w+)$/gm, (_, part: string) => read(`include/${part}`))
+    .replace(/(^|\s)--.*$/gm, '')
+    .replace(/\n\s*\n+/g, '\n')
+    .trim();
+
+/** The generated module. */
+export const generate = (): string => {
+  const scripts = ['acquire', 'renew', 'release', 'inspect', 'scan'].map((name) => {
+    const text = assemble(name);
+    const sha = createHash('sha1').update(text).digest('hex');
+    return `export const ${name}: Script = {\n  sha: '${sha}',\n  text: ${JSON.stringify(text)},\n};\n`;
+  });
+  return `/** Generated from the .lua files beside it by \`npm run lua\`. Edit those. */
+export interface Script {
+  readonly sha: string;
+  readonly text: string;
+}
+
+${scripts.join('\n')}`;
+};
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  writeFileSync(new URL('scripts.ts', import.meta.url), generate());
+}

@@ -1,0 +1,31 @@
+-- Tells who holds and who waits, in the order of the queue, and writes nothing.
+-- KEYS   see include/model
+-- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
+--include model
+local holders, waiting = {}, {}
+local function list(into, owner, mode, permits, ms)
+  for _, value in ipairs({ owner, mode, permits, ms }) do into[#into + 1] = value end
+end
+if holder then list(holders, holder, 'x', 1, redis.call('PTTL', lock)) end
+local arrivals = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
+local queued = {}
+for i = 1, #arrivals, 2 do queued[arrivals[i]] = true end
+local due_ = redis.call('ZRANGE', due, 0, -1, 'WITHSCORES')
+local lapsed = {}
+for i = 1, #due_, 2 do
+  local owner, left = due_[i], due_[i + 1] - now
+  if left <= 0 then
+    lapsed[owner] = true
+  elseif not queued[owner] then
+    local spec = parse(redis.call('HGET', specs, owner))
+    list(holders, owner, spec.mode, spec.permits, left)
+  end
+end
+for i = 1, #arrivals, 2 do
+  local owner = arrivals[i]
+  if not lapsed[owner] then
+    local spec = parse(redis.call('HGET', specs, owner))
+    list(waiting, owner, spec.mode, spec.permits, math.max(0, math.floor((micros - arrivals[i + 1]) / 1000)))
+  end
+end
+return { token > 0 and string.format('%.0f', token) or '', holders, waiting }

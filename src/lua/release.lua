@@ -1,0 +1,32 @@
+-- Leaves, as a holder or as a waiter, and settles: the next waiter holds before the reply is sent.
+-- KEYS   see include/model
+-- ARGV   1 owner, or "" to break every lease on the name  2 own channel
+-- Reply  { 1 if a lease was given up, now, grants made, { own grants … } }
+--include model
+local owner, held = ARGV[1], 0
+if holder == owner and entries == 0 then
+  redis.call('DEL', lock)
+  return { 1, now, 0, {} }
+end
+--include settle
+if entries > 0 then lapse() end
+if holder and (holder == owner or owner == '') then
+  redis.call('DEL', lock)
+  holder, held = false, 1
+end
+if owner == '' then
+  for _, other in ipairs(redis.call('ZRANGE', due, 0, -1)) do
+    if not redis.call('ZRANK', queue, other) then
+      drop(other)
+      held = 1
+    end
+  end
+  token = math.max(token + 1, micros) -- the broken leases learn from it that they were taken
+  remember(MEMORY, '')
+elseif redis.call('ZSCORE', due, owner) then
+  if not redis.call('ZRANK', queue, owner) then held = 1 end
+  drop(owner)
+end
+settle(ARGV[2])
+if entries > 0 or held == 1 then keep() end
+return { held, now, grants, own }

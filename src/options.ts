@@ -1,0 +1,70 @@
+/** What callers may set, its bounds, and the checks that run when a lock is made. Durations are integer ms. */
+import type { SchedulerLike } from 'rxjs';
+import type { Backoff } from './backoff.ts';
+import { quote } from './errors.ts';
+
+/** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
+export const LONGEST = 2_147_483_647;
+
+/** Settings of a coordinator, which each lock may override. */
+export interface Options {
+  /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; 30 000 unless told. */
+  readonly ttl?: number;
+  /** How often a lease is renewed. 1 ms to below `ttl`; a third of it unless told. */
+  readonly renewEvery?: number;
+  /** How long to wait between attempts where no hand-off can be announced: a foreign holder, a quorum, Redis failing. */
+  readonly backoff?: Backoff;
+  /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. No bound unless told. */
+  readonly maxHold?: number;
+  /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; 10 000 unless told. */
+  readonly waiterTtl?: number;
+  /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; 2 000 unless told. */
+  readonly commandTimeout?: number;
+  /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes. */
+  readonly identity?: string;
+  /** Where all waiting is timed; a virtual one runs a lock in virtual time. `asyncScheduler` unless told. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** Settings of one lock. */
+export interface LockOptions extends Options {
+  /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
+  readonly owner?: string;
+}
+
+const show = (value: unknown): string => (typeof value === 'string' ? quote(value) : String(value));
+
+/** Checks a number: TypeError for anything else, RangeError outside the bounds. */
+export const numberIn = (argument: string, value: unknown, least: number, most: number): void => {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${argument} must be a number from ${least} to ${most}, got ${show(value)}`);
+  }
+  if (!(value >= least && value <= most)) {
+    throw new RangeError(`${argument} must be from ${least} to ${most}, got ${value}`);
+  }
+};
+
+/** Checks an integer within bounds. */
+export const integerIn = (argument: string, value: unknown, least: number, most: number): void => {
+  numberIn(argument, value, least, most);
+  if (!Number.isInteger(value)) {
+    throw new RangeError(`${argument} must be an integer from ${least} to ${most}, got ${value}`);
+  }
+};
+
+/** Checks a duration in ms. */
+export const duration = (argument: string, value: unknown, least = 1, most = LONGEST): void =>
+  integerIn(`${argument} (ms)`, value, least, most);
+
+/** Checks text of 1 to `most` bytes in UTF-8. */
+export const text = (argument: string, value: unknown, most: number): void => {
+  if (typeof value !== 'string') throw new TypeError(`${argument} must be a string, got ${show(value)}`);
+  const bytes = Buffer.byteLength(value);
+  if (bytes < 1 || bytes > most) {
+    throw new RangeError(`${argument} must be 1 to ${most} bytes long, got ${bytes}: ${quote(value)}`);
+  }
+  if (!value.isWellFormed()) throw new RangeError(`${argument} must be well-formed Unicode, got ${quote(value)}`);
+};
+
+/** The name of a lock: any well-formed text of 1 to 1 024 bytes. */
+export const lockName = (value: unknown): void => text('name', value, 1_024);

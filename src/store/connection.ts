@@ -1,0 +1,186 @@
+/** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { AsyncSubject, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import {
+  CoordinatorClosedError,
+  FenceExhaustedError,
+  LockCorruptedError,
+  OwnerConflictError,
+  RedisRefusedError,
+  RedisUnreachableError,
+  type RedisyncError,
+} from '../errors.ts';
+import type { Script } from '../lua/scripts.ts';
+
+export type Client = Redis | Cluster;
+export type Reply = readonly unknown[];
+
+/**
+ * Our own settings: what ioredis would send again or later by itself could land behind a release.
+ * Reconnecting never ends and is jittered, so that many processes do not come back at once.
+ */
+const SETTINGS = {
+  lazyConnect: true,
+  keyPrefix: '',
+  enableOfflineQueue: false,
+  enableAutoPipelining: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+  retryStrategy: (times: number): number => Math.min(1_000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
+  reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
+} satisfies RedisOptions;
+
+const isCluster = (client: Client): client is Cluster => client.isCluster;
+
+/** A connection like the caller's, to the same place and with the same rights, that is not open yet. */
+export const duplicate = (client: Client): Client => {
+  const twin = isCluster(client)
+    ? client.duplicate([], { lazyConnect: true, enableOfflineQueue: false, redisOptions: SETTINGS })
+    : client.duplicate(SETTINGS);
+  Reflect.deleteProperty(twin.options, 'commandTimeout');
+  return twin;
+};
+
+const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
+const REFUSED = /^[A-Z]{2,} /; // every error reply of Redis opens with a word in capitals
+
+/** What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. */
+const plain = (error: unknown): Error => {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return Object.assign(new Error(message), { name });
+};
+
+/** A call on its way: waiting for the connection, or sent and not answered. */
+interface Call {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number)[];
+  readonly lock: string | undefined;
+  readonly notAfter: number | undefined;
+  readonly outcome: AsyncSubject<Reply>;
+  deadline?: Subscription;
+  sentAt?: number;
+}
+
+export class Connection {
+  private readonly calls = new Set<Call>();
+  private client: Client | undefined;
+  private closed = false;
+  private heardAt = 0;
+  private complaint: Error | undefined;
+  private readonly source: Client;
+  private readonly scheduler: SchedulerLike;
+  private readonly lost: () => void;
+
+  /** @param lost called when the connection has gone, and with it what was learnt of the server */
+  constructor(source: Client, scheduler: SchedulerLike, lost: () => void) {
+    this.source = source;
+    this.scheduler = scheduler;
+    this.lost = lost;
+  }
+
+  /** The client itself, opened at first use. */
+  open(): Client {
+    if (this.client) return this.client;
+    const client = duplicate(this.source);
+    client.on('ready', () => {
+      this.complaint = undefined;
+      for (const call of this.calls) if (call.sentAt === undefined) this.send(client, call);
+    });
+    client.on('close', () => {
+      this.lost();
+      for (const call of this.calls) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
+    });
+    client.on('error', (error: unknown) => this.complain(plain(error)));
+    client.connect().catch(() => undefined); // told by 'error'; ioredis goes on trying
+    this.client = client;
+    return client;
+  }
+
+  /** Calls a script once. `notAfter` is the server time, in ms, after which the script refuses to act, where it does. */
+  run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    within: number,
+    lock?: string,
+    notAfter?: number,
+  ): Observable<Reply> {
+    const outcome = new AsyncSubject<Reply>();
+    if (this.closed) {
+      outcome.error(new CoordinatorClosedError(lock));
+      return outcome;
+    }
+    const client = this.open();
+    const call: Call = { script, keys, args, lock, notAfter, outcome };
+    this.calls.add(call);
+    call.deadline = this.scheduler.schedule(() => this.late(call, within), within);
+    if (client.status === 'ready') this.send(client, call);
+    return outcome;
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const call of this.calls) this.fail(call, new CoordinatorClosedError(call.lock));
+    this.client?.disconnect();
+  }
+
+  private send(client: Client, call: Call): void {
+    const { script, keys, args } = call;
+    call.sentAt = this.scheduler.now();
+    const answered = (reply: unknown): void => {
+      this.heardAt = this.scheduler.now();
+      if (!this.settle(call)) return;
+      call.outcome.next(reply as Reply);
+      call.outcome.complete();
+    };
+    const refused = (error: unknown): void => this.refuse(call, plain(error));
+    client.evalsha(script.sha, keys.length, ...keys, ...args).then(answered, (error: Error) => {
+      if (!error.message.startsWith('NOSCRIPT') || !this.calls.has(call)) return refused(error);
+      client.eval(script.text, keys.length, ...keys, ...args).then(answered, refused);
+    });
+  }
+
+  private refuse(call: Call, error: Error): void {
+    const { lock = '', args } = call;
+    const { message } = error;
+    if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) this.fail(call, new LockCorruptedError(lock, error));
+    else if (message.startsWith('REDISYNC_EXHAUSTED')) this.fail(call, new FenceExhaustedError(lock));
+    else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args[0])));
+    else if (REFUSED.test(message)) this.fail(call, new RedisRefusedError(call.lock, TRANSIENT.test(message), error));
+    else this.unknown(call, 'The command failed', error);
+  }
+
+  /** A connection on which nothing was heard since the call was sent may be half-open: it is replaced. */
+  private late(call: Call, within: number): void {
+    if (call.sentAt === undefined) {
+      const message = `No connection within ${within} ms`;
+      return this.fail(call, new RedisUnreachableError(call.lock, message, undefined, this.complaint));
+    }
+    const stalled = this.heardAt < call.sentAt;
+    this.unknown(call, `No answer within ${within} ms`);
+    if (stalled && this.client?.status === 'ready' && !isCluster(this.client)) this.client.stream.destroy();
+  }
+
+  private complain(error: Error): void {
+    this.complaint = error;
+    if (!/^(?:WRONGPASS|NOAUTH|NOPERM)/.test(error.message)) return;
+    for (const call of this.calls) {
+      if (call.sentAt === undefined) this.fail(call, new RedisRefusedError(call.lock, false, error));
+    }
+  }
+
+  private unknown(call: Call, message: string, cause?: Error): void {
+    this.fail(call, new RedisUnreachableError(call.lock, message, call.notAfter, cause));
+  }
+
+  private fail(call: Call, error: RedisyncError): void {
+    if (this.settle(call)) call.outcome.error(error);
+  }
+
+  private settle(call: Call): boolean {
+    call.deadline?.unsubscribe();
+    return this.calls.delete(call);
+  }
+}

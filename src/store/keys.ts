@@ -1,0 +1,57 @@
+/** From a name to its keys in Redis. All keys of a name share a slot, whatever the name, and no two names share a key. */
+import slotOf from 'cluster-key-slot';
+
+/** lock, last, due, queue, specs: see lua/include/model. */
+export type Keys = readonly [string, string, string, string, string];
+
+const SIDE = /~redisync[:./](?:last|due|queue|specs)$/;
+const LIKE_SIDE = /~redisync[:./](?:last|due|queue|specs)~*$/;
+
+/** The smallest number whose decimal digits hash to the slot. */
+const tagOf = (slot: number): number => {
+  let tag = 0;
+  while (slotOf(String(tag)) !== slot) tag += 1;
+  return tag;
+};
+
+/**
+ * Redis hashes what stands between the first `{` and the next `}`, or the whole key where that is nothing
+ * (redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec, hash tags). A name with a tag of its own
+ * is extended; another is put in braces; and one with a `}` that braces cannot hold gets a tag of the same slot.
+ * The three differ in `.`, `:` and `/`, so that names which look like another's side keys stay apart.
+ */
+const sides = (lock: string): string => {
+  const open = lock.indexOf('{');
+  const close = open < 0 ? -1 : lock.indexOf('}', open + 1);
+  if (close > open + 1) return `${lock}~redisync.`;
+  if (!lock.includes('}')) return `{${lock}}~redisync:`;
+  return `{${tagOf(slotOf(lock))}}${lock}~redisync/`;
+};
+
+/** The lock's key is its name, verbatim; only a name that ends like a side key gets a `~` behind it. */
+export const keysOf = (prefix: string, name: string): Keys => {
+  const lock = prefix + (LIKE_SIDE.test(name) ? `${name}~` : name);
+  const side = sides(lock);
+  return [lock, `${side}last`, `${side}due`, `${side}queue`, `${side}specs`];
+};
+
+/** The glob that every side key matches. */
+export const SIDE_KEYS = '*~redisync[:./]*';
+
+/** The name that a lock's key stands for. */
+export const nameOfLock = (prefix: string, lock: string): string => {
+  const name = lock.slice(prefix.length);
+  return LIKE_SIDE.test(name) ? name.slice(0, -1) : name;
+};
+
+/** The name that a side key belongs to, or undefined for any other key. */
+export const nameOf = (prefix: string, key: string): string | undefined => {
+  const side = SIDE.exec(key);
+  if (!side) return undefined;
+  const body = key.slice(0, side.index);
+  const kind = key.charAt(side.index + '~redisync'.length);
+  const lock = kind === '.' ? body : kind === ':' ? body.slice(1, -1) : body.slice(body.indexOf('}') + 1);
+  if (!lock.startsWith(prefix)) return undefined;
+  const name = nameOfLock(prefix, lock);
+  return keysOf(prefix, name).includes(key) ? name : undefined;
+};

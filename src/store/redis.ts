@@ -1,0 +1,166 @@
+/** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
+import {
+  catchError,
+  concatMap,
+  defer,
+  distinct,
+  EMPTY,
+  expand,
+  filter,
+  map,
+  mergeMap,
+  type Observable,
+  type SchedulerLike,
+  Subject,
+  throwError,
+} from 'rxjs';
+import { type Clock, clockOf } from '../clock.ts';
+import { RedisUnreachableError } from '../errors.ts';
+import * as scripts from '../lua/scripts.ts';
+import { type Client, Connection, type Reply } from './connection.ts';
+import { globOf } from './glob.ts';
+import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
+import type { Answer, Departure, Grant, Inspection, Mode, Renewal, Request, Store } from './store.ts';
+import { Subscriber } from './subscriber.ts';
+
+/** The script refused to act because its not-after had passed, or the server's clock was not known yet. */
+const TOO_LATE = Symbol('too late');
+
+const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
+
+export class RedisStore implements Store {
+  readonly grants$ = new Subject<Grant | undefined>();
+  private readonly prefix: string;
+  private readonly clock: Clock;
+  private readonly connection: Connection;
+  private readonly subscriber: Subscriber;
+  /** Server ms less local monotonic ms, never too high: learnt from the last reply, forgotten with the connection. */
+  private lead: number | undefined;
+
+  constructor(client: Client, scheduler: SchedulerLike) {
+    this.prefix = client.options.keyPrefix ?? '';
+    this.clock = clockOf(scheduler);
+    this.connection = new Connection(client, scheduler, () => {
+      this.lead = undefined;
+    });
+    this.subscriber = new Subscriber(client, this.prefix);
+    this.subscriber.messages$.subscribe((message) => {
+      if (!message) return this.grants$.next(undefined);
+      const [key, owner, token] = message;
+      this.grants$.next({ name: nameOfLock(this.prefix, key), owner, fence: Number(token) });
+    });
+  }
+
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
+    const { name, owner } = request;
+    const keys = keysOf(this.prefix, name);
+    const until = this.clock.now() + within;
+    const attempt = defer(() => {
+      const left = until - this.clock.now();
+      if (left <= 0) return throwError(() => new RedisUnreachableError(name, `No answer within ${within} ms`));
+      const notAfter = this.lead === undefined ? 0 : Math.floor(until + this.lead);
+      const args = [owner, this.spec(request), notAfter, stay ? '1' : '0'];
+      return this.connection.run(scripts.acquire, keys, args, left, name, notAfter);
+    });
+    return attempt.pipe(
+      map((reply): Answer => {
+        this.learn(reply);
+        const [outcome, , detail, place, foreign] = reply;
+        if (outcome === -1) throw TOO_LATE;
+        this.share(name, reply.at(-1));
+        if (outcome === 1) return { granted: true, fence: Number(detail) };
+        if (stay) this.subscriber.open();
+        return { granted: false, wait: Number(detail), place: Number(place), announced: foreign !== 1 };
+      }),
+      catchError((error, again) => (error === TOO_LATE ? again : throwError(() => error))),
+    );
+  }
+
+  renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
+    const { name, owner, ttl } = request;
+    const args = [
+      owner,
+      ttl,
+      fence ?? 0,
+      downgrade ? this.spec({ ...request, mode: 'shared' }) : '',
+      this.subscriber.channel,
+    ];
+    return this.connection.run(scripts.renew, keysOf(this.prefix, name), args, within, name).pipe(
+      map((reply) => {
+        this.learn(reply);
+        this.share(name, reply[2]);
+        return RENEWALS[String(reply[0])] ?? 'gone';
+      }),
+    );
+  }
+
+  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+    const args = [owner ?? '', this.subscriber.channel];
+    return this.connection.run(scripts.release, keysOf(this.prefix, name), args, within, name).pipe(
+      map((reply) => {
+        this.learn(reply);
+        this.share(name, reply[3]);
+        return { held: reply[0] === 1, now: Number(reply[1]), grants: Number(reply[2]) };
+      }),
+    );
+  }
+
+  inspect(name: string, within: number): Observable<Inspection> {
+    return this.connection.run(scripts.inspect, keysOf(this.prefix, name), [], within, name).pipe(
+      map(([token, holders, waiting]) => ({
+        name,
+        holders: quadruples(holders).map(([owner, mode, permits, remaining]) => ({ owner, mode, permits, remaining })),
+        waiting: quadruples(waiting).map(([owner, mode, permits, waited]) => ({ owner, mode, permits, waited })),
+        fence: token === '' ? undefined : Number(token),
+      })),
+    );
+  }
+
+  list(pattern: string, within: number): Observable<string> {
+    const wanted = globOf(pattern);
+    const slice = (cursor: string): Observable<Reply> =>
+      this.connection.run(scripts.scan, [], [cursor, SIDE_KEYS], within);
+    return slice('0').pipe(
+      expand(([cursor]) => (cursor === '0' ? EMPTY : slice(String(cursor)))),
+      concatMap(([, keys]) => keys as string[]),
+      map((key) => nameOf(this.prefix, key)),
+      filter((name): name is string => name !== undefined && wanted.test(name)),
+      distinct(),
+      mergeMap((name) => this.inspect(name, within), 16),
+      filter(({ holders, waiting }) => holders.length + waiting.length > 0),
+      map(({ name }) => name),
+    );
+  }
+
+  close(): void {
+    this.subscriber.close();
+    this.connection.close();
+    this.grants$.complete();
+  }
+
+  private spec({ mode, permits, limit, ttl, waiterTtl }: Request): string {
+    return `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${this.subscriber.channel}`;
+  }
+
+  /** The lead is taken at the reply's arrival, so that it can only be too low: a not-after is then early, never late. */
+  private learn(reply: Reply): void {
+    this.lead = Number(reply[1]) - this.clock.now();
+  }
+
+  /** Grants to waiters of this process come in the reply, without a message. */
+  private share(name: string, grants: unknown): void {
+    const pairs = grants as readonly string[];
+    for (let i = 0; i < pairs.length; i += 2) {
+      this.grants$.next({ name, owner: String(pairs[i]), fence: Number(pairs[i + 1]) });
+    }
+  }
+}
+
+/** Owner, mode, permits, ms: four values an entry, as the script lists them. */
+const quadruples = (flat: unknown): [owner: string, mode: Mode, permits: number, ms: number][] => {
+  const values = flat as readonly (string | number)[];
+  return Array.from({ length: values.length / 4 }, (_, i) => {
+    const [owner, mode, permits, ms] = values.slice(4 * i, 4 * i + 4);
+    return [String(owner), mode === 'x' ? 'exclusive' : 'shared', Number(permits), Number(ms)];
+  });
+};

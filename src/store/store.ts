@@ -1,0 +1,85 @@
+/** The port between the life of a lease and whatever keeps it. Verbs are one-shot, single-attempt Observables that end by `within` ms. */
+import type { Observable } from 'rxjs';
+
+export type Mode = 'exclusive' | 'shared';
+
+/** Who asks for what. */
+export interface Request {
+  readonly name: string;
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly permits: number;
+  /** The most permits in use at once, for shared leases; 0 for no limit. */
+  readonly limit: number;
+  readonly ttl: number;
+  readonly waiterTtl: number;
+}
+
+export type Answer =
+  | { readonly granted: true; readonly fence: number | undefined }
+  | {
+      readonly granted: false;
+      /** ms until something lapses that may change the answer. */
+      readonly wait: number;
+      /** Place in the queue, 0 being next; undefined where the store keeps no queue. */
+      readonly place: number | undefined;
+      /** Whether the holder will hand over when it releases; a foreign client's never does. */
+      readonly announced: boolean;
+    };
+
+/** Whether the lease was renewed; if not, whether somebody was granted the lock since. */
+export type Renewal = 'renewed' | 'gone' | 'taken';
+
+export interface Departure {
+  /** Whether a lease was given up by it. */
+  readonly held: boolean;
+  /** How many waiters became holders by it. */
+  readonly grants: number;
+  /** Server time, ms. */
+  readonly now: number;
+}
+
+/** Makes a waiter of this process a holder. `undefined` on the stream means that grants may have been missed: ask again. */
+export interface Grant {
+  readonly name: string;
+  readonly owner: string;
+  readonly fence: number;
+}
+
+export interface Holder {
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly permits: number;
+  /** ms until it lapses unless it is renewed, by the server's clock. */
+  readonly remaining: number;
+}
+
+export interface Waiter {
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly permits: number;
+  /** ms since it joined the queue, by the server's clock. */
+  readonly waited: number;
+}
+
+/** What `inspect` tells of a name: the waiters in the order of the queue, and the last fencing token given. */
+export interface Inspection {
+  readonly name: string;
+  readonly holders: readonly Holder[];
+  readonly waiting: readonly Waiter[];
+  readonly fence: number | undefined;
+}
+
+export interface Store {
+  /** One attempt. With `stay` a denied owner keeps a place in the queue, and asking again refreshes it. */
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer>;
+  /** Gives a holder `ttl` ms afresh; with `downgrade` its exclusive lease becomes a shared one. */
+  renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal>;
+  /** Leaves, as a holder or as a waiter. Without an owner it breaks every lease on the name. */
+  release(name: string, owner: string | undefined, within: number): Observable<Departure>;
+  inspect(name: string, within: number): Observable<Inspection>;
+  /** Names that are held or waited for and match a Redis glob pattern. */
+  list(pattern: string, within: number): Observable<string>;
+  readonly grants$: Observable<Grant | undefined>;
+  close(): void;
+}
