@@ -1,5 +1,5 @@
 /** A lease as its user sees it: what is held, for how long it may be believed, and its end. */
-import { AsyncSubject, firstValueFrom, type Observable } from 'rxjs';
+import { AsyncSubject, defer, firstValueFrom, type Observable } from 'rxjs';
 import type { Clock, Instant } from '../clock.ts';
 import { LockLostError } from '../errors.ts';
 import { duration } from '../options.ts';
@@ -132,8 +132,9 @@ export class HeldLease implements Lease {
     return firstValueFrom(this.keeper.release());
   }
 
-  release$(): Observable<boolean> {
-    return this.keeper.release();
+  /** What `release()` does, on subscribe. */
+  get released$(): Observable<boolean> {
+    return defer(() => this.keeper.release());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,7 +23,7 @@ const leasesOf = (held: Held): HeldLease[] => [held].flat().filter((lease) => le
 
 /** Completes when every lease has been given back, as far as Redis answers. */
 const released = (held: Held): Observable<never> =>
-  forkJoin(leasesOf(held).map((lease) => lease.release$())).pipe(ignoreElements());
+  forkJoin(leasesOf(held).map((lease) => lease.released$)).pipe(ignoreElements());
 
 /**
  * Runs `work` under the lease that the source emits.

@@ -156,7 +156,8 @@ export class Connection {
   private late(call: Call, within: number): void {
     if (call.sentAt === undefined) {
       const message = `No connection within ${within} ms`;
-      return this.fail(call, new RedisUnreachableError(call.lock, message, undefined, this.complaint));
+      this.fail(call, new RedisUnreachableError(call.lock, message, undefined, this.complaint));
+      return;
     }
     const stalled = this.heardAt < call.sentAt;
     this.unknown(call, `No answer within ${within} ms`);

@@ -1,0 +1,112 @@
+/** A real Redis for specs, demo and bench: from REDIS_URL, or a process of our own on a free port, stopped by its own id. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Redis } from 'ioredis';
+
+export interface Server {
+  readonly url: string;
+  readonly port: number;
+  /** The process, unless the server was given by REDIS_URL. */
+  readonly process: ChildProcess | undefined;
+  readonly directory: string | undefined;
+  stop(): Promise<void>;
+}
+
+const find = (...names: string[]): string | undefined =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find((path) => existsSync(path));
+
+const install = (): void => {
+  if (process.getuid?.() !== 0 || !find('apt-get')) return;
+  process.stderr.write('redis-server is missing: installing it by apt-get …\n');
+  const quiet = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
+  execFileSync('apt-get', ['update'], quiet);
+  execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], quiet);
+};
+
+/** The server's binary, installed first where that is possible. */
+export const binary = (): string => {
+  if (!find('redis-server', 'valkey-server')) install();
+  const path = find('redis-server', 'valkey-server');
+  if (path) return path;
+  throw new Error(
+    'No redis-server or valkey-server on the PATH. Install one (Debian, Ubuntu: apt-get install redis-server; ' +
+      'macOS: brew install redis) or name a running server in REDIS_URL.',
+  );
+};
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer().on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+
+/** Resolves when the server answers PING; rejects when its process ends first. */
+const answering = async (port: number, child: ChildProcess): Promise<void> => {
+  const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => 20 });
+  redis.on('error', () => undefined);
+  try {
+    await Promise.race([
+      redis.ping(),
+      new Promise((_, reject) => child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)))),
+    ]);
+  } finally {
+    redis.disconnect();
+  }
+};
+
+/**
+ * A server of our own, with nothing in it and nothing saved.
+ * @param args more of the server's command line, such as `['--appendonly', 'yes']`
+ */
+export const startServer = async (args: readonly string[] = [], port?: number): Promise<Server> => {
+  const own = port ?? (await freePort());
+  const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
+  const settings = [
+    '--port',
+    `${own}`,
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--save',
+    '',
+    '--loglevel',
+    'warning',
+  ];
+  const child = spawn(binary(), [...settings, ...args], { stdio: 'ignore' });
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill);
+  await answering(own, child);
+  const stop = async (): Promise<void> => {
+    process.off('exit', kill);
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      kill();
+      await ended;
+    }
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return { url: `redis://127.0.0.1:${own}`, port: own, process: child, directory, stop };
+};
+
+/** The server that REDIS_URL names, or one of our own. */
+export const anyServer = async (): Promise<Server> => {
+  const url = process.env.REDIS_URL;
+  if (!url) return startServer();
+  return {
+    url,
+    port: Number(new URL(url).port || 6379),
+    process: undefined,
+    directory: undefined,
+    stop: async () => undefined,
+  };
+};
