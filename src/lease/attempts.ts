@@ -90,6 +90,7 @@ export class Attempts {
   /** A release has made this waiter the holder, for min(ttl, waiterTtl) from then; when that was is not known. */
   handed(fence: number): void {
     const { ttl, waiterTtl } = this.request;
+    if (this.denied && fence <= this.denied.last) return; // an old grant, which this owner no longer had when it was denied
     const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
     if (granted && this.left(granted) > 0) this.handed$.next(granted);
     else this.askAgain();

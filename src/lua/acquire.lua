@@ -2,7 +2,8 @@
 -- KEYS   see include/model
 -- ARGV   1 owner  2 spec  3 not-after, ms of server time  4 "1" to stay in the queue when denied
 -- Reply  { 1, now, token, { own grants … } } granted · { -1, now } came too late
---        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, { own grants … } }
+--        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, last token,
+--          { own grants … } }
 --include model
 local owner, text, stay = ARGV[1], ARGV[2], ARGV[4] == '1'
 if now > tonumber(ARGV[3]) then return { -1, now } end
@@ -52,4 +53,5 @@ if entries > 0 then keep() end
 if mine then return { 1, now, mine, own } end
 local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 local wait = holder and redis.call('PTTL', lock) or (first and first - now or 0)
-return { 0, now, wait, place, (holder and holder ~= lastOwner) and 1 or 0, own }
+local foreign = (holder and holder ~= lastOwner) and 1 or 0
+return { 0, now, wait, place, foreign, string.format('%.0f', token), own }

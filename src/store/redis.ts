@@ -65,12 +65,18 @@ export class RedisStore implements Store {
     return attempt.pipe(
       map((reply): Answer => {
         this.learn(reply);
-        const [outcome, , detail, place, foreign] = reply;
+        const [outcome, , detail, place, foreign, last] = reply;
         if (outcome === -1) throw TOO_LATE;
         this.share(name, reply.at(-1));
         if (outcome === 1) return { granted: true, fence: Number(detail) };
         if (stay) this.subscriber.open();
-        return { granted: false, wait: Number(detail), place: Number(place), announced: foreign !== 1 };
+        return {
+          granted: false,
+          wait: Number(detail),
+          place: Number(place),
+          announced: foreign !== 1,
+          last: Number(last),
+        };
       }),
       catchError((error, again) => (error === TOO_LATE ? again : throwError(() => error))),
     );

@@ -25,6 +25,8 @@ export type Answer =
       readonly place: number | undefined;
       /** Whether the holder will hand over when it releases; a foreign client's never does. */
       readonly announced: boolean;
+      /** The last token given on the name: a grant with one that is not higher is an old message. */
+      readonly last: number;
     };
 
 /** Whether the lease was renewed; if not, whether somebody was granted the lock since. */
