@@ -46,7 +46,10 @@ export class LockCoordinator {
    * @param options defaults of all locks
    * @throws TypeError, RangeError
    */
-  constructor(redis: Client, options: Options = {}) {
+  constructor(redis: Client, options?: Options);
+  /** @internal Over another store: see testing. */
+  constructor(open: () => Store, options?: Options);
+  constructor(redis: Client | (() => Store), options: Options = {}) {
     this.options = options;
     this.defaults = termsOf('defaults', EXCLUSIVE, options);
     this.registry = new Registry(storeOf(redis, this.defaults));
@@ -186,7 +189,8 @@ export class LockCoordinator {
   }
 }
 
-const storeOf = (redis: Client, { scheduler }: Terms): Store => {
+const storeOf = (redis: Client | (() => Store), { scheduler }: Terms): Store => {
+  if (typeof redis === 'function') return redis();
   if (typeof redis?.duplicate !== 'function') {
     throw new TypeError(`redis must be an ioredis Redis or Cluster, got ${String(redis)}`);
   }

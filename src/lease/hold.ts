@@ -90,12 +90,12 @@ export class Hold implements Keeper {
     return defer(() => {
       const { lease } = this;
       const left = lease?.remaining() ?? 0;
-      if (!lease || left <= 0) return throwError(() => lease?.end ?? new LockLostError(this.request.name, 'expired'));
+      if (!lease || left <= 0) return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
       const since = instant(this.clock);
       const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
         map((renewal) => {
-          if (lease.end) throw lease.end;
+          if (lease.end) throw lease.reason;
           if (renewal === 'taken') throw this.lose('taken');
           if (renewal === 'gone' || lease.remaining() <= 0) throw this.lose('expired');
           this.ttl = ttl;
@@ -106,14 +106,14 @@ export class Hold implements Keeper {
         }),
         catchError((error: Error) => {
           if (!lease.end) this.renewalFailed(error);
-          return throwError(() => lease.end ?? error);
+          return throwError(() => (lease.end ? lease.reason : error));
         }),
       );
     });
   }
 
   release(): Observable<boolean> {
-    return this.gone ?? this.depart(new DOMException('The lease was released', 'AbortError'));
+    return this.gone ?? this.depart('released');
   }
 
   /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
@@ -185,7 +185,7 @@ export class Hold implements Keeper {
   }
 
   /** Stops the work, then gives the lock back. Emits whether it was still ours, within commandTimeout of the last attempt's end. */
-  private depart(end: Error): Observable<boolean> {
+  private depart(end: 'released' | LockLostError): Observable<boolean> {
     const gone = new AsyncSubject<boolean>();
     this.gone = gone;
     this.running.unsubscribe();
@@ -195,7 +195,7 @@ export class Hold implements Keeper {
       gone.next(held);
       gone.complete();
     };
-    if (end instanceof LockLostError) answer(false);
+    if (end !== 'released') answer(false);
     else if (this.lease) this.onReleased(gone);
     const done = (): void => {
       answer(false);

@@ -1,5 +1,5 @@
 /** A lease as its user sees it: what is held, for how long it may be believed, and its end. */
-import { AsyncSubject, defer, firstValueFrom, type Observable } from 'rxjs';
+import { AsyncSubject, defer, firstValueFrom, type Observable, of } from 'rxjs';
 import type { Clock, Instant } from '../clock.ts';
 import { LockLostError } from '../errors.ts';
 import { duration } from '../options.ts';
@@ -63,7 +63,7 @@ export class HeldLease implements Lease {
   mode: Mode;
   since: Instant;
   /** Why it is over. */
-  end: Error | undefined;
+  end: 'released' | LockLostError | undefined;
   readonly name: string;
   readonly owner: string;
   readonly fence: number | undefined;
@@ -71,7 +71,7 @@ export class HeldLease implements Lease {
   private ttl: number;
   private expired = false;
   private aborter: AbortController | undefined;
-  private readonly over = new AsyncSubject<void>();
+  private over: AsyncSubject<void> | undefined;
 
   constructor(
     keeper: Keeper,
@@ -95,13 +95,20 @@ export class HeldLease implements Lease {
 
   get signal(): AbortSignal {
     this.aborter ??= new AbortController();
-    if (this.end) this.aborter.abort(this.end);
+    if (this.end) this.aborter.abort(this.reason);
     return this.aborter.signal;
   }
 
-  /** Completes when the lease is over, before anything else happens. */
+  /** Emits when the lease is over, before anything else happens. */
   get over$(): Observable<void> {
+    if (this.end) return of(undefined);
+    this.over ??= new AsyncSubject();
     return this.over;
+  }
+
+  /** The error for what is asked of it when it is over. */
+  get reason(): Error {
+    return this.end instanceof LockLostError ? this.end : new DOMException('The lease was released', 'AbortError');
   }
 
   remaining(): number {
@@ -116,7 +123,7 @@ export class HeldLease implements Lease {
   assertHeld(minimum = 0): void {
     duration('minimum', minimum, 0);
     if (this.remaining() > minimum) return;
-    throw this.end instanceof LockLostError ? this.end : new LockLostError(this.name, 'expired', this.end);
+    throw this.end instanceof LockLostError ? this.end : new LockLostError(this.name, 'expired');
   }
 
   renew(ttl?: number): Promise<void> {
@@ -147,12 +154,11 @@ export class HeldLease implements Lease {
     if (downgraded) this.mode = 'shared';
   }
 
-  /** Ends it, once: no later call makes it held again. */
-  finish(reason: Error): void {
-    if (this.end) return;
-    this.end = reason;
-    this.over.next();
-    this.over.complete();
-    this.aborter?.abort(reason);
+  /** Ends it: no later call makes it held again. */
+  finish(end: 'released' | LockLostError): void {
+    this.end = end;
+    this.over?.next();
+    this.over?.complete();
+    this.aborter?.abort(this.reason);
   }
 }

@@ -5,6 +5,8 @@ import { type Clock, clockOf } from '../clock.ts';
 import { duration, type LockOptions, lockName, text } from '../options.ts';
 import type { Request } from '../store/store.ts';
 
+const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
+
 export interface Terms {
   readonly request: Omit<Request, 'owner'>;
   readonly owner: string | undefined;
@@ -23,7 +25,7 @@ export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
 /** Checks every option, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms => {
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
-  const { owner, identity, maxHold, backoff = exponentialBackoff({ initial: 50, max: 1_000 }) } = options;
+  const { owner, identity, maxHold, backoff = BACKOFF } = options;
   lockName(name);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);

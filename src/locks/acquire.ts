@@ -22,6 +22,7 @@ export const acquire = <T>(
       throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`);
     }
     if (signal?.aborted) throw new LockAbortedError(name, signal.reason);
+    let resolved = false;
     const giveUp = (error: Error): void => {
       settle();
       subscription.unsubscribe();
@@ -37,6 +38,7 @@ export const acquire = <T>(
     const subscription = lock$.subscribe({
       next: (value) => {
         settle();
+        resolved = true;
         resolve(value);
       },
       error: (error: unknown) => {
@@ -44,8 +46,8 @@ export const acquire = <T>(
         reject(error);
       },
       complete: () => {
-        settle();
-        reject(new LockTimeoutError(name, timeout ?? 0)); // for a single attempt; a lease's own end comes after `resolve`
+        // A single attempt that was denied; a lease that was released completes too.
+        if (!resolved) reject(new LockTimeoutError(name, 0));
       },
     });
   });

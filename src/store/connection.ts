@@ -67,6 +67,7 @@ export class Connection {
   private readonly calls = new Set<Call>();
   private client: Client | undefined;
   private closed = false;
+  private corked = false;
   private heardAt = 0;
   private complaint: Error | undefined;
   private readonly source: Client;
@@ -136,9 +137,22 @@ export class Connection {
       call.outcome.complete();
     };
     const refused = (error: unknown): void => this.refuse(call, plain(error));
+    this.together(client);
     client.evalsha(script.sha, keys.length, ...keys, ...args).then(answered, (error: Error) => {
       if (!error.message.startsWith('NOSCRIPT') || !this.calls.has(call)) return refused(error);
       client.eval(script.text, keys.length, ...keys, ...args).then(answered, refused);
+    });
+  }
+
+  /** What is sent in one tick travels in one write. */
+  private together(client: Client): void {
+    if (isCluster(client) || this.corked) return;
+    const { stream } = client;
+    this.corked = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.corked = false;
+      stream.uncork();
     });
   }
 
