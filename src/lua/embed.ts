@@ -15,7 +15,7 @@ export const assemble = (name: string): string =>
 
 /** The generated module. */
 export const generate = (): string => {
-  const scripts = ['acquire', 'renew', 'release', 'inspect', 'scan'].map((name) => {
+  const scripts = ['acquire', 'renew', 'release', 'inspect', 'scan', 'uptime'].map((name) => {
     const text = assemble(name);
     const sha = createHash('sha1').update(text).digest('hex');
     return `export const ${name}: Script = {\n  sha: '${sha}',\n  text: ${JSON.stringify(text)},\n};\n`;

@@ -28,3 +28,8 @@ export const scan: Script = {
   sha: '06bb3f2e3ec6aaf7fff82383ba8b8da00456a4a3',
   text: "return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)",
 };
+
+export const uptime: Script = {
+  sha: '919315e5dc2ae1ff9c25f48bf75108cc0f7dfbf9',
+  text: "return { tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')) }",
+};

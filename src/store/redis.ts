@@ -10,6 +10,7 @@ import {
   map,
   mergeMap,
   type Observable,
+  of,
   type SchedulerLike,
   Subject,
   throwError,
@@ -36,12 +37,15 @@ export class RedisStore implements Store {
   private readonly subscriber: Subscriber;
   /** Server ms less local monotonic ms, never too high: learnt from the last reply, forgotten with the connection. */
   private lead: number | undefined;
+  /** When the server of this connection started, never too early: local monotonic ms. */
+  private born: number | undefined;
 
   constructor(client: Client, scheduler: SchedulerLike) {
     this.prefix = client.options.keyPrefix ?? '';
     this.clock = clockOf(scheduler);
     this.connection = new Connection(client, scheduler, () => {
       this.lead = undefined;
+      this.born = undefined;
     });
     this.subscriber = new Subscriber(client, this.prefix);
     this.subscriber.messages$.subscribe((message) => {
@@ -135,6 +139,18 @@ export class RedisStore implements Store {
       mergeMap((name) => this.inspect(name, within), 16),
       filter(({ holders, waiting }) => holders.length + waiting.length > 0),
       map(({ name }) => name),
+    );
+  }
+
+  /** ms for which the server has been up at least. Asked once a connection: a server that restarts breaks it. */
+  uptime(within: number): Observable<number> {
+    const { born } = this;
+    if (born !== undefined) return of(this.clock.now() - born);
+    return this.connection.run(scripts.uptime, [], [], within).pipe(
+      map(([seconds]) => {
+        this.born = this.clock.now() - 1_000 * Number(seconds);
+        return 1_000 * Number(seconds);
+      }),
     );
   }
 
