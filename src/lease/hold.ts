@@ -90,7 +90,8 @@ export class Hold implements Keeper {
     return defer(() => {
       const { lease } = this;
       const left = lease?.remaining() ?? 0;
-      if (!lease || left <= 0) return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
+      if (!lease || left <= 0)
+        return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
       const since = instant(this.clock);
       const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(

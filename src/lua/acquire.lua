@@ -4,9 +4,17 @@
 -- Reply  { 1, now, token, { own grants … } } granted · { -1, now } came too late
 --        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, last token,
 --          { own grants … } }
---include model
+--include name
 local owner, text, stay = ARGV[1], ARGV[2], ARGV[4] == '1'
 if now > tonumber(ARGV[3]) then return { -1, now } end
+--include model
+--include memory
+if not holder and entries == 0 and token < HIGHEST and string.byte(text) == 120 then -- x, and nobody is here: as below, sooner
+  local ttl = string.match(text, '^x %d+ %d+ (%d+)')
+  token = math.max(token + 1, micros)
+  redis.call('SET', lock, owner, 'PX', ttl)
+  return { 1, now, remember(ttl, owner), {} }
+end
 --include settle
 local spec = parse(text)
 if holder and redis.call('PTTL', lock) == -1 then

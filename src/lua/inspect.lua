@@ -1,6 +1,7 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
 -- KEYS   see include/model
 -- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
+--include name
 --include model
 local holders, waiting = {}, {}
 local function list(into, owner, mode, permits, ms)

@@ -2,12 +2,14 @@
 -- KEYS   see include/model
 -- ARGV   1 owner, or "" to break every lease on the name  2 own channel
 -- Reply  { 1 if a lease was given up, now, grants made, { own grants … } }
---include model
+--include name
 local owner, held = ARGV[1], 0
-if holder == owner and entries == 0 then
+if holder == owner and entries == 0 then -- nobody to hand over to: as below, sooner
   redis.call('DEL', lock)
   return { 1, now, 0, {} }
 end
+--include model
+--include memory
 --include settle
 if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then

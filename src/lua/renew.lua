@@ -2,7 +2,9 @@
 -- KEYS   see include/model
 -- ARGV   1 owner  2 ttl, ms  3 the lease's token  4 spec of the shared lease to turn into, or ""  5 own channel
 -- Reply  { 1, now, { own grants … } } · { 0, now, {} } no holder any more · { -1, now, {} } and somebody was granted it since
+--include name
 --include model
+--include memory
 --include settle
 local owner, ttl = ARGV[1], tonumber(ARGV[2])
 local score = redis.call('ZSCORE', due, owner)

@@ -1,6 +1,7 @@
 /** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { AsyncSubject, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import { type Clock, clockOf } from '../clock.ts';
 import {
   CoordinatorClosedError,
   FenceExhaustedError,
@@ -59,7 +60,9 @@ interface Call {
   readonly lock: string | undefined;
   readonly notAfter: number | undefined;
   readonly outcome: AsyncSubject<Reply>;
-  deadline?: Subscription;
+  readonly within: number;
+  /** Monotonic ms by which it ends. */
+  readonly deadline: number;
   sentAt?: number;
 }
 
@@ -69,15 +72,19 @@ export class Connection {
   private closed = false;
   private corked = false;
   private heardAt = 0;
+  private alarm: Subscription | undefined;
+  private nextLook = Number.POSITIVE_INFINITY;
   private complaint: Error | undefined;
   private readonly source: Client;
   private readonly scheduler: SchedulerLike;
+  private readonly clock: Clock;
   private readonly lost: () => void;
 
   /** @param lost called when the connection has gone, and with it what was learnt of the server */
   constructor(source: Client, scheduler: SchedulerLike, lost: () => void) {
     this.source = source;
     this.scheduler = scheduler;
+    this.clock = clockOf(scheduler);
     this.lost = lost;
   }
 
@@ -114,25 +121,27 @@ export class Connection {
       return outcome;
     }
     const client = this.open();
-    const call: Call = { script, keys, args, lock, notAfter, outcome };
+    const deadline = this.clock.now() + within;
+    const call: Call = { script, keys, args, lock, notAfter, outcome, within, deadline };
     this.calls.add(call);
-    call.deadline = this.scheduler.schedule(() => this.late(call, within), within);
+    if (deadline < this.nextLook) this.lookAt(deadline);
     if (client.status === 'ready') this.send(client, call);
     return outcome;
   }
 
   close(): void {
     this.closed = true;
+    this.alarm?.unsubscribe();
     for (const call of this.calls) this.fail(call, new CoordinatorClosedError(call.lock));
     this.client?.disconnect();
   }
 
   private send(client: Client, call: Call): void {
     const { script, keys, args } = call;
-    call.sentAt = this.scheduler.now();
+    call.sentAt = this.clock.now();
     const answered = (reply: unknown): void => {
-      this.heardAt = this.scheduler.now();
-      if (!this.settle(call)) return;
+      this.heardAt = this.clock.now();
+      if (!this.calls.delete(call)) return;
       call.outcome.next(reply as Reply);
       call.outcome.complete();
     };
@@ -167,7 +176,8 @@ export class Connection {
   }
 
   /** A connection on which nothing was heard since the call was sent may be half-open: it is replaced. */
-  private late(call: Call, within: number): void {
+  private late(call: Call): void {
+    const { within } = call;
     if (call.sentAt === undefined) {
       const message = `No connection within ${within} ms`;
       this.fail(call, new RedisUnreachableError(call.lock, message, undefined, this.complaint));
@@ -191,11 +201,22 @@ export class Connection {
   }
 
   private fail(call: Call, error: RedisyncError): void {
-    if (this.settle(call)) call.outcome.error(error);
+    if (this.calls.delete(call)) call.outcome.error(error);
   }
 
-  private settle(call: Call): boolean {
-    call.deadline?.unsubscribe();
-    return this.calls.delete(call);
+  /** One timer ends every call that is due by then: most have been answered long before, and cost none. */
+  private lookAt(time: number): void {
+    this.alarm?.unsubscribe();
+    this.nextLook = time;
+    this.alarm = this.scheduler.schedule(() => {
+      const now = this.clock.now();
+      let next = Number.POSITIVE_INFINITY;
+      for (const call of this.calls) {
+        if (call.deadline <= now) this.late(call);
+        else next = Math.min(next, call.deadline);
+      }
+      this.nextLook = next;
+      if (next < Number.POSITIVE_INFINITY) this.lookAt(next);
+    }, time - this.clock.now());
   }
 }

@@ -1,14 +1,7 @@
 -- Drops who has lapsed, then grants from the head of the queue for as long as the head fits.
-local MEMORY = 3600000 -- ms for which the last token is remembered, beyond its lead on the clock
-local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
 local used = tonumber(redis.call('HGET', specs, '') or 0)
 local grants = 0
 local own = {} -- grants to waiters of the asking coordinator itself: owner, token, owner, token …
-
-local function remember(ttl, owner)
-  local lead = math.max(0, math.ceil(token / 1000) - now)
-  redis.call('SET', last, string.format('%.0f %d %s', token, ttl, owner), 'PX', math.max(MEMORY, ttl) + lead)
-end
 
 local function drop(owner)
   if redis.call('ZREM', queue, owner) == 1 then
@@ -59,8 +52,7 @@ end
 
 local function grant(owner, spec, text, ttl)
   token = math.max(token + 1, micros)
-  local fence = string.format('%.0f', token)
-  remember(ttl, owner)
+  local fence = remember(ttl, owner)
   if spec.mode == 'x' then
     holder = owner
     redis.call('SET', lock, owner, 'PX', ttl)
