@@ -1,4 +1,5 @@
 /** One Redis, one set of defaults: makes locks, watches them, and closes them all. */
+import type { Redis } from 'ioredis';
 import {
   defer,
   distinctUntilChanged,
@@ -18,9 +19,19 @@ import { Registry } from './lease/registry.ts';
 import { type Kind, type Terms, termsOf } from './lease/terms.ts';
 import { leadership } from './locks/leadership.ts';
 import { Lock } from './locks/lock.ts';
-import { duration, integerIn, LONGEST, type LockOptions, lockName, type Options, text } from './options.ts';
+import {
+  type CoordinatorOptions,
+  duration,
+  integerIn,
+  LONGEST,
+  type LockOptions,
+  lockName,
+  type Options,
+  text,
+} from './options.ts';
 import type { Client } from './store/connection.ts';
-import { RedisStore } from './store/redis.ts';
+import { openStore } from './store/open.ts';
+import { QuorumStore } from './store/quorum.ts';
 import type { Inspection, Store } from './store/store.ts';
 
 const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
@@ -42,17 +53,21 @@ export class LockCoordinator {
   private closing: Promise<void> | undefined;
 
   /**
-   * @param redis an ioredis Redis or Cluster
+   * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or an array of at least three independent
+   * Redis, no replicas of each other, of which a majority grants a lock (the Redlock algorithm)
    * @param options defaults of all locks
    * @throws TypeError, RangeError
    */
-  constructor(redis: Client, options?: Options);
+  constructor(redis: Client | readonly Redis[], options?: CoordinatorOptions);
   /** @internal Over another store: see testing. */
   constructor(open: () => Store, options?: Options);
-  constructor(redis: Client | (() => Store), options: Options = {}) {
+  constructor(redis: Client | readonly Redis[] | (() => Store), options: CoordinatorOptions = {}) {
     this.options = options;
     this.defaults = termsOf('defaults', EXCLUSIVE, options);
-    this.registry = new Registry(storeOf(redis, this.defaults));
+    const { scheduler, request } = this.defaults;
+    this.registry = new Registry(
+      typeof redis === 'function' ? redis() : openStore(redis, scheduler, request.ttl, options),
+    );
   }
 
   /** What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking. */
@@ -76,6 +91,8 @@ export class LockCoordinator {
    * At most `limit` permits in use at a time, first come, first served: a large request at the head is not passed by
    * small ones behind it. A holder that dies gives its permits back after its ttl.
    *
+   * Not on a quorum: of three nodes with two permits each, three holders can each have two.
+   *
    * @param limit integer, 1 to 2^31 - 1
    * @param options.permits how many this lease takes: integer, 1 to `limit`; 1 unless told
    * @throws TypeError, RangeError
@@ -83,6 +100,9 @@ export class LockCoordinator {
    */
   semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = {}): Lock {
     const { permits = 1 } = options;
+    if (this.registry.store instanceof QuorumStore) {
+      throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
+    }
     integerIn('limit', limit, 1, LONGEST);
     integerIn('permits', permits, 1, limit);
     return this.lock(name, { mode: 'shared', permits, limit }, options);
@@ -188,14 +208,6 @@ export class LockCoordinator {
     return new Lock(this.registry, termsOf(name, kind, { ...this.options, ...options }));
   }
 }
-
-const storeOf = (redis: Client | (() => Store), { scheduler }: Terms): Store => {
-  if (typeof redis === 'function') return redis();
-  if (typeof redis?.duplicate !== 'function') {
-    throw new TypeError(`redis must be an ioredis Redis or Cluster, got ${String(redis)}`);
-  }
-  return new RedisStore(redis, scheduler);
-};
 
 /** What counts as a change: not the time that passes. */
 const factsOf = ({ holders, waiting, fence }: Inspection): string =>

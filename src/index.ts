@@ -22,5 +22,5 @@ export { anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';
-export type { LockOptions, Options } from './options.ts';
+export type { CoordinatorOptions, LockOptions, Options } from './options.ts';
 export type { Holder, Inspection, Mode, Waiter } from './store/store.ts';

@@ -26,6 +26,18 @@ export interface Options {
   readonly scheduler?: SchedulerLike;
 }
 
+/** Settings of a coordinator. */
+export interface CoordinatorOptions extends Options {
+  /** How many nodes of a quorum must agree: from the majority, which it is unless told, to all. */
+  readonly quorum?: number;
+  /**
+   * How long a node of a quorum has no vote after its start, in ms: what it granted before may be forgotten, and still
+   * be held. The longest ttl that anyone uses on these nodes; the coordinator's `ttl` unless told, and never less than
+   * that of the lock asked for. 0 turns it off, which is right where every node runs with `appendfsync always`.
+   */
+  readonly delayedRestart?: number;
+}
+
 /** Settings of one lock. */
 export interface LockOptions extends Options {
   /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
