@@ -1,0 +1,173 @@
+/** The store in this process's memory: what the scripts do in Redis, on plain data and in a scheduler's time. */
+import {
+  defer,
+  delay,
+  dematerialize,
+  materialize,
+  mergeMap,
+  type Observable,
+  of,
+  race,
+  type SchedulerLike,
+  Subject,
+} from 'rxjs';
+import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
+import { globOf } from './glob.ts';
+import {
+  blank,
+  exclusiveOf,
+  isFree,
+  type Listener,
+  lapse,
+  type Name,
+  nextOf,
+  remember,
+  settle,
+} from './memory/name.ts';
+import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from './store.ts';
+
+/** What stands in for a Redis server: the locks of all coordinators that are made over it. */
+export class Memory {
+  /**
+   * ms from a command to its answer, and from a grant to its message; 0 unless told. A command that would take longer
+   * than its `commandTimeout` fails as it does when Redis is out of reach, without effect: `Infinity` is an outage.
+   */
+  latency: number;
+  /** @internal */
+  readonly names = new Map<string, Name>();
+
+  constructor({ latency = 0 }: { readonly latency?: number } = {}) {
+    this.latency = latency;
+  }
+}
+
+const placeOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
+  owner,
+  mode,
+  permits,
+});
+
+export class MemoryStore implements Store, Listener {
+  readonly grants$ = new Subject<Grant | undefined>();
+  closed = false;
+  private readonly over$ = new Subject<never>();
+  private readonly memory: Memory;
+  private readonly scheduler: SchedulerLike;
+
+  constructor(memory: Memory, scheduler: SchedulerLike) {
+    this.memory = memory;
+    this.scheduler = scheduler;
+  }
+
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
+    const { name, owner, mode, ttl, waiterTtl } = request;
+    return this.call(name, within, (at, now): Answer => {
+      const before = at.holders.get(owner) ?? at.queue.get(owner);
+      if (before && before.mode !== mode) throw new OwnerConflictError(name, owner);
+      const held = at.holders.get(owner);
+      if (held) {
+        held.due = now + ttl;
+        remember(at, at.last, now, ttl);
+        return { granted: true, fence: held.fence };
+      }
+      const since = before?.since ?? now;
+      at.queue.set(owner, { ...request, listener: this, since, due: now + waiterTtl, fence: 0 });
+      settle(at, now, owner);
+      const mine = at.holders.get(owner);
+      if (mine) return { granted: true, fence: mine.fence };
+      const place = [...at.queue.keys()].indexOf(owner);
+      if (!stay && !before) at.queue.delete(owner);
+      const alone = exclusiveOf(at);
+      const dues = (alone ? [alone] : [...at.holders.values(), ...at.queue.values()]).map(({ due }) => due - now);
+      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last };
+    });
+  }
+
+  renew(request: Request, fence = 0, within: number, downgrade = false): Observable<Renewal> {
+    const { name, owner, ttl } = request;
+    return this.call(name, within, (at, now): Renewal => {
+      const held = at.holders.get(owner);
+      if (!held) return exclusiveOf(at) || at.last > fence ? 'taken' : 'gone';
+      remember(at, at.last, now, ttl);
+      held.due = now + ttl;
+      if (downgrade && held.mode === 'exclusive') {
+        at.holders.set(owner, { ...held, ...request, mode: 'shared' });
+        settle(at, now);
+      }
+      return 'renewed';
+    });
+  }
+
+  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+    return this.call(name, within, (at, now): Departure => {
+      const held = owner === undefined ? at.holders.size > 0 : at.holders.delete(owner);
+      if (owner !== undefined) at.queue.delete(owner);
+      else {
+        at.holders.clear();
+        remember(at, nextOf(at, now), now); // the broken leases learn from it that they were taken
+      }
+      return { held, grants: settle(at, now), now };
+    });
+  }
+
+  inspect(name: string, within: number): Observable<Inspection> {
+    return this.call(name, within, (at, now) => ({
+      name,
+      holders: [...at.holders.values()].map((holder) => ({ ...placeOf(holder), remaining: holder.due - now })),
+      waiting: [...at.queue.values()].map((waiter) => ({ ...placeOf(waiter), waited: now - waiter.since })),
+      fence: at.last > 0 ? at.last : undefined,
+    }));
+  }
+
+  list(pattern: string, within: number): Observable<string> {
+    const wanted = globOf(pattern);
+    return this.send(undefined, within, (now) => {
+      for (const at of this.memory.names.values()) lapse(at, now);
+      return [...this.memory.names].filter(([name, at]) => wanted.test(name) && !isFree(at)).map(([name]) => name);
+    }).pipe(mergeMap((names) => names));
+  }
+
+  /** What was granted is told `latency` later; in an outage never, as with a message that Redis has lost. */
+  tell(grant: Grant): void {
+    if (this.memory.latency === Infinity) return;
+    race(this.over$, of(grant).pipe(delay(this.memory.latency, this.scheduler))).subscribe({
+      next: (told) => this.grants$.next(told),
+      error: () => undefined,
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.over$.error(new CoordinatorClosedError());
+    this.grants$.complete();
+  }
+
+  private call<T>(name: string, within: number, verb: (at: Name, now: number) => T): Observable<T> {
+    return this.send(name, within, (now) => {
+      const at = this.memory.names.get(name) ?? blank();
+      lapse(at, now);
+      const answer = verb(at, now);
+      if (isFree(at) && at.last === 0) this.memory.names.delete(name);
+      else this.memory.names.set(name, at);
+      return answer;
+    });
+  }
+
+  /**
+   * A command takes effect when it is sent. Its answer is an action of the scheduler also where `latency` is 0: never
+   * on the caller's stack, as with Redis, so that a release does not run the next holder's work inside itself, and yet
+   * on the same frame of a TestScheduler, so that marbles show the pipeline alone.
+   */
+  private send<T>(lock: string | undefined, within: number, verb: (now: number) => T): Observable<T> {
+    const { memory, scheduler } = this;
+    const answer = defer(() => {
+      const late = memory.latency > within;
+      const outcome = defer(() => {
+        if (late) throw new RedisUnreachableError(lock, `No answer within ${within} ms`, 0);
+        return of(verb(scheduler.now()));
+      });
+      return outcome.pipe(materialize(), delay(late ? within : memory.latency, scheduler), dematerialize());
+    });
+    return race(this.over$, answer);
+  }
+}

@@ -1,0 +1,48 @@
+/** `redisync/testing`: the same coordinator over a store in memory, for specs without Redis and in virtual time. */
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+import { exponentialBackoff } from './backoff.ts';
+import { LockCoordinator } from './coordinator.ts';
+import type { Options } from './options.ts';
+import { Memory, MemoryStore } from './store/memory.ts';
+
+export { Memory } from './store/memory.ts';
+
+/** Options of a coordinator, and the memory that it works on: one of its own unless told. */
+export interface MemoryOptions extends Options {
+  readonly memory?: Memory;
+}
+
+/** Without jitter, so that a marble diagram says the same on every run. */
+const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
+
+/**
+ * Locks that work as on Redis, in this process alone. Inside `TestScheduler.run` all of it is virtual time: a lock is
+ * granted, and a release acknowledged, on the frame on which it is asked for. Coordinators that share a `Memory`
+ * contend as services that share a Redis do.
+ *
+ * A lease that is held is renewed for ever, so give `expectObservable(locks.mutex('x'))` an unsubscription, or pipe the
+ * lock through work that ends: virtual time does not run out otherwise.
+ *
+ * @param options those of a LockCoordinator, and `memory`; `backoff` has no jitter unless told
+ * @throws TypeError, RangeError
+ * @example
+ * testScheduler.run(({ cold, expectObservable }) => {
+ *   const locks = memoryCoordinator();
+ *   const one$ = cold('a--|').pipe(withLock(locks.mutex('x')));
+ *   const two$ = cold('b--|').pipe(withLock(locks.mutex('x')));
+ *   expectObservable(merge(one$, two$)).toBe('a--b--|');
+ * });
+ */
+export const memoryCoordinator = ({ memory = new Memory(), ...options }: MemoryOptions = {}): LockCoordinator => {
+  const scheduler = onItsOwnClock(options.scheduler ?? asyncScheduler);
+  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { backoff: BACKOFF, ...options, scheduler });
+};
+
+/**
+ * `TestScheduler.run` makes the asyncScheduler virtual, its `now()` included, but not the clocks that a lease is judged
+ * by in its place (see clock). Any other scheduler is its own clock, so this one is made another.
+ */
+const onItsOwnClock = (scheduler: SchedulerLike): SchedulerLike => ({
+  now: () => scheduler.now(),
+  schedule: scheduler.schedule.bind(scheduler),
+});
