@@ -25,6 +25,9 @@ import type { Terms } from './terms.ts';
 /** Places in the queue whose waiters ask again when the holder lapses; those behind wait for their turn. */
 const NEAR = 3;
 
+/** ms before an attempt that could not be sent is made again: the same for all, so that they come in their order of arrival. */
+const UNSENT = 25;
+
 /** A lease that can be believed for `ttl` ms, less the drift, from `since`. */
 export interface Granted {
   readonly fence: number | undefined;
@@ -52,6 +55,8 @@ export class Attempts {
   /** The sending of the last answered attempt: no grant made after it can be older. */
   private heard: Instant | undefined;
   private denied: Denied | undefined;
+  /** A hint came while an attempt was on its way, whose answer may be the older of the two. */
+  private missed = false;
 
   constructor(store: Store, request: Request, terms: Terms, report: (report: Report) => void) {
     this.store = store;
@@ -84,6 +89,7 @@ export class Attempts {
 
   /** Ask now: a grant may have been missed. */
   askAgain(): void {
+    this.missed = true;
     this.again$.next();
   }
 
@@ -101,6 +107,7 @@ export class Attempts {
     const since = instant(this.terms.clock);
     const asking = new AsyncSubject<Answer>();
     this.asking = asking;
+    this.missed = false;
     this.store.acquire(this.request, stay, this.terms.commandTimeout).subscribe({
       next: (answer) => {
         this.heard = since;
@@ -153,6 +160,7 @@ export class Attempts {
    * look when the holder's time is over. One that never announces is asked for by back-off.
    */
   private pause(attempt: number): Observable<unknown> {
+    if (this.missed) return of(undefined);
     const { wait, place = 0, announced } = this.denied ?? { wait: 0, announced: false };
     const heartbeat = this.request.waiterTtl / 3;
     const lapse = Math.max(1, wait) + 1;
@@ -160,12 +168,12 @@ export class Attempts {
     return this.until(Math.min(lapse, heartbeat, announced ? lapse : this.terms.backoff(attempt)));
   }
 
-  /** After a failure: what was never sent waits for the connection to come back, in the order of arrival. */
+  /** After a failure: what was never sent waits for the connection, in the order of arrival. */
   private mend(error: unknown, attempt: number): Observable<unknown> {
     if (!isTransient(error)) return throwError(() => error);
     this.report({ type: 'attemptFailed', error: error as Error });
     const unsent = error instanceof RedisUnreachableError && error.notAfter === undefined;
-    return unsent ? this.again$.pipe(first()) : this.until(this.terms.backoff(attempt));
+    return this.until(unsent ? UNSENT : this.terms.backoff(attempt));
   }
 
   private until(ms: number): Observable<unknown> {
