@@ -1,0 +1,14 @@
+/** Waits for a condition by looking again and again, and fails when it does not come true in time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export const eventually = async (
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  within = 10_000,
+): Promise<void> => {
+  const until = performance.now() + within;
+  while (!(await condition())) {
+    if (performance.now() > until) throw new Error(`Not within ${within} ms: ${what}`);
+    await sleep(20);
+  }
+};

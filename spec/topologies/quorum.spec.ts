@@ -1,0 +1,237 @@
+/** A quorum of five real servers: what a majority grants is held, and a minority can neither grant nor keep anything. */
+import { expect } from 'chai';
+import { Cluster, Redis } from 'ioredis';
+import { firstValueFrom, toArray } from 'rxjs';
+import {
+  type CoordinatorOptions,
+  constantBackoff,
+  type Lease,
+  LockCoordinator,
+  LockTimeoutError,
+  RedisUnreachableError,
+} from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort, type Server, startServer } from '../support/server.ts';
+
+const TTL = 2_000;
+
+describe('a quorum of five', () => {
+  let servers: Server[];
+  let redis: Redis[];
+  const open: LockCoordinator[] = [];
+
+  const coordinator = (options: CoordinatorOptions = {}): LockCoordinator => {
+    const locks = new LockCoordinator(redis, { ttl: TTL, delayedRestart: 0, ...options });
+    open.push(locks);
+    return locks;
+  };
+  const stop = (...nodes: number[]): void => {
+    for (const node of nodes) servers[node]?.process?.kill('SIGSTOP');
+  };
+  const resume = (...nodes: number[]): void => {
+    for (const node of nodes) servers[node]?.process?.kill('SIGCONT');
+  };
+  const holdersOf = (name: string, of = redis): Promise<(string | null)[]> => Promise.all(of.map((r) => r.get(name)));
+  /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
+  const warm = async (locks: LockCoordinator, name: string): Promise<void> => {
+    const lease = await locks.mutex(name).acquire();
+    await lease.release();
+  };
+
+  before(async () => {
+    servers = await Promise.all(Array.from({ length: 5 }, () => startServer()));
+    redis = servers.map(({ port }) => new Redis(port));
+    for (const client of redis) client.on('error', () => undefined);
+  });
+
+  afterEach(async () => {
+    resume(0, 1, 2, 3, 4);
+    await Promise.all(open.splice(0).map((locks) => locks.close()));
+  });
+
+  after(async () => {
+    for (const client of redis) client.disconnect();
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  it('holds on every node, excludes others, has no fencing token, and leaves no node with a holder', async () => {
+    const [a, b] = [coordinator(), coordinator()];
+    const lease = await a.mutex('plain').acquire();
+    await eventually('all nodes have it', async () =>
+      (await holdersOf('plain')).every((owner) => owner === lease.owner),
+    );
+    expect(lease.fence).to.equal(undefined);
+    expect(await firstValueFrom(b.mutex('plain').try(), { defaultValue: 'busy' })).to.equal('busy');
+    expect(await holdersOf('plain')).to.deep.equal(Array(5).fill(lease.owner));
+    expect(await lease.release()).to.equal(true);
+    await eventually('no node has it', async () => (await holdersOf('plain')).every((owner) => owner === null));
+  });
+
+  it('grants within its bound while a node is stopped, and the slow node does not spend the validity', async () => {
+    const locks = coordinator();
+    await warm(locks, 'slow');
+    stop(4);
+    const began = performance.now();
+    const lease = await locks.mutex('slow').acquire();
+    expect(performance.now() - began).to.be.below(TTL / 20);
+    expect(lease.remaining()).to.be.above(TTL * 0.9);
+    await lease.release();
+  });
+
+  it('leaves nothing on a node that did not answer', async () => {
+    const locks = coordinator();
+    await warm(locks, 'late');
+    stop(4);
+    const lease = await locks.mutex('late').acquire();
+    expect(await lease.release()).to.equal(true);
+    resume(4);
+    await locks.close();
+    expect(await redis[4]?.get('late')).to.equal(null);
+  });
+
+  it('grants, renews and releases with two nodes down; with three it fails, and leaves no holder on the others', async () => {
+    const locks = coordinator({ commandTimeout: 500 });
+    await warm(locks, 'down');
+    stop(3, 4);
+    const lease = await locks.mutex('down').acquire({ timeout: TTL });
+    await lease.renew();
+    expect(lease.remaining()).to.be.above(TTL * 0.9);
+    expect(await lease.release()).to.equal(true);
+    stop(2);
+    let failure: unknown;
+    const began = performance.now();
+    await firstValueFrom(locks.mutex('down').try()).catch((error: unknown) => {
+      failure = error;
+    });
+    expect(failure).to.be.instanceOf(RedisUnreachableError);
+    expect((failure as Error).message).to.contain('3 of 5 nodes are needed, and 2 had a vote');
+    expect(performance.now() - began).to.be.below(1_000);
+    expect(await holdersOf('down', redis.slice(0, 2))).to.deep.equal([null, null]);
+  });
+
+  it('errors as lost, not later than the ttl, when a majority of nodes is gone', async () => {
+    const locks = coordinator({ commandTimeout: 500 });
+    const lease = await locks.mutex('lost').acquire();
+    const since = performance.now();
+    stop(0, 1, 2);
+    const reason = await new Promise((resolve) => {
+      lease.signal.addEventListener('abort', () => resolve(lease.signal.reason));
+    });
+    expect(performance.now() - since).to.be.below(TTL);
+    expect(reason).to.include({ code: 'LOCK_LOST', reason: 'unreachable' });
+    expect(lease.held).to.equal(false);
+  });
+
+  it('gives no vote to a node that restarted empty within the ttl, so a lease that it forgot stays exclusive', async () => {
+    await eventually('all are up for longer than the ttl', async () => {
+      const infos = await Promise.all(redis.map((node) => node.info('server')));
+      return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 3);
+    });
+    const [a, b] = [coordinator({ delayedRestart: 3_000 }), coordinator({ delayedRestart: 3_000 })];
+    await warm(a, 'restart');
+    await warm(b, 'restart');
+    stop(3, 4);
+    const lease = await a.mutex('restart', { renewEvery: 1_900 }).acquire();
+    const [first] = servers;
+    await first?.stop();
+    servers[0] = await startServer([], first?.port);
+    await new Promise((resolve) => setTimeout(resolve, 150)); // what was on its way to the stopped nodes is too late now
+    resume(3, 4);
+    let granted: Lease | undefined;
+    const attempt = b.mutex('restart').acquire({ timeout: 300 });
+    await attempt.then(
+      (second) => {
+        granted = second;
+      },
+      (error: unknown) => expect(error).to.be.instanceOf(LockTimeoutError),
+    );
+    expect([granted?.held, lease.held]).to.deep.equal([undefined, true]);
+    await lease.release();
+  });
+
+  it('lets 20 contenders through one at a time, within a bounded number of attempts for each grant', async () => {
+    const everyone = Array.from({ length: 20 }, () => coordinator({ ttl: 10_000 }));
+    let inside = 0;
+    let most = 0;
+    const before = await calls();
+    await Promise.all(
+      everyone.map(async (locks) => {
+        await using lease = await locks.mutex('crowd').acquire();
+        inside += 1;
+        most = Math.max(most, inside);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(lease.held).to.equal(true);
+        inside -= 1;
+      }),
+    );
+    const attempts = ((await calls()) - before) / 2 / 5 / 20;
+    expect(most).to.equal(1);
+    expect(attempts).to.be.below(20);
+  });
+
+  const calls = async (): Promise<number> => {
+    const infos = await Promise.all(redis.map((node) => node.info('commandstats')));
+    return infos
+      .map((info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0))
+      .reduce((sum, count) => sum + count, 0);
+  };
+
+  it('settles a tie of an even number of nodes', async () => {
+    const even = redis.slice(0, 4);
+    const options = { ttl: TTL, delayedRestart: 0, backoff: constantBackoff(1) } as const;
+    const [a, b] = [new LockCoordinator(even, options), new LockCoordinator(even, options)];
+    open.push(a, b);
+    for (let round = 0; round < 20; round += 1) {
+      const both = [a, b].map(async (locks) => {
+        const lease = await locks.mutex(`tie ${round}`).acquire();
+        await lease.release();
+      });
+      await Promise.all(both);
+    }
+  });
+
+  it('is held by whom a majority names: inspect, list and forceRelease count, a minority tells nothing', async () => {
+    const locks = coordinator();
+    await redis[0]?.set('view:minority', 'somebody', 'PX', TTL);
+    const lease = await locks.mutex('view:held').acquire();
+    expect((await firstValueFrom(locks.inspect('view:minority'))).holders).to.deep.equal([]);
+    const { holders, waiting, fence } = await firstValueFrom(locks.inspect('view:held'));
+    expect(holders.map(({ owner, mode }) => [owner, mode])).to.deep.equal([[lease.owner, 'exclusive']]);
+    expect([waiting, fence]).to.deep.equal([[], undefined]);
+    expect(await firstValueFrom(locks.list('view:*').pipe(toArray()))).to.deep.equal(['view:held']);
+    expect(await firstValueFrom(locks.forceRelease('view:held'))).to.equal(true);
+    expect(await lease.release()).to.equal(false);
+    expect(await firstValueFrom(locks.forceRelease('view:held'))).to.equal(false);
+  });
+
+  it('lets readers in together and keeps a writer out', async () => {
+    const [a, b] = [coordinator(), coordinator()];
+    const first = await a.readWriteLock('book').read.acquire();
+    const second = await b.readWriteLock('book').read.acquire({ timeout: 1_000 });
+    const { write } = b.readWriteLock('book');
+    expect(await firstValueFrom(write.try(), { defaultValue: 'busy' })).to.equal('busy');
+    await Promise.all([first.release(), second.release()]);
+    const writer = await write.acquire({ timeout: 1_000 });
+    expect(await firstValueFrom(a.readWriteLock('book').read.try(), { defaultValue: 'busy' })).to.equal('busy');
+    await writer.downgrade();
+    const reader = await a.readWriteLock('book').read.acquire({ timeout: 1_000 });
+    expect([writer.mode, writer.held, reader.held]).to.deep.equal(['shared', true, true]);
+    await Promise.all([writer.release(), reader.release()]);
+  });
+
+  it('refuses what makes no quorum', async () => {
+    const of =
+      (nodes: readonly Redis[], options: CoordinatorOptions = {}) =>
+      () =>
+        new LockCoordinator(nodes, options);
+    expect(of(redis, { quorum: 2 })).to.throw(RangeError, 'quorum must be from 3 to 5, got 2');
+    expect(of(redis, { quorum: 6 })).to.throw(RangeError, 'quorum must be from 3 to 5, got 6');
+    expect(of(redis.slice(0, 2))).to.throw(RangeError, 'at least 3 nodes, got 2');
+    const alias = new Redis({ port: Number(servers[0]?.port), db: 1, lazyConnect: true });
+    expect(of([...redis, alias])).to.throw(RangeError, 'independent of each other');
+    const cluster = new Cluster([await freePort()], { lazyConnect: true });
+    const mixed = [...redis, cluster] as unknown as Redis[]; // what a caller without types can pass
+    expect(of(mixed)).to.throw(TypeError, 'redis[5] must be a single Redis');
+    expect(() => coordinator().semaphore('s', 2)).to.throw(TypeError, 'A quorum cannot count permits');
+  });
+});
