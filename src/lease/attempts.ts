@@ -5,14 +5,18 @@ import {
   concatMap,
   defer,
   EMPTY,
+  filter,
   first,
+  ignoreElements,
   merge,
+  NEVER,
   type Observable,
   of,
   race,
   repeat,
   retry,
   Subject,
+  take,
   throwError,
   timer,
 } from 'rxjs';
@@ -24,9 +28,6 @@ import type { Terms } from './terms.ts';
 
 /** Places in the queue whose waiters ask again when the holder lapses; those behind wait for their turn. */
 const NEAR = 3;
-
-/** ms before an attempt that could not be sent is made again: the same for all, so that they come in their order of arrival. */
-const UNSENT = 25;
 
 /** A lease that can be believed for `ttl` ms, less the drift, from `since`. */
 export interface Granted {
@@ -49,13 +50,14 @@ export class Attempts {
   private readonly request: Request;
   private readonly terms: Terms;
   private readonly report: (report: Report) => void;
-  private readonly handed$ = new Subject<Granted>();
-  private readonly again$ = new Subject<void>();
-  private asking: Observable<Answer> = EMPTY;
+  /** The last attempt, which may be on its way still. */
+  private asking: AsyncSubject<Granted> | undefined;
   /** The sending of the last answered attempt: no grant made after it can be older. */
   private heard: Instant | undefined;
   private denied: Denied | undefined;
-  /** A hint came while an attempt was on its way, whose answer may be the older of the two. */
+  /** Cuts a wait short: by a grant, or to ask again. Made by the first wait. */
+  private hints$: Subject<Granted | undefined> | undefined;
+  /** A hint to ask again came while an attempt was on its way, which may have missed what the hint is about. */
   private missed = false;
 
   constructor(store: Store, request: Request, terms: Terms, report: (report: Report) => void) {
@@ -70,50 +72,14 @@ export class Attempts {
     return this.denied !== undefined;
   }
 
-  /** One attempt; completes empty when others hold the lock. */
-  readonly once$: Observable<Granted> = defer(() => this.ask(false));
-
-  /** Attempts until the lease is granted, in its turn. */
-  readonly granted$: Observable<Granted> = defer(() =>
-    merge(
-      defer(() => this.ask(true)).pipe(
-        repeat({ delay: (attempt) => this.pause(attempt) }),
-        retry({ delay: (error, attempt) => this.mend(error, attempt), resetOnSuccess: true }),
-      ),
-      this.handed$,
-    ).pipe(first()),
-  );
-
-  /** Completes when no attempt is on its way any more. */
-  readonly settled$: Observable<Answer> = defer(() => this.asking.pipe(catchError(() => EMPTY)));
-
-  /** Ask now: a grant may have been missed. */
-  askAgain(): void {
-    this.missed = true;
-    this.again$.next();
-  }
-
-  /** A release has made this waiter the holder, for min(ttl, waiterTtl) from then; when that was is not known. */
-  handed(fence: number): void {
-    const { ttl, waiterTtl } = this.request;
-    if (this.denied && fence <= this.denied.last) return; // an old grant, which this owner no longer had when it was denied
-    const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
-    if (granted && this.left(granted) > 0) this.handed$.next(granted);
-    else this.askAgain();
-  }
-
-  private ask(stay: boolean): Observable<Granted> {
-    const { ttl } = this.request;
+  /** One attempt; completes empty when others hold the lock. With `stay` it keeps its place in the queue then. */
+  ask(stay: boolean): Observable<Granted> {
     const since = instant(this.terms.clock);
-    const asking = new AsyncSubject<Answer>();
+    const asking = new AsyncSubject<Granted>();
     this.asking = asking;
     this.missed = false;
     this.store.acquire(this.request, stay, this.terms.commandTimeout).subscribe({
-      next: (answer) => {
-        this.heard = since;
-        this.known = answer.granted || stay;
-        asking.next(answer);
-      },
+      next: (answer) => this.answered(answer, stay, since, asking),
       error: (error: unknown) => {
         if (error instanceof RedisUnreachableError && error.notAfter !== undefined) {
           this.known = true;
@@ -121,34 +87,71 @@ export class Attempts {
         }
         asking.error(error);
       },
-      complete: () => asking.complete(),
     });
-    return asking.pipe(
-      concatMap((answer) => {
-        if (!answer.granted) return this.wait(answer, stay);
-        const granted = { fence: answer.fence, since, ttl };
-        return this.left(granted) > 0 ? of(granted) : this.undo();
-      }),
+    return asking;
+  }
+
+  /** Attempts until the lease is granted in its turn, after a first one that was denied or failed with `error`. */
+  wait(error?: unknown): Observable<Granted> {
+    const hints$ = new Subject<Granted | undefined>();
+    this.hints$ = hints$;
+    const attempts$ = defer(() => this.ask(true)).pipe(
+      repeat({ delay: (attempt) => this.pause(attempt) }),
+      retry({ delay: (failure, attempt) => this.mend(failure, attempt) }),
+    );
+    const rest$ = error === undefined ? this.pause(1) : this.mend(error, 1);
+    return merge(rest$.pipe(concatMap(() => attempts$)), hints$.pipe(filter((hint) => hint !== undefined))).pipe(
+      first(),
     );
   }
 
-  private wait(denied: Denied, stay: boolean): Observable<never> {
-    if (!stay) return EMPTY;
-    if (!this.denied) this.report({ type: 'waiting' });
-    this.denied = denied;
-    return EMPTY;
+  /** Completes when no attempt is on its way any more; undefined where none is. */
+  get settled$(): Observable<never> | undefined {
+    if (!this.asking || this.asking.isStopped) return undefined;
+    return this.asking.pipe(
+      ignoreElements(),
+      catchError(() => EMPTY),
+    );
+  }
+
+  /** Ask now: a grant may have been missed. */
+  askAgain(): void {
+    this.missed = true;
+    this.hints$?.next(undefined);
+  }
+
+  /** A release has made this waiter the holder, for min(ttl, waiterTtl) from then; when that was is not known. */
+  handed(fence: number): void {
+    const { ttl, waiterTtl } = this.request;
+    if (this.denied && fence <= this.denied.last) return; // an old grant, which this owner no longer had when it was denied
+    const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
+    if (granted && this.hints$ && this.left(granted) > 0) this.hints$.next(granted);
+    else this.askAgain();
+  }
+
+  private answered(answer: Answer, stay: boolean, since: Instant, asking: AsyncSubject<Granted>): void {
+    this.heard = since;
+    this.known = answer.granted || stay;
+    if (answer.granted) {
+      const granted = { fence: answer.fence, since, ttl: this.request.ttl };
+      if (this.left(granted) <= 0) {
+        this.undo(asking);
+        return;
+      }
+      asking.next(granted);
+    } else if (stay) {
+      if (!this.denied) this.report({ type: 'waiting' });
+      this.denied = answer;
+    }
+    asking.complete();
   }
 
   /** The answer came when nothing was left of the lease: it is given back, and asked for again. */
-  private undo(): Observable<never> {
+  private undo(asking: AsyncSubject<Granted>): void {
     const { name, owner, ttl } = this.request;
-    return this.store
-      .release(name, owner, this.terms.commandTimeout)
-      .pipe(
-        concatMap(() =>
-          throwError(() => new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0)),
-        ),
-      );
+    const tooLate = (): void =>
+      asking.error(new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0));
+    this.store.release(name, owner, this.terms.commandTimeout).subscribe({ error: tooLate, complete: tooLate });
   }
 
   private left({ since, ttl }: Granted): number {
@@ -160,7 +163,6 @@ export class Attempts {
    * look when the holder's time is over. One that never announces is asked for by back-off.
    */
   private pause(attempt: number): Observable<unknown> {
-    if (this.missed) return of(undefined);
     const { wait, place = 0, announced } = this.denied ?? { wait: 0, announced: false };
     const heartbeat = this.request.waiterTtl / 3;
     const lapse = Math.max(1, wait) + 1;
@@ -168,15 +170,14 @@ export class Attempts {
     return this.until(Math.min(lapse, heartbeat, announced ? lapse : this.terms.backoff(attempt)));
   }
 
-  /** After a failure: what was never sent waits for the connection, in the order of arrival. */
   private mend(error: unknown, attempt: number): Observable<unknown> {
     if (!isTransient(error)) return throwError(() => error);
     this.report({ type: 'attemptFailed', error: error as Error });
-    const unsent = error instanceof RedisUnreachableError && error.notAfter === undefined;
-    return this.until(unsent ? UNSENT : this.terms.backoff(attempt));
+    return this.until(this.terms.backoff(attempt));
   }
 
   private until(ms: number): Observable<unknown> {
-    return race(timer(ms, this.terms.scheduler), this.again$);
+    if (this.missed) return of(undefined);
+    return race<unknown[]>(timer(ms, this.terms.scheduler), this.hints$ ?? NEVER).pipe(take(1));
   }
 }

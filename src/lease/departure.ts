@@ -1,5 +1,5 @@
 /** Leaving for certain: by owner, whatever became of earlier commands. */
-import { defer, EMPTY, type Observable, repeat, retry, type SchedulerLike, tap, throwError, timer } from 'rxjs';
+import { catchError, concatMap, EMPTY, expand, type Observable, type SchedulerLike, throwError, timer } from 'rxjs';
 import { exponentialBackoff } from '../backoff.ts';
 import { isTransient } from '../errors.ts';
 import type { Departure } from '../store/store.ts';
@@ -16,17 +16,20 @@ interface Terms {
 }
 
 /** Emits the outcome of each release that Redis answered; the first is the answer. */
-export const depart = (release: () => Observable<Departure>, terms: Terms): Observable<Departure> => {
-  const { notAfter, goOn, scheduler } = terms;
-  let reached = 0;
-  return defer(release).pipe(
-    tap(({ now }) => {
-      reached = now;
-    }),
-    repeat({ delay: () => (reached < notAfter ? timer(notAfter - reached + 1, scheduler) : EMPTY) }),
-    retry({
-      delay: (error, attempt) =>
-        isTransient(error) && goOn() ? timer(soon(attempt), scheduler) : throwError(() => error),
-    }),
+export const depart = (
+  release: () => Observable<Departure>,
+  { notAfter, goOn, scheduler }: Terms,
+): Observable<Departure> => {
+  const once = (failures = 0): Observable<Departure> =>
+    release().pipe(
+      catchError((error: unknown) =>
+        isTransient(error) && goOn()
+          ? timer(soon(failures + 1), scheduler).pipe(concatMap(() => once(failures + 1)))
+          : throwError(() => error),
+      ),
+    );
+  if (notAfter === 0) return once();
+  return once().pipe(
+    expand(({ now }) => (now < notAfter ? timer(notAfter - now + 1, scheduler).pipe(concatMap(() => once())) : EMPTY)),
   );
 };

@@ -5,11 +5,11 @@ import {
   concat,
   defer,
   EMPTY,
-  ignoreElements,
   map,
   Observable,
   type Subscriber,
   Subscription,
+  type TeardownLogic,
   throwError,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
@@ -27,12 +27,17 @@ import type { Terms } from './terms.ts';
  * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock.
  */
 export const hold = (registry: Registry, terms: Terms, patient: boolean): Observable<Lease> =>
-  new Observable((subscriber) => {
+  new Observable(begin(registry, terms, patient));
+
+/** What a subscription to a lock does. */
+export const begin =
+  (registry: Registry, terms: Terms, patient: boolean) =>
+  (subscriber: Subscriber<Lease>): TeardownLogic => {
     if (registry.closed) return subscriber.error(new CoordinatorClosedError(terms.request.name));
     const life = new Hold(registry, terms, subscriber);
     life.start(patient);
     return () => life.leave();
-  });
+  };
 
 export class Hold implements Keeper {
   readonly request: Request;
@@ -64,14 +69,7 @@ export class Hold implements Keeper {
 
   start(patient: boolean): void {
     this.registry.add(this);
-    const { granted$, once$ } = this.attempts;
-    this.running.add(
-      (patient ? granted$ : once$).subscribe({
-        next: (granted) => this.take(granted),
-        error: (error: unknown) => this.fail(error),
-        complete: () => this.lease ?? this.subscriber.complete(),
-      }),
-    );
+    this.follow(this.attempts.ask(patient), patient ? (error) => this.follow(this.attempts.wait(error)) : undefined);
   }
 
   askAgain(): void {
@@ -129,6 +127,19 @@ export class Hold implements Keeper {
   shut(): void {
     this.leave();
     this.subscriber.error(new CoordinatorClosedError(this.request.name));
+  }
+
+  /** Follows attempts to their grant; `otherwise` is what comes after they ended without one. */
+  private follow(attempts$: Observable<Granted>, otherwise?: (error?: unknown) => void): void {
+    this.running.add(
+      attempts$.subscribe({
+        next: (granted) => this.take(granted),
+        error: (error: unknown) => (otherwise ? otherwise(error) : this.fail(error)),
+        complete: () => {
+          if (!this.lease) otherwise ? otherwise() : this.subscriber.complete();
+        },
+      }),
+    );
   }
 
   private fail(error: unknown): void {
@@ -225,7 +236,7 @@ export class Hold implements Keeper {
   private clear(giveUp: () => void): Observable<Departure> {
     const { registry, request, attempts, clock } = this;
     const { scheduler, commandTimeout } = this.terms;
-    const away$ = defer(() => {
+    const away = (): Observable<Departure> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
       return depart(() => registry.store.release(request.name, request.owner, commandTimeout), {
@@ -237,7 +248,8 @@ export class Hold implements Keeper {
         },
         scheduler,
       });
-    });
-    return concat(attempts.settled$.pipe(ignoreElements()), away$);
+    };
+    const { settled$ } = attempts;
+    return settled$ ? concat(settled$, defer(away)) : away();
   }
 }

@@ -1,6 +1,6 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
-import { hold } from '../lease/hold.ts';
+import { begin, hold } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Registry } from '../lease/registry.ts';
 import type { Terms } from '../lease/terms.ts';
@@ -20,8 +20,7 @@ export class Lock extends Observable<Lease> {
   readonly terms: Terms;
 
   constructor(registry: Registry, terms: Terms) {
-    const lease$ = hold(registry, terms, true);
-    super((subscriber) => lease$.subscribe(subscriber));
+    super(begin(registry, terms, true));
     this.name = terms.request.name;
     this.registry = registry;
     this.terms = terms;

@@ -1,9 +1,10 @@
 -- Asks for a lease: joins the queue, settles, and tells whether the owner is a holder now. Idempotent per owner.
 -- KEYS   see include/model
 -- ARGV   1 owner  2 spec  3 not-after, ms of server time  4 "1" to stay in the queue when denied
+--        5 arrival, as an earlier denial told it, or ""
 -- Reply  { 1, now, token, { own grants … } } granted · { -1, now } came too late
 --        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, last token,
---          { own grants … } }
+--          arrival, { own grants … } }
 --include name
 local owner, text, stay = ARGV[1], ARGV[2], ARGV[4] == '1'
 if now > tonumber(ARGV[3]) then return { -1, now } end
@@ -47,7 +48,7 @@ if waiters == 0 and fits(spec) then
 else
   if not known then
     local top = redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2]
-    redis.call('ZADD', queue, string.format('%.0f', math.max(micros, (top or 0) + 1)), owner)
+    redis.call('ZADD', queue, tonumber(ARGV[5]) or math.max(micros, (top or 0) + 1), owner)
     waiters, entries = waiters + 1, entries + 1
   end
   redis.call('ZADD', due, now + spec.waiterTtl, owner)
@@ -55,11 +56,11 @@ else
   mine = settle(spec.channel, owner)
 end
 
-local place = redis.call('ZRANK', queue, owner)
+local place, arrival = redis.call('ZRANK', queue, owner), redis.call('ZSCORE', queue, owner)
 if place and not stay and not known then drop(owner) end
 if entries > 0 then keep() end
 if mine then return { 1, now, mine, own } end
 local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 local wait = holder and redis.call('PTTL', lock) or (first and first - now or 0)
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
-return { 0, now, wait, place, foreign, string.format('%.0f', token), own }
+return { 0, now, wait, place, foreign, string.format('%.0f', token), arrival, own }

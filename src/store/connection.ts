@@ -52,18 +52,29 @@ const plain = (error: unknown): Error => {
   return Object.assign(new Error(message), { name });
 };
 
-/** A call on its way: waiting for the connection, or sent and not answered. */
-interface Call {
+/** One use of a script. */
+export interface Command<T> {
   readonly script: Script;
   readonly keys: readonly string[];
-  readonly args: readonly (string | number)[];
-  readonly lock: string | undefined;
-  readonly notAfter: number | undefined;
-  readonly outcome: AsyncSubject<Reply>;
+  /** Made when it is sent, with the not-after if there is one. */
+  readonly args: (notAfter: number) => readonly (string | number)[];
+  /** What the reply says; undefined to send the command again, within the same deadline. */
+  readonly read: (reply: Reply) => T | undefined;
+  /** The name that errors tell. */
+  readonly lock?: string;
+  /** Server ms until which the script may take effect, if it is sent now and ends by this monotonic ms. */
+  readonly notAfter?: (deadline: number) => number;
+}
+
+/** A command on its way: waiting for the connection, or sent and not answered. */
+interface Call<T = unknown> {
+  readonly command: Command<T>;
+  readonly outcome: AsyncSubject<T>;
   readonly within: number;
   /** Monotonic ms by which it ends. */
   readonly deadline: number;
   sentAt?: number;
+  notAfter?: number;
 }
 
 export class Connection {
@@ -106,50 +117,51 @@ export class Connection {
     return client;
   }
 
-  /** Calls a script once. `notAfter` is the server time, in ms, after which the script refuses to act, where it does. */
-  run(
-    script: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
-    within: number,
-    lock?: string,
-    notAfter?: number,
-  ): Observable<Reply> {
-    const outcome = new AsyncSubject<Reply>();
+  /** Runs a command, now, whether or not anybody subscribes: the outcome can be had at any time. */
+  run<T>(command: Command<T>, within: number): Observable<T> {
+    const outcome = new AsyncSubject<T>();
     if (this.closed) {
-      outcome.error(new CoordinatorClosedError(lock));
+      outcome.error(new CoordinatorClosedError(command.lock));
       return outcome;
     }
     const client = this.open();
     const deadline = this.clock.now() + within;
-    const call: Call = { script, keys, args, lock, notAfter, outcome, within, deadline };
-    this.calls.add(call);
+    const call: Call<T> = { command, outcome, within, deadline };
+    this.calls.add(call as Call);
     if (deadline < this.nextLook) this.lookAt(deadline);
-    if (client.status === 'ready') this.send(client, call);
+    if (client.status === 'ready') this.send(client, call as Call);
     return outcome;
   }
 
   close(): void {
     this.closed = true;
     this.alarm?.unsubscribe();
-    for (const call of this.calls) this.fail(call, new CoordinatorClosedError(call.lock));
+    for (const call of this.calls) this.fail(call, new CoordinatorClosedError(call.command.lock));
     this.client?.disconnect();
   }
 
   private send(client: Client, call: Call): void {
-    const { script, keys, args } = call;
+    const { script, keys, args, read, notAfter } = call.command;
     call.sentAt = this.clock.now();
+    if (notAfter) call.notAfter = notAfter(call.deadline);
+    const values = [keys.length, ...keys, ...args(call.notAfter ?? 0)] as const;
     const answered = (reply: unknown): void => {
       this.heardAt = this.clock.now();
-      if (!this.calls.delete(call)) return;
-      call.outcome.next(reply as Reply);
+      const value = read(reply as Reply); // also when its time is over: it may carry grants for others
+      if (!this.calls.has(call)) return;
+      if (value === undefined) {
+        this.send(client, call);
+        return;
+      }
+      this.calls.delete(call);
+      call.outcome.next(value);
       call.outcome.complete();
     };
     const refused = (error: unknown): void => this.refuse(call, plain(error));
     this.together(client);
-    client.evalsha(script.sha, keys.length, ...keys, ...args).then(answered, (error: Error) => {
+    client.evalsha(script.sha, ...values).then(answered, (error: Error) => {
       if (!error.message.startsWith('NOSCRIPT') || !this.calls.has(call)) return refused(error);
-      client.eval(script.text, keys.length, ...keys, ...args).then(answered, refused);
+      client.eval(script.text, ...values).then(answered, refused);
     });
   }
 
@@ -166,12 +178,13 @@ export class Connection {
   }
 
   private refuse(call: Call, error: Error): void {
-    const { lock = '', args } = call;
+    const { lock = '', args } = call.command;
     const { message } = error;
     if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) this.fail(call, new LockCorruptedError(lock, error));
     else if (message.startsWith('REDISYNC_EXHAUSTED')) this.fail(call, new FenceExhaustedError(lock));
-    else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args[0])));
-    else if (REFUSED.test(message)) this.fail(call, new RedisRefusedError(call.lock, TRANSIENT.test(message), error));
+    else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args(0)[0])));
+    else if (REFUSED.test(message))
+      this.fail(call, new RedisRefusedError(call.command.lock, TRANSIENT.test(message), error));
     else this.unknown(call, 'The command failed', error);
   }
 
@@ -180,7 +193,7 @@ export class Connection {
     const { within } = call;
     if (call.sentAt === undefined) {
       const message = `No connection within ${within} ms`;
-      this.fail(call, new RedisUnreachableError(call.lock, message, undefined, this.complaint));
+      this.fail(call, new RedisUnreachableError(call.command.lock, message, undefined, this.complaint));
       return;
     }
     const stalled = this.heardAt < call.sentAt;
@@ -192,12 +205,12 @@ export class Connection {
     this.complaint = error;
     if (!/^(?:WRONGPASS|NOAUTH|NOPERM)/.test(error.message)) return;
     for (const call of this.calls) {
-      if (call.sentAt === undefined) this.fail(call, new RedisRefusedError(call.lock, false, error));
+      if (call.sentAt === undefined) this.fail(call, new RedisRefusedError(call.command.lock, false, error));
     }
   }
 
   private unknown(call: Call, message: string, cause?: Error): void {
-    this.fail(call, new RedisUnreachableError(call.lock, message, call.notAfter, cause));
+    this.fail(call, new RedisUnreachableError(call.command.lock, message, call.notAfter, cause));
   }
 
   private fail(call: Call, error: RedisyncError): void {

@@ -16,6 +16,7 @@ import { globOf } from './glob.ts';
 import {
   blank,
   exclusiveOf,
+  inOrder,
   isFree,
   type Listener,
   lapse,
@@ -70,8 +71,9 @@ export class MemoryStore implements Store, Listener {
         remember(at, at.last, now, ttl);
         return { granted: true, fence: held.fence };
       }
-      const since = before?.since ?? now;
+      const since = before?.since ?? request.arrival ?? now;
       at.queue.set(owner, { ...request, listener: this, since, due: now + waiterTtl, fence: 0 });
+      if (!before && request.arrival !== undefined) inOrder(at);
       settle(at, now, owner);
       const mine = at.holders.get(owner);
       if (mine) return { granted: true, fence: mine.fence };
@@ -79,7 +81,7 @@ export class MemoryStore implements Store, Listener {
       if (!stay && !before) at.queue.delete(owner);
       const alone = exclusiveOf(at);
       const dues = (alone ? [alone] : [...at.holders.values(), ...at.queue.values()]).map(({ due }) => due - now);
-      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last };
+      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last, arrival: since };
     });
   }
 

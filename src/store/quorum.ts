@@ -35,6 +35,7 @@ const DENIED: Answer = {
   place: undefined,
   announced: false,
   last: 0,
+  arrival: 0,
 };
 
 /** What the nodes have said so far, and how many have yet to. */

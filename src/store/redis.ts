@@ -1,8 +1,6 @@
 /** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
 import {
-  catchError,
   concatMap,
-  defer,
   distinct,
   EMPTY,
   expand,
@@ -13,19 +11,14 @@ import {
   of,
   type SchedulerLike,
   Subject,
-  throwError,
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
-import { RedisUnreachableError } from '../errors.ts';
 import * as scripts from '../lua/scripts.ts';
-import { type Client, Connection, type Reply } from './connection.ts';
+import { type Client, type Command, Connection, type Reply } from './connection.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import type { Answer, Departure, Grant, Inspection, Mode, Renewal, Request, Store } from './store.ts';
 import { Subscriber } from './subscriber.ts';
-
-/** The script refused to act because its not-after had passed, or the server's clock was not known yet. */
-const TOO_LATE = Symbol('too late');
 
 const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
 
@@ -57,20 +50,16 @@ export class RedisStore implements Store {
 
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { name, owner } = request;
-    const keys = keysOf(this.prefix, name);
-    const until = this.clock.now() + within;
-    const attempt = defer(() => {
-      const left = until - this.clock.now();
-      if (left <= 0) return throwError(() => new RedisUnreachableError(name, `No answer within ${within} ms`));
-      const notAfter = this.lead === undefined ? 0 : Math.floor(until + this.lead);
-      const args = [owner, this.spec(request), notAfter, stay ? '1' : '0'];
-      return this.connection.run(scripts.acquire, keys, args, left, name, notAfter);
-    });
-    return attempt.pipe(
-      map((reply): Answer => {
+    const command: Command<Answer> = {
+      lock: name,
+      script: scripts.acquire,
+      keys: keysOf(this.prefix, name),
+      notAfter: (deadline) => (this.lead === undefined ? 0 : Math.floor(deadline + this.lead)),
+      args: (notAfter) => [owner, this.spec(request), notAfter, stay ? '1' : '0', request.arrival ?? ''],
+      read: (reply) => {
         this.learn(reply);
-        const [outcome, , detail, place, foreign, last] = reply;
-        if (outcome === -1) throw TOO_LATE;
+        const [outcome, , detail, place, foreign, last, arrival] = reply;
+        if (outcome === -1) return undefined; // too late, or the server's clock was not known: it is now
         this.share(name, reply.at(-1));
         if (outcome === 1) return { granted: true, fence: Number(detail) };
         if (stay) this.subscriber.open();
@@ -80,56 +69,68 @@ export class RedisStore implements Store {
           place: Number(place),
           announced: foreign !== 1,
           last: Number(last),
+          arrival: Number(arrival),
         };
-      }),
-      catchError((error, again) => (error === TOO_LATE ? again : throwError(() => error))),
-    );
+      },
+    };
+    return this.connection.run(command, within);
   }
 
   renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
     const { name, owner, ttl } = request;
-    const args = [
-      owner,
-      ttl,
-      fence ?? 0,
-      downgrade ? this.spec({ ...request, mode: 'shared' }) : '',
-      this.subscriber.channel,
-    ];
-    return this.connection.run(scripts.renew, keysOf(this.prefix, name), args, within, name).pipe(
-      map((reply) => {
+    const into = downgrade ? this.spec({ ...request, mode: 'shared' }) : '';
+    const command: Command<Renewal> = {
+      lock: name,
+      script: scripts.renew,
+      keys: keysOf(this.prefix, name),
+      args: () => [owner, ttl, fence ?? 0, into, this.subscriber.channel],
+      read: (reply) => {
         this.learn(reply);
         this.share(name, reply[2]);
         return RENEWALS[String(reply[0])] ?? 'gone';
-      }),
-    );
+      },
+    };
+    return this.connection.run(command, within);
   }
 
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
-    const args = [owner ?? '', this.subscriber.channel];
-    return this.connection.run(scripts.release, keysOf(this.prefix, name), args, within, name).pipe(
-      map((reply) => {
+    const command: Command<Departure> = {
+      lock: name,
+      script: scripts.release,
+      keys: keysOf(this.prefix, name),
+      args: () => [owner ?? '', this.subscriber.channel],
+      read: (reply) => {
         this.learn(reply);
         this.share(name, reply[3]);
         return { held: reply[0] === 1, now: Number(reply[1]), grants: Number(reply[2]) };
-      }),
-    );
+      },
+    };
+    return this.connection.run(command, within);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
-    return this.connection.run(scripts.inspect, keysOf(this.prefix, name), [], within, name).pipe(
-      map(([token, holders, waiting]) => ({
+    const command: Command<Inspection> = {
+      lock: name,
+      script: scripts.inspect,
+      keys: keysOf(this.prefix, name),
+      args: () => [],
+      read: ([token, holders, waiting]) => ({
         name,
         holders: quadruples(holders).map(([owner, mode, permits, remaining]) => ({ owner, mode, permits, remaining })),
         waiting: quadruples(waiting).map(([owner, mode, permits, waited]) => ({ owner, mode, permits, waited })),
         fence: token === '' ? undefined : Number(token),
-      })),
-    );
+      }),
+    };
+    return this.connection.run(command, within);
   }
 
   list(pattern: string, within: number): Observable<string> {
     const wanted = globOf(pattern);
     const slice = (cursor: string): Observable<Reply> =>
-      this.connection.run(scripts.scan, [], [cursor, SIDE_KEYS], within);
+      this.connection.run(
+        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply },
+        within,
+      );
     return slice('0').pipe(
       expand(([cursor]) => (cursor === '0' ? EMPTY : slice(String(cursor)))),
       concatMap(([, keys]) => keys as string[]),
@@ -146,12 +147,16 @@ export class RedisStore implements Store {
   uptime(within: number): Observable<number> {
     const { born } = this;
     if (born !== undefined) return of(this.clock.now() - born);
-    return this.connection.run(scripts.uptime, [], [], within).pipe(
-      map(([seconds]) => {
+    const command: Command<number> = {
+      script: scripts.uptime,
+      keys: [],
+      args: () => [],
+      read: ([seconds]) => {
         this.born = this.clock.now() - 1_000 * Number(seconds);
         return 1_000 * Number(seconds);
-      }),
-    );
+      },
+    };
+    return this.connection.run(command, within);
   }
 
   close(): void {

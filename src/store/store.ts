@@ -13,6 +13,8 @@ export interface Request {
   readonly limit: number;
   readonly ttl: number;
   readonly waiterTtl: number;
+  /** The place in the queue, as an earlier denial told it: a waiter whose place was lost meanwhile gets it back. */
+  readonly arrival?: number;
 }
 
 export type Answer =
@@ -27,6 +29,8 @@ export type Answer =
       readonly announced: boolean;
       /** The last token given on the name: a grant with one that is not higher is an old message. */
       readonly last: number;
+      /** When the place in the queue was taken, on a scale of the store's own. */
+      readonly arrival: number;
     };
 
 /** Whether the lease was renewed; if not, whether somebody was granted the lock since. */

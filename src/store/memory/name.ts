@@ -55,6 +55,13 @@ export const lapse = (name: Name, now: number): void => {
   if (name.until <= now) name.last = 0;
 };
 
+/** Puts a waiter that has come back where it stood. */
+export const inOrder = ({ queue }: Name): void => {
+  const waiters = [...queue.values()].sort((a, b) => a.since - b.since);
+  queue.clear();
+  for (const waiter of waiters) queue.set(waiter.owner, waiter);
+};
+
 const fits = (name: Name, { mode, permits, limit }: Place): boolean => {
   if (mode === 'exclusive') return name.holders.size === 0;
   if (exclusiveOf(name)) return false;
