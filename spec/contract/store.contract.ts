@@ -1,0 +1,568 @@
+/** What every store does, sentence by sentence of "One model, one set of scripts": run over memory and over Redis. */
+import { expect } from 'chai';
+import type { Observable } from 'rxjs';
+import { OwnerConflictError } from '../../src/errors.ts';
+import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+
+/** A server, real or in memory, and the time in which it lives. */
+export interface Bench {
+  /** A coordinator's store that hears of its grants. */
+  open(): Promise<Store>;
+  /** Closes a store, and resolves when the server knows that nobody listens there any more. */
+  drop(store: Store): Promise<void>;
+  /** Subscribes to a verb, and resolves with all that it emits. */
+  ask<T>(answer: Observable<T>): Promise<T[]>;
+  /** ms, on a clock that the server's does not outrun. */
+  now(): number;
+  pass(ms: number): Promise<void>;
+  /** What is left on the server, but for memories of tokens that expire by themselves. */
+  residue(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+const WITHIN = 5_000;
+const names = (function* (): Generator<string, never> {
+  for (let i = 0; ; i += 1) yield `name:${i}`;
+})();
+
+const request = (name: string, owner: string, more: Partial<Request>): Request => ({
+  name,
+  owner,
+  mode: 'exclusive',
+  permits: 1,
+  limit: 0,
+  ttl: 30_000,
+  waiterTtl: 10_000,
+  ...more,
+});
+
+export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suite =>
+  describe(`The contract of a store, on ${title}`, () => {
+    let bench: Bench;
+    let store: Store;
+    let other: Store;
+    let name: string;
+    const told: string[] = [];
+
+    before(async () => {
+      bench = await start();
+      store = await bench.open();
+      other = await bench.open();
+      const record = (grant: Grant | undefined): void => void (grant && told.push(`${grant.name} ${grant.owner}`));
+      store.grants$.subscribe(record);
+      other.grants$.subscribe(record);
+    });
+    after(() => bench.stop());
+    beforeEach(() => {
+      name = names.next().value;
+    });
+
+    const one = async <T>(answer: Observable<T>): Promise<T> => {
+      const [value, ...more] = await bench.ask(answer);
+      expect(more).to.deep.equal([]);
+      if (value === undefined) throw new Error('The verb completed without an answer');
+      return value;
+    };
+    const exclusive = (owner: string, more: Partial<Request> = {}): Request => request(name, owner, more);
+    const shared = (owner: string, permits = 1, limit = 0, more: Partial<Request> = {}): Request =>
+      request(name, owner, { mode: 'shared', permits, limit, ...more });
+    const acquire = (asked: Request, by = store): Promise<Answer> => one(by.acquire(asked, true, WITHIN));
+    const attempt = (asked: Request, by = store): Promise<Answer> => one(by.acquire(asked, false, WITHIN));
+    const renew = (asked: Request, fence: number, downgrade = false): Promise<Renewal> =>
+      one(store.renew(asked, fence, WITHIN, downgrade));
+    const release = (owner: string | undefined, by = store): Promise<Departure> => one(by.release(name, owner, WITHIN));
+    const inspect = (of = name): Promise<Inspection> => one(store.inspect(of, WITHIN));
+    const holders = async (of = name): Promise<string[]> =>
+      (await inspect(of)).holders.map(({ owner }) => owner).sort();
+    const waiting = async (of = name): Promise<string[]> => (await inspect(of)).waiting.map(({ owner }) => owner);
+    const granted = async (asked: Request, by = store): Promise<number> => {
+      const answer = await acquire(asked, by);
+      if (!answer.granted || answer.fence === undefined) throw new Error(`${asked.owner} was not granted`);
+      return answer.fence;
+    };
+    const placed = async (asked: Request, by = store): Promise<number | undefined> => {
+      const answer = await acquire(asked, by);
+      if (answer.granted) throw new Error(`${asked.owner} was granted`);
+      return answer.place;
+    };
+    /** Polls, bounded: the condition is what is waited for, never a length of time. */
+    const until = async (condition: () => Promise<boolean>): Promise<void> => {
+      const since = bench.now();
+      while (!(await condition())) {
+        if (bench.now() - since > 5_000) throw new Error('The condition did not come about within 5 s');
+        await bench.pass(2);
+      }
+    };
+    const heard = (...owners: string[]): Promise<void> =>
+      until(async () => owners.every((owner) => told.includes(`${name} ${owner}`)));
+
+    describe('exclusion', () => {
+      it('lets nobody in beside an exclusive lease', async () => {
+        await granted(exclusive('a'));
+        expect((await attempt(exclusive('b'))).granted).to.equal(false);
+        expect((await attempt(shared('c'))).granted).to.equal(false);
+        expect(await holders()).to.deep.equal(['a']);
+      });
+
+      it('lets no exclusive lease in beside a shared one', async () => {
+        await granted(shared('a'));
+        expect((await attempt(exclusive('b'))).granted).to.equal(false);
+        expect((await attempt(shared('c'))).granted).to.equal(true);
+        expect(await holders()).to.deep.equal(['a', 'c']);
+      });
+
+      it('never lets the permits in use exceed the limit', async () => {
+        await granted(shared('a', 2, 5));
+        await granted(shared('b', 2, 5));
+        expect((await attempt(shared('c', 2, 5))).granted).to.equal(false);
+        expect((await attempt(shared('d', 1, 5))).granted).to.equal(true);
+        expect((await attempt(shared('e', 1, 5))).granted).to.equal(false);
+        expect((await inspect()).holders.reduce((sum, { permits }) => sum + permits, 0)).to.equal(5);
+      });
+    });
+
+    describe('the queue', () => {
+      it('is served in the order of arrival, whichever coordinator asks', async () => {
+        await granted(exclusive('a'));
+        expect(await placed(exclusive('b'), other)).to.equal(0);
+        expect(await placed(exclusive('c'))).to.equal(1);
+        expect(await placed(exclusive('d'), other)).to.equal(2);
+        for (const [holder, next] of ['ab', 'bc', 'cd']) {
+          expect(await release(holder)).to.deep.include({ held: true, grants: 1 });
+          expect(await holders()).to.deep.equal([next]);
+        }
+        await heard('b', 'c', 'd');
+        expect(told.filter((grant) => grant.startsWith(`${name} `))).to.have.length(3);
+      });
+
+      it('is not overtaken by a single attempt, which leaves no place behind', async () => {
+        await granted(shared('a', 2, 3));
+        await placed(shared('b', 2, 3));
+        expect(await attempt(shared('c', 1, 3))).to.deep.include({ granted: false, place: 1 });
+        expect(await waiting()).to.deep.equal(['b']);
+      });
+
+      it('keeps the place of a waiter that makes a single attempt', async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        await placed(exclusive('c'));
+        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, place: 0 });
+        expect(await waiting()).to.deep.equal(['b', 'c']);
+      });
+
+      it('lets readers that wait together enter together', async () => {
+        await granted(exclusive('w'));
+        for (const reader of ['r1', 'r2', 'r3']) await placed(shared(reader));
+        expect(await release('w')).to.deep.include({ grants: 3 });
+        expect(await holders()).to.deep.equal(['r1', 'r2', 'r3']);
+      });
+
+      it('holds later readers back behind a writer', async () => {
+        await granted(shared('r1'));
+        await placed(exclusive('w'));
+        expect(await placed(shared('r2'))).to.equal(1);
+        await release('r1');
+        expect(await holders()).to.deep.equal(['w']);
+        await release('w');
+        expect(await holders()).to.deep.equal(['r2']);
+      });
+
+      it('lets readers in when the writer before them leaves', async () => {
+        await granted(shared('r1'));
+        await placed(exclusive('w'));
+        await placed(shared('r2'));
+        expect(await release('w')).to.deep.include({ held: false, grants: 1 });
+        expect(await holders()).to.deep.equal(['r1', 'r2']);
+      });
+
+      it('does not let small requests starve a large one at the head', async () => {
+        for (const owner of ['a', 'b', 'c']) await granted(shared(owner, 1, 3));
+        await placed(shared('large', 3, 3));
+        await placed(shared('small', 1, 3));
+        await release('a');
+        await release('b');
+        expect(await holders()).to.deep.equal(['c']);
+        await release('c');
+        expect(await holders()).to.deep.equal(['large']);
+        await release('large');
+        expect(await holders()).to.deep.equal(['small']);
+      });
+
+      it('grants to as many as fit, in one step', async () => {
+        await granted(shared('a', 4, 4));
+        for (const [owner, permits] of [
+          ['b', 1],
+          ['c', 2],
+          ['d', 2],
+          ['e', 1],
+        ] as const) {
+          await placed(shared(owner, permits, 4));
+        }
+        expect(await release('a')).to.deep.include({ grants: 2 });
+        expect(await holders()).to.deep.equal(['b', 'c']);
+        expect(await waiting()).to.deep.equal(['d', 'e']);
+      });
+
+      it('tells the waiter how long until something lapses, and that it will be told', async () => {
+        await granted(exclusive('a', { ttl: 20_000 }));
+        const answer = await acquire(exclusive('b'));
+        expect(answer).to.deep.include({ granted: false, announced: true });
+        if (!answer.granted) expect(answer.wait).to.be.within(15_000, 20_000);
+      });
+
+      it('passes over a waiter whose coordinator has gone, and keeps its place', async () => {
+        const third = await bench.open();
+        await granted(exclusive('a'));
+        await placed(exclusive('gone'), third);
+        await placed(exclusive('b'));
+        await placed(exclusive('c'));
+        await bench.drop(third);
+        expect(await release('a')).to.deep.include({ grants: 1 });
+        expect(await holders()).to.deep.equal(['b']);
+        expect(await waiting()).to.deep.equal(['gone', 'c']);
+        expect(await placed(exclusive('gone'))).to.equal(0);
+        await release('b');
+        expect(await holders()).to.deep.equal(['gone']);
+      });
+    });
+
+    describe('time', () => {
+      for (const mode of ['exclusive', 'shared'] as const) {
+        it(`drops the holder of a lease that is ${mode} at its ttl, not before`, async () => {
+          const since = bench.now();
+          await granted(request(name, 'dead', { mode, ttl: 60, limit: 1 }));
+          await until(async () => (await attempt(request(name, 'b', { mode, limit: 1 }))).granted);
+          expect(bench.now() - since).to.be.within(58, 2_000);
+          expect(await holders()).to.deep.equal(['b']);
+        });
+      }
+
+      it('grants to the queue when somebody behind the head asks after the holder has lapsed', async () => {
+        await granted(exclusive('dead', { ttl: 60 }));
+        await placed(exclusive('b'));
+        await until(async () => (await placed(exclusive('c'))) === 0);
+        expect(await holders()).to.deep.equal(['b']);
+        await heard('b');
+      });
+
+      it('skips a waiter that has not been heard of for its waiterTtl', async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('dead', { waiterTtl: 60 }));
+        await placed(exclusive('b'));
+        await until(async () => !(await waiting()).includes('dead'));
+        await release('a');
+        expect(await holders()).to.deep.equal(['b']);
+      });
+
+      it('keeps a waiter for as long as it is heard of, and its place', async () => {
+        await granted(exclusive('a'));
+        const since = bench.now();
+        await placed(exclusive('b', { waiterTtl: 400 }));
+        await placed(exclusive('c'));
+        await until(async () => {
+          expect(await placed(exclusive('b', { waiterTtl: 400 }))).to.equal(0);
+          return bench.now() - since > 800;
+        });
+        const [first] = (await inspect()).waiting;
+        expect(first?.owner).to.equal('b');
+        expect(first?.waited).to.be.within(750, 5_000);
+      });
+
+      it('gives who asks its full ttl, and who is told the shorter of ttl and waiterTtl', async () => {
+        await granted(exclusive('a', { ttl: 20_000, waiterTtl: 5_000 }));
+        expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 20_000);
+        await placed(exclusive('b', { ttl: 20_000, waiterTtl: 5_000 }));
+        await placed(exclusive('c', { ttl: 4_000, waiterTtl: 9_000 }));
+        await release('a');
+        expect((await inspect()).holders[0]?.remaining).to.be.within(1, 5_000);
+        await release('b');
+        expect((await inspect()).holders[0]?.remaining).to.be.within(1, 4_000);
+      });
+    });
+
+    describe('an owner', () => {
+      it('that asks again has its one lease, with the ttl afresh and the same token', async () => {
+        const fence = await granted(exclusive('a', { ttl: 5_000 }));
+        expect(await granted(exclusive('a', { ttl: 20_000 }))).to.equal(fence);
+        const { holders: now, fence: last } = await inspect();
+        expect(now).to.have.length(1);
+        expect(now[0]?.remaining).to.be.within(15_000, 20_000);
+        expect(last).to.equal(fence);
+      });
+
+      it('that asks again for a shared lease takes no more permits', async () => {
+        const fence = await granted(shared('a', 2, 3, { ttl: 5_000 }));
+        expect(await granted(shared('a', 2, 3, { ttl: 20_000 }))).to.equal(fence);
+        expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 20_000);
+        expect((await attempt(shared('b', 1, 3))).granted).to.equal(true);
+        expect((await attempt(shared('c', 1, 3))).granted).to.equal(false);
+      });
+
+      it('that asks again while others wait is not sent to the queue', async () => {
+        const fence = await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        expect(await granted(exclusive('a'))).to.equal(fence);
+        expect(await waiting()).to.deep.equal(['b']);
+      });
+
+      it('that was handed the lock reads its grant when it asks, with the token that was told', async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        await release('a');
+        expect(await granted(exclusive('b'))).to.equal((await inspect()).fence);
+        expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 30_000);
+      });
+
+      it('is refused a lease in another mode, and keeps the one it has', async () => {
+        const conflict = async (asked: Request): Promise<void> => {
+          const error = await acquire(asked).catch((caught: unknown) => caught);
+          expect(error).to.be.instanceOf(OwnerConflictError).with.property('lock', name);
+        };
+        await granted(exclusive('a'));
+        await placed(shared('b'));
+        await placed(exclusive('c'));
+        const before = JSON.stringify([await holders(), await waiting()]);
+        await conflict(shared('a'));
+        await conflict(exclusive('b'));
+        await conflict(shared('c'));
+        expect(JSON.stringify([await holders(), await waiting()])).to.equal(before);
+        await release('a');
+        await conflict(exclusive('b'));
+      });
+    });
+
+    describe('the fencing token', () => {
+      it('rises with every grant: asked for, handed over, shared, after a lapse and after a break', async () => {
+        const fences = [await granted(exclusive('a'))];
+        await placed(shared('b'));
+        await placed(shared('c'));
+        await release('a');
+        fences.push(await granted(shared('b')), await granted(shared('c')), await granted(shared('d')));
+        await release(undefined);
+        fences.push(await granted(exclusive('e', { ttl: 30 })));
+        await until(async () => (await holders()).length === 0);
+        fences.push(await granted(shared('f')));
+        await release('f');
+        fences.push(await granted(exclusive('a')));
+        expect(fences).to.deep.equal([...new Set(fences)].sort((a, b) => a - b));
+        expect((await inspect()).fence).to.equal(fences.at(-1));
+        expect(fences.every(Number.isSafeInteger)).to.equal(true);
+      });
+
+      it('is unknown for a name that was never locked', async () => {
+        expect(await inspect()).to.deep.equal({ name, holders: [], waiting: [], fence: undefined });
+      });
+
+      it('comes with a denial, so that a message of an older grant is known for one', async () => {
+        const fence = await granted(exclusive('a'));
+        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, last: fence });
+      });
+    });
+
+    describe('renewal', () => {
+      it('gives the ttl afresh', async () => {
+        for (const asked of [exclusive('a', { ttl: 5_000 }), shared('b', 1, 1, { ttl: 5_000 })]) {
+          const fence = await granted(asked);
+          expect(await renew({ ...asked, ttl: 20_000 }, fence)).to.equal('renewed');
+          expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 20_000);
+          await release(asked.owner);
+        }
+      });
+
+      it('never brings a lease back that has lapsed or was given up', async () => {
+        for (const asked of [exclusive('a', { ttl: 30 }), shared('b', 1, 1, { ttl: 30 })]) {
+          const fence = await granted(asked);
+          await until(async () => (await holders()).length === 0);
+          expect(await renew(asked, fence)).to.equal('gone');
+          const again = await granted(asked);
+          await release(asked.owner);
+          expect(await renew(asked, again)).to.equal('gone');
+          expect(await holders()).to.deep.equal([]);
+        }
+      });
+
+      it('says that the lock was taken once somebody else was granted it, and leaves them alone', async () => {
+        const fence = await granted(exclusive('a', { ttl: 30 }));
+        await until(async () => (await attempt(exclusive('b'))).granted);
+        const before = (await inspect()).fence;
+        expect(await renew(exclusive('a'), fence)).to.equal('taken');
+        expect(await renew(exclusive('a'), fence, true)).to.equal('taken');
+        expect(await holders()).to.deep.equal(['b']);
+        await release('b');
+        expect(await renew(exclusive('a'), fence)).to.equal('taken');
+        expect(await inspect()).to.deep.include({ holders: [], fence: before });
+      });
+
+      it('makes no holder of a waiter', async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        expect(await renew(exclusive('b'), 0)).to.equal('taken');
+        expect(await holders()).to.deep.equal(['a']);
+        expect(await waiting()).to.deep.equal(['b']);
+      });
+    });
+
+    describe('release', () => {
+      it("answers false for another's lease, and changes nothing", async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        expect(await release('stranger')).to.deep.include({ held: false, grants: 0 });
+        expect(await holders()).to.deep.equal(['a']);
+        expect(await waiting()).to.deep.equal(['b']);
+      });
+
+      it('answers false for a lease that has lapsed and gone to another', async () => {
+        await granted(shared('a', 1, 1, { ttl: 30 }));
+        await until(async () => (await attempt(shared('b', 1, 1))).granted);
+        expect(await release('a')).to.deep.include({ held: false });
+        expect(await holders()).to.deep.equal(['b']);
+      });
+
+      it('answers true once', async () => {
+        await granted(exclusive('a'));
+        expect(await release('a')).to.deep.include({ held: true });
+        expect(await release('a')).to.deep.include({ held: false });
+      });
+
+      it('takes a waiter out of the queue', async () => {
+        await granted(exclusive('a'));
+        await placed(exclusive('b'));
+        await placed(exclusive('c'));
+        expect(await release('b')).to.deep.include({ held: false, grants: 0 });
+        await release('a');
+        expect(await holders()).to.deep.equal(['c']);
+      });
+
+      it('gives back as many permits as were taken', async () => {
+        await granted(shared('a', 3, 3));
+        await granted(shared('a', 1, 3));
+        await release('a');
+        expect((await attempt(shared('b', 3, 3))).granted).to.equal(true);
+      });
+    });
+
+    describe('downgrade', () => {
+      it('turns an exclusive lease into a shared one, with its token, and lets waiting readers in', async () => {
+        const fence = await granted(exclusive('w'));
+        await placed(shared('r1'));
+        await placed(exclusive('w2'));
+        await placed(shared('r2'));
+        expect(await renew(exclusive('w'), fence, true)).to.equal('renewed');
+        expect(await holders()).to.deep.equal(['r1', 'w']);
+        expect(await waiting()).to.deep.equal(['w2', 'r2']);
+        expect(await granted(shared('w'))).to.equal(fence);
+        expect(await renew(shared('w'), fence)).to.equal('renewed');
+        expect(await release('w')).to.deep.include({ held: true });
+        expect(await release('r1')).to.deep.include({ grants: 1 });
+        expect(await holders()).to.deep.equal(['w2']);
+      });
+
+      it('of a lease that is shared already is a renewal', async () => {
+        const fence = await granted(shared('r', 2, 2));
+        expect(await renew(shared('r', 2, 2), fence, true)).to.equal('renewed');
+        expect((await inspect()).holders).to.have.length(1);
+        await release('r');
+        expect((await attempt(shared('b', 2, 2))).granted).to.equal(true);
+      });
+    });
+
+    describe('a forced release', () => {
+      it('breaks every lease, lets the next in, and tells the holders that theirs was taken', async () => {
+        const fences = [await granted(shared('a')), await granted(shared('b'))];
+        await placed(exclusive('c'));
+        expect(await release(undefined)).to.deep.include({ held: true, grants: 1 });
+        expect(await holders()).to.deep.equal(['c']);
+        expect(await renew(shared('a'), fences[0] ?? 0)).to.equal('taken');
+        expect(await release('b')).to.deep.include({ held: false });
+      });
+
+      it('tells so also when nobody was granted the lock since', async () => {
+        const fence = await granted(exclusive('a'));
+        await release(undefined);
+        expect(await renew(exclusive('a'), fence)).to.equal('taken');
+        expect(await holders()).to.deep.equal([]);
+      });
+
+      it('answers false where there is nothing to break', async () => {
+        expect(await release(undefined)).to.deep.include({ held: false, grants: 0 });
+      });
+    });
+
+    describe('what can be seen', () => {
+      it('is who holds and who waits, with modes and permits, in the order of the queue', async () => {
+        await granted(shared('a', 2, 3));
+        await placed(shared('b', 3, 3));
+        await placed(exclusive('c'));
+        const { holders: held, waiting: queued, fence } = await inspect();
+        expect(held.map(({ remaining, ...rest }) => rest)).to.deep.equal([{ owner: 'a', mode: 'shared', permits: 2 }]);
+        expect(queued.map(({ waited, ...rest }) => rest)).to.deep.equal([
+          { owner: 'b', mode: 'shared', permits: 3 },
+          { owner: 'c', mode: 'exclusive', permits: 1 },
+        ]);
+        expect(fence).to.be.a('number');
+      });
+
+      it('is the names that are held or waited for, and match', async () => {
+        const list = async (pattern: string): Promise<string[]> =>
+          (await bench.ask(store.list(pattern, WITHIN))).sort();
+        const made = ['held', 'left', 'dead', 'shared'].map((suffix) => `${name}/${suffix}`);
+        const [held = '', left = '', dead = '', many = ''] = made;
+        for (const each of [held, left]) await granted(request(each, 'a', {}));
+        await granted(request(dead, 'a', { ttl: 30 }));
+        await granted(request(many, 'a', { mode: 'shared' }));
+        await placed(request(many, 'b', {}));
+        await one(store.release(left, 'a', WITHIN));
+        await until(async () => (await holders(dead)).length === 0);
+        expect(await list(`${name}/*`)).to.deep.equal([held, many]);
+        expect(await list(`${name}/h??d`)).to.deep.equal([held]);
+        expect(await list(`${name}/none`)).to.deep.equal([]);
+      });
+    });
+
+    it('keeps names apart that look like the keys of others', async () => {
+      const bases = ['x', '{x}', 'a}b', 'a{b', '{}', '}{', '{}x', '{x', '~', '{a}{b}', '', 'ключ', '*', '\\'];
+      const ends = [
+        '',
+        ':queue',
+        ':fence',
+        '~redisync:last',
+        '~redisync:due',
+        '~redisync.specs',
+        '~redisync/queue',
+        '~',
+      ];
+      const odd = bases.flatMap((base) => ends.map((end) => base + end)).filter((each) => each !== '');
+      const all = [...new Set([...odd, ...odd.map((each) => `{${each}}~redisync:last`)])];
+      for (const each of all) {
+        await granted(request(each, `holder of ${each}`, {}));
+        await placed(request(each, `waiter for ${each}`, { mode: 'shared' }));
+      }
+      for (const each of all) {
+        expect(await holders(each)).to.deep.equal([`holder of ${each}`]);
+        expect(await waiting(each)).to.deep.equal([`waiter for ${each}`]);
+      }
+      for (const each of all) await one(store.release(each, `holder of ${each}`, WITHIN));
+      for (const each of all) {
+        expect(await holders(each)).to.deep.equal([`waiter for ${each}`]);
+        expect(await one(store.release(each, `waiter for ${each}`, WITHIN))).to.deep.include({ held: true });
+      }
+    });
+
+    it('leaves nothing but the memory of the token when everyone has left or lapsed', async () => {
+      const ours = async (): Promise<string[]> => (await bench.residue()).filter((left) => left.includes('residue'));
+      const settled = `${name} residue left`;
+      for (const mode of ['exclusive', 'shared'] as const) {
+        await granted(request(settled, 'a', { mode }));
+        await placed(request(settled, 'b', { mode: 'exclusive' }));
+        await placed(request(settled, 'c', { mode: 'shared' }));
+        await attempt(request(settled, 'd', {}));
+        expect(await ours()).not.to.deep.equal([]);
+        for (const owner of ['c', 'a', 'b']) await one(store.release(settled, owner, WITHIN));
+        expect(await ours()).to.deep.equal([]);
+      }
+      const lapsed = `${name} residue lapsed`;
+      await granted(request(lapsed, 'a', { mode: 'shared', ttl: 30 }));
+      await placed(request(lapsed, 'b', { waiterTtl: 30 }));
+      await until(async () => (await ours()).length === 0);
+    });
+  });

@@ -1,0 +1,88 @@
+/** The contract, over memory in virtual time and over a Redis of its own. */
+import { Redis } from 'ioredis';
+import { asyncScheduler, filter, firstValueFrom, lastValueFrom, type Observable, toArray } from 'rxjs';
+import { Memory, MemoryStore } from '../../src/store/memory.ts';
+import { RedisStore } from '../../src/store/redis.ts';
+import type { Store } from '../../src/store/store.ts';
+import { startServer } from '../support/server.ts';
+import { contract } from './store.contract.ts';
+import { VirtualTime } from './virtual-time.ts';
+
+contract('memory', async () => {
+  const time = new VirtualTime();
+  const memory = new Memory();
+  return {
+    open: async () => new MemoryStore(memory, time),
+    drop: async (store) => store.close(),
+    ask: (answer) => {
+      const values = lastValueFrom(answer.pipe(toArray()));
+      time.pass(0);
+      return values;
+    },
+    now: () => time.now(),
+    pass: async (ms) => time.pass(ms),
+    // Here who has lapsed is dropped when the name is next asked for; what counts is who has not.
+    residue: async () =>
+      [...memory.names].flatMap(([name, { holders, queue }]) =>
+        [...holders.values(), ...queue.values()].some(({ due }) => due > time.now()) ? [name] : [],
+      ),
+    stop: async () => undefined,
+  };
+});
+
+/** Resolves once the store hears of its grants, which it sets about at its first contention. */
+const listening = async (store: Store): Promise<void> => {
+  const ask = <T>(answer: Observable<T>): Promise<T> => lastValueFrom(answer);
+  const heard = firstValueFrom(store.grants$.pipe(filter((grant) => grant === undefined)));
+  const request = {
+    name: 'contention',
+    mode: 'exclusive',
+    permits: 1,
+    limit: 0,
+    ttl: 5_000,
+    waiterTtl: 5_000,
+  } as const;
+  for (const owner of ['a', 'b']) await ask(store.acquire({ ...request, owner }, true, 5_000));
+  await heard;
+  for (const owner of ['b', 'a']) await ask(store.release('contention', owner, 5_000));
+};
+
+contract('Redis', async () => {
+  const server = await startServer();
+  const redis = new Redis(server.url);
+  const stores: Store[] = [];
+  return {
+    open: async () => {
+      const store = new RedisStore(redis, asyncScheduler);
+      stores.push(store);
+      await listening(store);
+      return store;
+    },
+    drop: async (store) => {
+      const channels = async (): Promise<number> => (await redis.pubsub('CHANNELS')).length;
+      const before = await channels();
+      store.close();
+      const since = performance.now();
+      while ((await channels()) === before) {
+        if (performance.now() - since > 5_000) throw new Error('The server still knows of the subscriber after 5 s');
+      }
+    },
+    ask: (answer) => lastValueFrom(answer.pipe(toArray())),
+    now: () => performance.now(),
+    pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    residue: async () => {
+      const left = await Promise.all(
+        (await redis.keys('*')).map(async (key) => ({
+          key,
+          memory: key.endsWith('last') && (await redis.pttl(key)) > 0,
+        })),
+      );
+      return left.filter(({ memory }) => !memory).map(({ key }) => key);
+    },
+    stop: async () => {
+      for (const store of stores) store.close();
+      redis.disconnect();
+      await server.stop();
+    },
+  };
+});
