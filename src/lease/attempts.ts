@@ -22,6 +22,7 @@ import {
 } from 'rxjs';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
+import { LONGEST, numberIn } from '../options.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import { remaining } from './deadline.ts';
 import type { Terms } from './terms.ts';
@@ -59,6 +60,9 @@ export class Attempts {
   private hints$: Subject<Granted | undefined> | undefined;
   /** A hint to ask again came while an attempt was on its way, which may have missed what the hint is about. */
   private missed = false;
+  private denials = 0;
+  /** Since the last answer. */
+  private failures = 0;
 
   constructor(store: Store, request: Request, terms: Terms, report: (report: Report) => void) {
     this.store = store;
@@ -96,13 +100,12 @@ export class Attempts {
     const hints$ = new Subject<Granted | undefined>();
     this.hints$ = hints$;
     const attempts$ = defer(() => this.ask(true)).pipe(
-      repeat({ delay: (attempt) => this.pause(attempt) }),
-      retry({ delay: (failure, attempt) => this.mend(failure, attempt) }),
+      repeat({ delay: () => this.pause() }),
+      retry({ delay: (failure) => this.mend(failure) }),
     );
-    const rest$ = error === undefined ? this.pause(1) : this.mend(error, 1);
-    return merge(rest$.pipe(concatMap(() => attempts$)), hints$.pipe(filter((hint) => hint !== undefined))).pipe(
-      first(),
-    );
+    const rest$ = defer(() => (error === undefined ? this.pause() : this.mend(error)));
+    const handed$ = hints$.pipe(filter((hint) => hint !== undefined)); // first, so that a grant starts no attempt
+    return merge(handed$, rest$.pipe(concatMap(() => attempts$))).pipe(first());
   }
 
   /** Completes when no attempt is on its way any more; undefined where none is. */
@@ -131,6 +134,7 @@ export class Attempts {
 
   private answered(answer: Answer, stay: boolean, since: Instant, asking: AsyncSubject<Granted>): void {
     this.heard = since;
+    this.failures = 0;
     this.known = answer.granted || stay;
     if (answer.granted) {
       const granted = { fence: answer.fence, since, ttl: this.request.ttl };
@@ -162,18 +166,24 @@ export class Attempts {
    * After a denial. A holder that hands over needs no asking: a heartbeat keeps the place, and the first in the queue
    * look when the holder's time is over. One that never announces is asked for by back-off.
    */
-  private pause(attempt: number): Observable<unknown> {
+  private pause(): Observable<unknown> {
     const { wait, place = 0, announced } = this.denied ?? { wait: 0, announced: false };
     const heartbeat = this.request.waiterTtl / 3;
     const lapse = Math.max(1, wait) + 1;
     if (place >= NEAR) return this.until(heartbeat);
-    return this.until(Math.min(lapse, heartbeat, announced ? lapse : this.terms.backoff(attempt)));
+    return this.until(Math.min(lapse, heartbeat, announced ? lapse : this.backoff(++this.denials)));
   }
 
-  private mend(error: unknown, attempt: number): Observable<unknown> {
+  private mend(error: unknown): Observable<unknown> {
     if (!isTransient(error)) return throwError(() => error);
     this.report({ type: 'attemptFailed', error: error as Error });
-    return this.until(this.terms.backoff(attempt));
+    return this.until(this.backoff(++this.failures));
+  }
+
+  private backoff(attempt: number): number {
+    const ms = this.terms.backoff(attempt);
+    numberIn(`backoff(${attempt})`, ms, 0, LONGEST);
+    return ms;
   }
 
   private until(ms: number): Observable<unknown> {

@@ -161,7 +161,9 @@ export class Hold implements Keeper {
 
   private planRenewal(): void {
     const since = this.lease?.since.now ?? 0;
-    this.plan(since + Math.min(this.terms.renewEvery, Math.max(1, this.ttl / 3)) - this.clock.now());
+    const { renewEvery } = this.terms;
+    const every = this.ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, this.ttl / 3);
+    this.plan(since + every - this.clock.now());
   }
 
   /** The one timer of a lease. While a renewal is on its way there is none: that ends before the lease does. */
