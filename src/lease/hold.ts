@@ -170,7 +170,7 @@ export class Hold implements Keeper {
   private plan(ms: number): void {
     this.alarm?.unsubscribe();
     if (this.gone) return;
-    this.alarm = this.terms.scheduler.schedule(() => this.wake(), Math.max(0, ms));
+    this.alarm = this.terms.scheduler.schedule(() => this.wake(), Math.max(0, Math.floor(ms)));
   }
 
   private wake(): void {
