@@ -1,0 +1,66 @@
+/** `redisync break`: ends the leases of others. */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { firstValueFrom } from 'rxjs';
+import type { Inspection, LockCoordinator } from '../index.ts';
+import { withLocks } from './connect.ts';
+import { checked, codeOfSignal, EXIT, Failure } from './exit.ts';
+import { described } from './inspect.ts';
+import { type Common, common } from './options.ts';
+import { printable } from './values.ts';
+
+interface Options extends Common {
+  readonly yes?: boolean;
+}
+
+/** Anything but a clear yes is a no. */
+const agreed = async (inspection: Inspection): Promise<boolean> => {
+  if (!process.stdin.isTTY) {
+    throw new Failure(EXIT.usage, 'break asks before it breaks, and there is no terminal to ask on: add --yes');
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  terminal.on('SIGINT', () => process.exit(codeOfSignal('SIGINT')));
+  const question = `${described(inspection).join('\n')}\nBreak it? Who holds it may still be working. [y/N] `;
+  const closed = once(terminal, 'close').then(() => '');
+  try {
+    return /^y(es)?$/i.test(await Promise.race([terminal.question(question), closed]));
+  } finally {
+    terminal.close();
+  }
+};
+
+const ownersOf = ({ holders }: Inspection): string => holders.map(({ owner }) => owner).join();
+
+/** What it did, in a word for people. */
+const breakLock = async (locks: LockCoordinator, name: string, yes: boolean): Promise<string> => {
+  const inspect = (): Promise<Inspection> => firstValueFrom(checked(() => locks.inspect(name)));
+  const before = await inspect();
+  if (before.holders.length === 0) return 'free already';
+  if (!yes && !(await agreed(before))) return 'left alone';
+  if (!yes && ownersOf(await inspect()) !== ownersOf(before)) return 'left alone: its holders have changed meanwhile';
+  return (await firstValueFrom(locks.forceRelease(name))) ? 'broken' : 'free already';
+};
+
+const act = (name: string, { yes = false, json, redis }: Options): Promise<void> =>
+  withLocks(redis ? { redis } : {}, {}, async (locks) => {
+    const done = await breakLock(locks, name, yes);
+    process.stdout.write(
+      json ? `${JSON.stringify({ name, broken: done === 'broken' })}\n` : `${printable(name)}: ${done}\n`,
+    );
+    if (done.startsWith('left')) process.exitCode = 1;
+  });
+
+export const addBreak = (program: Command): void => {
+  const command = program
+    .command('break')
+    .summary('break the leases on a lock, whoever holds it')
+    .description(
+      'Breaks every lease on NAME and lets the next waiters in. The holders learn of it at their next renewal; until ' +
+        'then they may still work, with a lower fencing token than that of the next holder. Exit code 1 if it was left alone.',
+    )
+    .argument('<name>', 'the lock')
+    .option('-y, --yes', 'do not ask')
+    .action(act);
+  common(command, 'one JSON object', 'redisync break order:42');
+};

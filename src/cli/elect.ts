@@ -1,0 +1,74 @@
+/** `redisync elect`: runs a command while leading. */
+import type { Command } from 'commander';
+import { concatMap, defer, EMPTY, filter, finalize, firstValueFrom, map, merge, type Observable } from 'rxjs';
+import type { Lease } from '../index.ts';
+import { withLocks } from './connect.ts';
+import { checked, codeOfSignal, EXIT } from './exit.ts';
+import { refresh } from './hold.ts';
+import { common, enough, type Supervised, supervised, supervision } from './options.ts';
+import { reportTo } from './report.ts';
+import { braced, ending$ } from './signals.ts';
+import { type Outcome, type Supervision, supervise } from './supervise.ts';
+
+/** One time in office; undefined if it was over before it began. */
+const serve = async (lease: Lease, terms: Supervision): Promise<Outcome | undefined> => {
+  try {
+    await refresh(lease, enough(terms)).catch(() => undefined);
+    return lease.remaining() > enough(terms) ? await supervise([lease], terms) : undefined;
+  } finally {
+    await lease.release();
+  }
+};
+
+/** The exit code; undefined when there is another campaign: the command was ended by us, and nobody asked for it. */
+const codeOf = (outcome: Outcome | undefined): number | undefined => {
+  if (!outcome || (outcome.stopped && !outcome.interrupted)) return undefined;
+  return outcome.lost !== undefined && !outcome.stopped ? EXIT.lost : outcome.code;
+};
+
+const elect = async (name: string, command: readonly string[], options: Supervised): Promise<number> => {
+  const report = reportTo(options.json ?? false);
+  const terms = supervision(options, command, report);
+  const { ttl, identity } = options;
+  return withLocks(options, { ttl, identity }, async (locks) => {
+    braced();
+    locks.events$.subscribe(report.event);
+    let leading = false;
+    const term = (lease: Lease): Observable<number | undefined> =>
+      defer(() => {
+        leading = true;
+        return serve(lease, terms);
+      }).pipe(
+        map(codeOf),
+        finalize(() => {
+          leading = false;
+        }),
+      );
+    const terms$ = checked(() => locks.leadership(name)).pipe(
+      concatMap((lease) => (lease?.held ? term(lease) : EMPTY)),
+    );
+    const resigned$ = ending$.pipe(
+      filter(() => !leading),
+      map(codeOfSignal),
+    );
+    const over$ = merge(terms$, resigned$).pipe(filter((code) => code !== undefined));
+    return firstValueFrom(over$);
+  });
+};
+
+export const addElect = (program: Command, operands: readonly string[]): void => {
+  const command = program
+    .command('elect')
+    .summary('run a command while leading')
+    .description(
+      'Campaigns for NAME, runs COMMAND while leading, ends it before the leadership is lost, and campaigns again. ' +
+        'When COMMAND ends by itself, it resigns and exits with its code. See `redisync run --help`.',
+    )
+    .usage('[options] NAME -- COMMAND [ARG…]')
+    .argument('<name>', 'what is campaigned for')
+    .action(async (name: string, options: Supervised) => {
+      process.exitCode = await elect(name, operands, options);
+    });
+  supervised(command, ['term', 'kill']);
+  common(command, 'events on stderr, one JSON object a line', 'redisync elect scheduler -- node scheduler.js');
+};

@@ -1,0 +1,67 @@
+/** A command in a process group of its own: started, signalled and awaited as one. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { exponentialBackoff } from '../index.ts';
+import { codeOfSignal, EXIT } from './exit.ts';
+
+/** ms between looks whether a group is gone: nothing tells of the end of processes that are not our children. */
+const look = exponentialBackoff({ initial: 20, max: 500, jitter: 0 });
+
+/** Signals a whole group. Whether there was one. */
+export const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-group, signal);
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * Whether a group has processes that still run. Where nobody reaps orphans (a container whose first process is no
+ * init) their dead stay in it for ever, which only /proc tells.
+ */
+const alive = (group: number): boolean => {
+  if (!signalGroup(group, 0)) return false;
+  if (process.platform !== 'linux') return true;
+  return readdirSync('/proc').some((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const [state = '', , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(pgrp) === group && !'ZX'.includes(state);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
+};
+
+export interface Group {
+  /** Undefined if it could not be started. */
+  readonly id: number | undefined;
+  signal(signal: NodeJS.Signals): void;
+  /** The exit code of the command, as a shell reports it, once nothing of its group runs any more. */
+  readonly ended: Promise<number>;
+}
+
+/** Starts it with our own stdin, stdout and stderr. It is found on the PATH as a shell finds it. */
+export const startGroup = (command: readonly string[], environment: NodeJS.ProcessEnv): Group => {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: 'inherit', detached: true, env: { ...process.env, ...environment } });
+  const { pid } = child;
+  const ended = async (): Promise<number> => {
+    try {
+      const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals];
+      for (let n = 1; pid !== undefined && alive(pid); n += 1) await pause(look(n));
+      return code ?? codeOfSignal(signal);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? EXIT.notFound : EXIT.notRunnable;
+    }
+  };
+  return {
+    id: pid,
+    signal: (signal) => void (pid !== undefined && signalGroup(pid, signal)),
+    ended: ended(),
+  };
+};

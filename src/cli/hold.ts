@@ -1,0 +1,50 @@
+/** Acquires the locks of a command. */
+import { firstValueFrom } from 'rxjs';
+import { type Lease, type Lock, type LockCoordinator, LockLostError } from '../index.ts';
+import { codeOfSignal, Failure } from './exit.ts';
+import { ending$ } from './signals.ts';
+import { spoken } from './values.ts';
+
+/**
+ * All leases, in the order of the locks given, with more than `enough` ms left. The locks are taken in the order of
+ * their names, as `allOf` does, so that nobody waits in a circle; but each lease stands alone, so that none is
+ * released while the command still ends for the loss of another. A signal leaves the queue, a second one at once.
+ *
+ * @param wait ms for all together; 0 for one attempt at each; undefined for as long as it takes
+ */
+export const holdAll = async (locks: readonly Lock[], wait: number | undefined, enough: number): Promise<Lease[]> => {
+  const held = new Map<Lock, Lease>();
+  const leave = new AbortController();
+  const until = performance.now() + (wait ?? 0);
+  const waiting = ending$.subscribe((name) => {
+    if (leave.signal.aborted) process.exit(codeOfSignal(name));
+    leave.abort(new Failure(codeOfSignal(name), `${name} while waiting: nothing was run`));
+  });
+  try {
+    for (const lock of [...locks].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const signal = AbortSignal.any([leave.signal, ...[...held.values()].map((lease) => lease.signal)]);
+      const timeout = wait === undefined ? {} : { timeout: Math.max(0, Math.round(until - performance.now())) };
+      held.set(lock, await lock.acquire({ signal, ...timeout }));
+    }
+    for (const lease of held.values()) await refresh(lease, enough);
+    leave.signal.throwIfAborted();
+    waiting.unsubscribe(); // after a failure it goes on: a second signal does not wait for what is still to be left
+    return locks.flatMap((lock) => held.get(lock) ?? []);
+  } catch (error) {
+    await Promise.all([...held.values()].map((lease) => lease.release()));
+    const cause = error instanceof Error ? error.cause : undefined; // of a wait that a lease or a signal has aborted
+    throw cause instanceof LockLostError || cause instanceof Failure ? cause : error;
+  }
+};
+
+/** A lease that was handed over begins with less than its ttl: a command that starts now should not be stopped for it. */
+export const refresh = async (lease: Lease, enough: number): Promise<void> => {
+  if (lease.remaining() <= enough) await lease.renew();
+};
+
+/** Who is in the way. Errors if Redis cannot tell: then it is not known to be busy. */
+export const busyWith = async (locks: LockCoordinator, name: string): Promise<string> => {
+  const { holders, waiting } = await firstValueFrom(locks.inspect(name));
+  const by = holders.map(({ owner, remaining }) => `${owner} (${spoken(remaining)} left)`).join(', ');
+  return `${JSON.stringify(name)} is busy: held by ${by || 'nobody any more'}; ${waiting.length} waiting`;
+};

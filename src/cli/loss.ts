@@ -1,0 +1,52 @@
+/** When leases end under a command: how long they can be used, and word of it early enough to stop the command first. */
+import { defer, filter, fromEvent, map, merge, type Observable, repeat, take, tap, timer } from 'rxjs';
+import { type Lease, LockLostError } from '../index.ts';
+import { spoken } from './values.ts';
+
+/** The longest time between two looks at the clocks, in ms: that a machine has slept is noticed that soon. */
+const LOOK_EVERY = 1_000;
+
+/** ms for which all leases can be used: until the first of them ends, or `maxHold` from now. */
+export const timeLeft = (leases: readonly Lease[], maxHold: number): (() => number) => {
+  const end = performance.now() + maxHold;
+  return () => Math.min(end - performance.now(), ...leases.map((lease) => lease.remaining()));
+};
+
+const sayingOf = (leases: readonly Lease[], left: number): string => {
+  const lapsing = leases.find((lease) => lease.remaining() <= left);
+  if (!lapsing) return `--max-hold is over in ${spoken(left)}`;
+  const reason: unknown = lapsing.signal.reason;
+  if (reason instanceof LockLostError) return reason.message;
+  return `the lease on ${JSON.stringify(lapsing.name)} could not be renewed, and ends in ${spoken(left)}`;
+};
+
+/**
+ * Emits once, saying why: when a lease is lost, or when all that is left of the leases is `notice` ms. Normally a
+ * renewal comes long before that.
+ *
+ * @param looked called at every look
+ */
+export const lossOf = (
+  leases: readonly Lease[],
+  left: () => number,
+  notice: number,
+  looked: () => void,
+): Observable<string> =>
+  merge(
+    ...leases.map(({ signal }) => fromEvent(signal, 'abort')),
+    defer(() => timer(Math.min(LOOK_EVERY, Math.max(0, left() - notice)))).pipe(
+      repeat(),
+      tap(looked),
+      filter(() => left() <= notice),
+    ),
+  ).pipe(
+    take(1),
+    map(() => sayingOf(leases, left())),
+  );
+
+/** Asks Redis, at the end, whether the leases were held all the time; silence is no loss while they are valid. */
+export const lostMeanwhile = async (leases: readonly Lease[]): Promise<string | undefined> => {
+  const answers = await Promise.allSettled(leases.map((lease) => lease.renew()));
+  const reasons = answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as unknown) : undefined));
+  return reasons.find((reason) => reason instanceof LockLostError)?.message;
+};

@@ -1,0 +1,42 @@
+/** `redisync ls`: the names that are held or waited for. */
+import type { Command } from 'commander';
+import { firstValueFrom, map, mergeMap, type Observable, toArray } from 'rxjs';
+import type { Inspection, LockCoordinator } from '../index.ts';
+import { withLocks } from './connect.ts';
+import { checked } from './exit.ts';
+import { type Common, common } from './options.ts';
+import { COLUMNS, linesOf } from './table.ts';
+
+/** How many names are asked about at a time. */
+const AT_ONCE = 16;
+
+/** One look at everything that matches, by name. */
+export const look = (locks: LockCoordinator, pattern: string | undefined): Observable<Inspection[]> =>
+  checked(() => locks.list(pattern)).pipe(
+    mergeMap((name) => locks.inspect(name), AT_ONCE),
+    toArray(),
+    map((found) => found.sort((a, b) => (a.name < b.name ? -1 : 1))),
+  );
+
+const ls = (pattern: string | undefined, options: Common): Promise<void> =>
+  withLocks(options, {}, async (locks) => {
+    const found = await firstValueFrom(look(locks, pattern));
+    const rows = found.map((inspection) => ({ ...inspection, handOffs: undefined }));
+    const lines = options.json
+      ? found.map((inspection) => JSON.stringify(inspection))
+      : linesOf(COLUMNS.slice(0, -1), rows, process.stdout.columns || undefined);
+    for (const line of lines) process.stdout.write(`${line}\n`);
+  });
+
+export const addLs = (program: Command): void => {
+  const command = program
+    .command('ls')
+    .summary('list the locks that are held or waited for')
+    .description(
+      'Lists the locks that are held or waited for, by name. A name that only a client of another kind holds is not ' +
+        'among them: nothing tells its key from any other string. `redisync inspect NAME` shows it.',
+    )
+    .argument('[pattern]', 'a Redis glob such as "order:*"')
+    .action(ls);
+  common(command, 'one JSON object a line', 'redisync ls "order:*"');
+};

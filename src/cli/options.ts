@@ -1,0 +1,86 @@
+/** Options that several commands share. */
+import { hostname } from 'node:os';
+import { type Command, Option, type OutputConfiguration } from 'commander';
+import type { Where } from './connect.ts';
+import { EXIT, Failure } from './exit.ts';
+import { type Report, reportTo } from './report.ts';
+import type { Supervision } from './supervise.ts';
+import { milliseconds, spoken } from './values.ts';
+
+export interface Common extends Where {
+  readonly json?: boolean;
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+/** The parser's words in one line, with where to read more. */
+export const inOneLine = (help: string): OutputConfiguration => ({
+  outputError: (text) => {
+    const saying = text
+      .replace(/^error: /, '')
+      .trim()
+      .replace(/\.$/, '')
+      .replace(/\s*\n\s*/g, ' ');
+    reportTo(false).say(`${saying}; see ${help} --help`);
+  },
+});
+
+/** @param json what `--json` does */
+export const common = (command: Command, json: string, example: string): Command =>
+  command
+    .configureOutput(inOneLine(`redisync ${command.name()}`))
+    .option('--json', json)
+    .option('--redis <url>', 'where Redis is; else REDIS_URL, else redis://127.0.0.1:6379', collect)
+    .addHelpText('after', `\nExample:\n  ${example}`);
+
+export interface Supervised extends Common {
+  readonly ttl: number;
+  readonly onLost: Supervision['onLost'];
+  readonly grace?: number;
+  readonly identity: string;
+}
+
+export const supervised = (command: Command, whenLost: readonly string[]): Command =>
+  command
+    .addOption(
+      new Option('--ttl <duration>', 'how long the lock outlives us if we die')
+        .argParser(milliseconds('1s'))
+        .default(30_000, '30s'),
+    )
+    .addOption(
+      new Option('--on-lost <what>', 'what to do to the command before the lock is lost')
+        .choices(whenLost)
+        .default('term'),
+    )
+    .option(
+      '--grace <duration>',
+      'from SIGTERM to SIGKILL, at most a third of the ttl (default: 5s)',
+      milliseconds('0s'),
+    )
+    .addOption(
+      new Option('--identity <label>', 'who holds the lock, for people').default(
+        `${hostname()}:${process.pid}`,
+        'HOST:PID',
+      ),
+    );
+
+const DEFAULT_GRACE = 5_000;
+
+/** SIGKILL is sent a twentieth of the ttl, but at most half a second, before a lease ends. */
+export const supervision = (options: Supervised, command: readonly string[], report: Report): Supervision => {
+  const { ttl, onLost } = options;
+  const most = Math.floor(ttl / 3);
+  const grace = options.grace ?? Math.min(DEFAULT_GRACE, most);
+  if (command.length === 0)
+    throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync run NAME -- COMMAND');
+  if (grace > most) {
+    throw new Failure(
+      EXIT.usage,
+      `--grace must be at most a third of --ttl, ${spoken(most)}: lower it, or raise --ttl`,
+    );
+  }
+  return { command, onLost, grace, margin: Math.min(500, ttl / 20), maxHold: Number.POSITIVE_INFINITY, report };
+};
+
+/** ms that must be left of a lease when the command starts. */
+export const enough = ({ grace, margin }: Supervision): number => 2 * (grace + margin);

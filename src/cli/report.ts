@@ -1,0 +1,27 @@
+/** What the command tells on stderr while it works: lines for people, or one JSON object a line. */
+import type { LockEvent } from '../index.ts';
+import { printable } from './values.ts';
+
+/** What a supervised command does, beside the events of its locks. */
+export type RunEvent =
+  | { readonly type: 'started'; readonly pid: number }
+  | { readonly type: 'signalled'; readonly signal: NodeJS.Signals }
+  | { readonly type: 'ended'; readonly code: number };
+
+export interface Report {
+  event(event: LockEvent | (RunEvent & { readonly at: number })): void;
+  say(message: string): void;
+}
+
+/** An Error has no enumerable fields; its cause may hang on to much. */
+const plain = (_key: string, value: unknown): unknown =>
+  value instanceof Error ? { name: value.name, message: value.message } : value;
+
+const line = (value: object): void => {
+  process.stderr.write(`${JSON.stringify(value, plain)}\n`);
+};
+
+export const reportTo = (json: boolean): Report =>
+  json
+    ? { event: line, say: (message) => line({ type: 'message', message, at: Date.now() }) }
+    : { event: () => undefined, say: (message) => void process.stderr.write(`redisync: ${printable(message)}\n`) };

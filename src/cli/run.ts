@@ -1,0 +1,114 @@
+/** `redisync run`: holds locks while a command runs. */
+import { type Command, Option } from 'commander';
+import { type Lease, type Lock, type LockCoordinator, LockTimeoutError } from '../index.ts';
+import { withLocks } from './connect.ts';
+import { checked, EXIT, Failure } from './exit.ts';
+import { busyWith, holdAll } from './hold.ts';
+import { common, enough, type Supervised, supervised, supervision } from './options.ts';
+import { reportTo } from './report.ts';
+import { braced } from './signals.ts';
+import { type Supervision, supervise } from './supervise.ts';
+import { integer, milliseconds } from './values.ts';
+
+interface Options extends Supervised {
+  readonly try?: boolean;
+  readonly wait?: number;
+  readonly maxHold?: number;
+  readonly shared?: boolean;
+  readonly limit?: number;
+  readonly permits?: number;
+  readonly conflictExitCode: number;
+  readonly skipOk?: boolean;
+}
+
+const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits = 1 }: Options): Lock => {
+  if (limit !== undefined) return locks.semaphore(name, limit, { permits });
+  return shared ? locks.readWriteLock(name).read : locks.mutex(name);
+};
+
+const check = (names: readonly string[], options: Options, { grace, margin }: Supervision): void => {
+  const { shared, limit, permits, maxHold } = options;
+  const wrong =
+    (limit !== undefined && !shared && '--limit needs --shared') ||
+    (permits !== undefined && limit === undefined && '--permits needs --limit: how many permits there are') ||
+    (new Set(names).size < names.length && 'a name was given twice: give each once') ||
+    (maxHold !== undefined && maxHold <= grace + margin && '--max-hold must be longer than --grace: lower that');
+  if (wrong) throw new Failure(EXIT.usage, wrong);
+};
+
+const hold = async (
+  locks: LockCoordinator,
+  made: readonly Lock[],
+  options: Options,
+  terms: Supervision,
+): Promise<Lease[] | number> => {
+  try {
+    return await holdAll(made, options.try ? 0 : options.wait, enough(terms));
+  } catch (error) {
+    if (!(error instanceof LockTimeoutError)) throw error;
+    terms.report.say(await busyWith(locks, error.lock ?? ''));
+    return options.skipOk ? 0 : options.conflictExitCode;
+  }
+};
+
+const run = async (names: readonly string[], command: readonly string[], options: Options): Promise<number> => {
+  const report = reportTo(options.json ?? false);
+  const { ttl, identity, maxHold = Number.POSITIVE_INFINITY } = options;
+  const terms = { ...supervision(options, command, report), maxHold };
+  check(names, options, terms);
+  const limits = options.maxHold === undefined ? {} : { maxHold: options.maxHold };
+  return withLocks(options, { ttl, identity, ...limits }, async (locks) => {
+    braced();
+    locks.events$.subscribe(report.event);
+    const made = checked(() => names.map((name) => lockOf(locks, name, options)));
+    const leases = await hold(locks, made, options, terms);
+    return typeof leases === 'number' ? leases : finish(leases, terms);
+  });
+};
+
+/** What a lock is for ends with the last process of the command's group; only then is it given back. */
+const finish = async (leases: readonly Lease[], terms: Supervision): Promise<number> => {
+  const { code, lost, stopped } = await supervise(leases, terms);
+  const released = await Promise.all(leases.map((lease) => lease.release()));
+  const say = (message: string): void => terms.report.say(message);
+  if (lost !== undefined && terms.onLost !== 'ignore') {
+    if (!stopped) say(`${lost}; the command has ended by itself with ${code}`);
+    return EXIT.lost;
+  }
+  if (lost === undefined && released.includes(false))
+    say('Redis did not answer the release: the lock lapses by itself');
+  return code;
+};
+
+export const addRun = (program: Command, operands: readonly string[]): void => {
+  const command = program
+    .command('run')
+    .summary('hold locks while a command runs')
+    .description(
+      'Holds the locks while COMMAND runs, with our stdin, stdout and stderr, in a process group of its own. ' +
+        'It finds REDISYNC_NAME, REDISYNC_OWNER and REDISYNC_FENCE in its environment.\n\n' +
+        'Exit code: that of COMMAND, 128 + its signal, 126 or 127 if it cannot be run; 75 if the lock is busy, ' +
+        '79 if it was lost, 69 without Redis, 64 for wrong usage.',
+    )
+    .usage('[options] NAME… -- COMMAND [ARG…]')
+    .argument('<name...>', 'the locks, held together')
+    .addOption(new Option('--try', 'one attempt: do not wait').conflicts('wait'))
+    .option('--wait <duration>', 'wait no longer than this (default: as long as it takes)', milliseconds('0s'))
+    .option('--max-hold <duration>', 'stop the command when it has held the lock this long', milliseconds('1s'))
+    .option('--shared', 'beside other shared holders, and no exclusive one')
+    .option('--limit <n>', 'with --shared: so many permits in all', integer(1, 2_147_483_647))
+    .option('--permits <n>', 'with --limit: take so many of them (default: 1)', integer(1, 2_147_483_647))
+    .addOption(
+      new Option('--conflict-exit-code <n>', 'the exit code when busy').argParser(integer(0, 255)).default(EXIT.busy),
+    )
+    .option('--skip-ok', 'exit with 0 when busy')
+    .action(async (names: string[], options: Options) => {
+      process.exitCode = await run(names, operands, options);
+    });
+  supervised(command, ['term', 'kill', 'ignore']);
+  common(
+    command,
+    'events on stderr, one JSON object a line',
+    'redisync run backup --try --skip-ok -- pg_dump -f db.sql shop',
+  );
+};

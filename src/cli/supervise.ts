@@ -1,0 +1,105 @@
+/** Runs a command under leases: passes signals on, ends its group before the leases do, and tells how it ended. */
+import { Subscription, timer } from 'rxjs';
+import type { Lease } from '../index.ts';
+import { EXIT } from './exit.ts';
+import { startGroup } from './group.ts';
+import { lossOf, lostMeanwhile, timeLeft } from './loss.ts';
+import type { Report, RunEvent } from './report.ts';
+import { ending$, others$, suspend$ } from './signals.ts';
+import { spoken } from './values.ts';
+import { startWatchdog } from './watchdog.ts';
+
+export interface Supervision {
+  readonly command: readonly string[];
+  readonly onLost: 'term' | 'kill' | 'ignore';
+  /** ms between SIGTERM and SIGKILL. */
+  readonly grace: number;
+  /** ms before the end of the leases by which SIGKILL is sent. */
+  readonly margin: number;
+  /** ms for which the leases may be used, by `--max-hold`. */
+  readonly maxHold: number;
+  readonly report: Report;
+}
+
+export interface Outcome {
+  /** The command's own exit code, as a shell reports it. */
+  readonly code: number;
+  /** Why the lock was not held to the end. */
+  readonly lost: string | undefined;
+  /** Whether we ended the command for it. */
+  readonly stopped: boolean;
+  /** Whether a signal asked for the end. */
+  readonly interrupted: boolean;
+}
+
+const UNSTARTED: Readonly<Record<number, string>> = {
+  [EXIT.notFound]: 'not found',
+  [EXIT.notRunnable]: 'cannot be run',
+};
+
+export const supervise = async (leases: readonly Lease[], supervision: Supervision): Promise<Outcome> => {
+  const { command, onLost, margin, report } = supervision;
+  const guarded = onLost !== 'ignore';
+  const grace = onLost === 'term' ? supervision.grace : 0;
+  const left = timeLeft(leases, supervision.maxHold);
+  const tell = (event: RunEvent): void => report.event({ ...event, at: Date.now() });
+
+  const watchdog = guarded ? startWatchdog(grace, report.say) : undefined;
+  const group = startGroup(command, environmentOf(leases));
+  const { id } = group;
+  if (id !== undefined) tell({ type: 'started', pid: id });
+
+  const running = new Subscription();
+  let lost: string | undefined;
+  let interrupted = false;
+  let terminated = false;
+  const signal = (name: NodeJS.Signals): void => {
+    terminated ||= name === 'SIGTERM';
+    tell({ type: 'signalled', signal: name });
+    group.signal(name);
+  };
+  const feed = (): void => {
+    if (id !== undefined) watchdog?.tell(id, left() - margin / 2);
+  };
+  const stop = (why: string): void => {
+    lost = why;
+    if (!guarded) {
+      report.say(`${why}; the command goes on without it`);
+      return;
+    }
+    const patience = left() <= 0 ? grace : Math.max(0, Math.min(grace, left() - margin));
+    report.say(`${why}; ${patience > 0 ? `SIGTERM now, SIGKILL in ${spoken(patience)}` : 'SIGKILL now'}`);
+    if (patience > 0) signal('SIGTERM');
+    running.add(timer(patience).subscribe(() => signal('SIGKILL')));
+  };
+  const end = (name: NodeJS.Signals): void => {
+    if (interrupted) signal(terminated ? 'SIGKILL' : 'SIGTERM');
+    else signal(name);
+    interrupted = true;
+  };
+  const suspend = (): void => {
+    signal('SIGSTOP'); // the group has no terminal, so SIGTSTP would not stop it
+    process.kill(process.pid, 'SIGSTOP');
+  };
+  const pass = (name: NodeJS.Signals): void => signal(name === 'SIGCONT' && guarded && left() <= 0 ? 'SIGKILL' : name);
+
+  feed();
+  running.add(lossOf(leases, left, guarded ? grace + margin : 0, feed).subscribe(stop));
+  running.add(ending$.subscribe(end));
+  running.add(suspend$.subscribe(suspend));
+  running.add(others$.subscribe(pass));
+  const code = await group.ended;
+  running.unsubscribe();
+  watchdog?.dismiss();
+  if (id === undefined) report.say(`${command[0]}: ${UNSTARTED[code]}`);
+  else tell({ type: 'ended', code });
+  const stopped = guarded && lost !== undefined;
+  return { code, lost: lost ?? (await lostMeanwhile(leases)), stopped, interrupted };
+};
+
+/** Several locks are told one a line, in one order. */
+const environmentOf = (leases: readonly Lease[]): NodeJS.ProcessEnv => ({
+  REDISYNC_NAME: leases.map(({ name }) => name).join('\n'),
+  REDISYNC_OWNER: leases.map(({ owner }) => owner).join('\n'),
+  REDISYNC_FENCE: leases.map(({ fence }) => fence ?? '').join('\n'),
+});

@@ -1,0 +1,118 @@
+/** `redisync watch`: the locks as they change, live on a terminal or as lines of JSON. */
+import { type Command, Option } from 'commander';
+import {
+  defer,
+  filter,
+  finalize,
+  firstValueFrom,
+  fromEvent,
+  ignoreElements,
+  map,
+  merge,
+  NEVER,
+  type Observable,
+  tap,
+} from 'rxjs';
+import { withLocks } from './connect.ts';
+import { codeOfSignal } from './exit.ts';
+import { looks } from './looks.ts';
+import { type Common, common } from './options.ts';
+import { Screen } from './screen.ts';
+import { ending$ } from './signals.ts';
+import { COLUMNS, type Row } from './table.ts';
+import { milliseconds } from './values.ts';
+import { View } from './view.ts';
+
+interface Options extends Common {
+  readonly every: number;
+  readonly sort: string;
+  readonly reverse?: boolean;
+}
+
+type Look = (failed: (error: Error) => void) => Observable<Row[]>;
+
+/** Not the time that passes. */
+const factsOf = ({ holders, waiting, fence }: Row): string =>
+  JSON.stringify([holders.map(({ owner, mode }) => [owner, mode]), waiting.map(({ owner }) => owner), fence]);
+
+/** What changed since the last look, one object a line: names that came, changed or went. */
+const asLines = (look: Look): Observable<never> => {
+  let before = new Map<string, Row>();
+  const print = (row: Row): void => void process.stdout.write(`${JSON.stringify({ at: Date.now(), ...row })}\n`);
+  return look((error) => process.stderr.write(`redisync: ${error.message}\n`)).pipe(
+    tap((rows) => {
+      const now = new Map(rows.map((row) => [row.name, row]));
+      for (const row of rows) {
+        const known = before.get(row.name);
+        if (!known || factsOf(known) !== factsOf(row)) print(row);
+      }
+      for (const [name, row] of before) if (!now.has(name)) print({ ...row, holders: [], waiting: [] });
+      before = now;
+    }),
+    ignoreElements(),
+  );
+};
+
+/** Emits the exit code when a key asks for the end. */
+const onScreen = (look: Look, view: View): Observable<number> =>
+  defer(() => {
+    const { stdin, stdout } = process;
+    const screen = new Screen(stdin, stdout);
+    let rows: readonly Row[] = [];
+    let trouble: string | undefined;
+    const draw = (): void => screen.draw(view.lines(rows, trouble, stdout.columns || 80, stdout.rows || 24));
+    const seen$ = look((error) => {
+      trouble = error.message;
+      draw();
+    }).pipe(
+      tap((found) => {
+        rows = found;
+        trouble = undefined;
+      }),
+    );
+    const pressed$ = stdin.isTTY ? fromEvent(stdin.setEncoding('utf8'), 'data') : NEVER;
+    const code$ = pressed$.pipe(
+      map((keys) => view.press(String(keys))),
+      tap((wish) => wish === 'suspend' && screen.suspend()),
+      map((wish) => (wish === 'quit' ? 0 : wish === 'interrupt' ? codeOfSignal('SIGINT') : undefined)),
+    );
+    const redrawn$ = merge(seen$, fromEvent(stdout, 'resize')).pipe(map(() => undefined));
+    screen.enter();
+    return merge(code$, redrawn$).pipe(
+      tap(draw),
+      filter((code) => code !== undefined),
+      finalize(() => {
+        screen.leave();
+        stdin.pause();
+      }),
+    );
+  });
+
+const watch = (pattern: string | undefined, { every, sort, reverse = false, json, redis }: Options): Promise<number> =>
+  withLocks(redis ? { redis } : {}, {}, (locks) => {
+    const look: Look = (failed) => looks(locks, pattern, every, failed);
+    const { stdout } = process;
+    const view = new View(`redisync watch ${pattern ?? '*'}`, sort, reverse, stdout.isTTY && stdout.hasColors());
+    const watched$ = json || !stdout.isTTY ? asLines(look) : onScreen(look, view);
+    return firstValueFrom(merge(watched$, ending$.pipe(map(codeOfSignal))));
+  });
+
+export const addWatch = (program: Command): void => {
+  const command = program
+    .command('watch')
+    .summary('watch the locks that are held or waited for')
+    .description(
+      'A live table on a terminal (s sorts, r reverses, / narrows, q quits); elsewhere, and with --json, a line for ' +
+        'each change. Hand-offs are counted by looking, so no more than one a look and name are seen.',
+    )
+    .argument('[pattern]', 'a Redis glob such as "order:*"')
+    .addOption(
+      new Option('--every <duration>', 'how often to look').argParser(milliseconds('50ms')).default(1_000, '1s'),
+    )
+    .addOption(new Option('--sort <column>', 'by which column').choices(COLUMNS.map(({ key }) => key)).default('name'))
+    .option('--reverse', 'in descending order')
+    .action(async (pattern: string | undefined, options: Options) => {
+      process.exitCode = await watch(pattern, options);
+    });
+  common(command, 'one JSON object a line', 'redisync watch "order:*" --sort waiting --reverse');
+};
