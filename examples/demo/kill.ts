@@ -1,0 +1,56 @@
+/** The demo's accident: a worker is killed while it holds locks, and they are seen to come back. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { first, firstValueFrom, forkJoin, map, timeout } from 'rxjs';
+import type { LockCoordinator } from '../../src/index.ts';
+import type { Worker } from './crew.ts';
+
+export interface Recovery {
+  readonly label: string;
+  readonly held: readonly string[];
+  /** ms from the kill until the last of its locks had another holder. */
+  readonly after: number;
+}
+
+/** Whom an owner's token names: the identity that stands before it. */
+export const labelOf = (owner: string): string => owner.slice(0, Math.max(0, owner.lastIndexOf(':')));
+
+const heldBy = async (locks: LockCoordinator, names: readonly string[], label: string): Promise<string[]> => {
+  const inspections = await firstValueFrom(forkJoin(names.map((name) => locks.inspect(name))));
+  return inspections.flatMap(({ name, holders }) =>
+    holders.some(({ owner }) => labelOf(owner) === label) ? name : [],
+  );
+};
+
+/**
+ * Freezes the worker, waits until Redis has handled all that it had sent, and looks: what it holds now, no release of
+ * its own can give back. If that is nothing, it runs on for a moment; else it is killed.
+ */
+export const killHolder = async (
+  worker: Worker,
+  locks: LockCoordinator,
+  names: readonly string[],
+  onKilled: () => void,
+): Promise<Recovery> => {
+  const { label } = worker;
+  let held: string[] = [];
+  for (;;) {
+    if (worker.over) throw new Error(`${label} ended before it could be killed`);
+    worker.freeze();
+    await pause(20);
+    held = await heldBy(locks, names, label);
+    if (held.length > 0) break;
+    worker.thaw();
+    await pause(10);
+  }
+  worker.kill();
+  const killed = performance.now();
+  onKilled();
+  const seen = held.map((name) =>
+    locks.watch(name, { every: 20 }).pipe(
+      first(({ holders }) => holders.some(({ owner }) => labelOf(owner) !== label)),
+      timeout(20_000),
+      map(() => performance.now() - killed),
+    ),
+  );
+  return { label, held, after: Math.max(...(await firstValueFrom(forkJoin(seen)))) };
+};

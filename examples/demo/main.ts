@@ -1,0 +1,97 @@
+/**
+ * The main job, `npm run demo`: worker processes make a file of transfers between few accounts kept in Redis, first
+ * without locks, then piped through them, and one is killed half-way. Exit code 1 if the sums do not match.
+ */
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { anyServer } from '../../spec/support/server.ts';
+import { LockCoordinator } from '../../src/index.ts';
+import { Bank } from './bank.ts';
+import { Crew } from './crew.ts';
+import { TTL } from './job.ts';
+import { number, say, table } from './progress.ts';
+import { type Outcome, run, WORKERS } from './run.ts';
+import { ACCOUNTS, transfers } from './transfers.ts';
+
+const LIMIT = 58_000;
+const began = performance.now();
+const total = transfers().length;
+
+/** Why the run proves nothing, or the opposite of what it should. */
+const faults = (without: Outcome, locked: Outcome): string[] =>
+  [
+    without.lost === 0 && 'Without locks no update was lost: the demo proves nothing.',
+    (without.done !== total || locked.done !== total) && 'Not all transfers were made.',
+    locked.lost > 0 && 'With locks an update was lost.',
+    (locked.before !== locked.after || locked.wrong > 0) && 'With locks the sums do not match.',
+    !locked.recovery && 'No worker was killed.',
+  ].filter((fault) => fault !== false);
+
+const report = (without: Outcome, locked: Outcome): string => {
+  const row = (title: string, value: (outcome: Outcome) => string): string[] => [title, value(without), value(locked)];
+  const { recovery } = locked;
+  const held = recovery?.held.map((name) => name.slice(name.lastIndexOf(':') + 1)).join(', ');
+  return [
+    table([
+      ['', 'without locks', 'with locks'],
+      row('transfers made', ({ done }) => number(done)),
+      row('money before', ({ before }) => number(before)),
+      row('money after', ({ after }) => number(after)),
+      row('accounts with a wrong balance', ({ wrong }) => `${wrong} of ${ACCOUNTS.length}`),
+      row('lost updates', ({ lost }) => number(lost)),
+      row('transfers/s', ({ perSecond }) => number(perSecond)),
+    ]),
+    '',
+    `hand-offs             ${number(locked.handOffs)}`,
+    `refused by the fence  ${number(locked.refused)}`,
+    `locks recovered       after ${number(recovery?.after ?? 0)} ms (ttl ${number(TTL)} ms): ${held}, of ${recovery?.label}, killed`,
+    `highest token         ${locked.highest}`,
+  ].join('\n');
+};
+
+const server = await anyServer();
+const prefix = `redisync-demo:${randomUUID()}:`;
+const redis = new Redis(server.url, { lazyConnect: true, connectTimeout: 3_000, retryStrategy: () => null });
+let complaint = '';
+redis.on('error', (error: Error) => {
+  complaint = `Redis does not answer: ${error.message}`;
+});
+const bank = new Bank(redis, prefix);
+const crews = [new Crew(server.url), new Crew(server.url)] as const;
+const locks = new LockCoordinator(redis);
+
+const stop = async (): Promise<void> => {
+  await Promise.all(crews.map((crew) => crew.stop()));
+  if (!server.process) await bank.clear().catch(() => undefined);
+  await locks.close();
+  redis.disconnect();
+  await server.stop();
+};
+
+/** Ends early, and leaves no process and no key behind. */
+const end = (why: string, code: number): void => {
+  say(`\n${why}`);
+  setTimeout(() => process.exit(code), 5_000).unref();
+  stop().finally(() => process.exit(code));
+};
+process.once('SIGINT', () => end('Interrupted.', 130));
+process.once('SIGTERM', () => end('Terminated.', 143));
+const alarm = setTimeout(() => end(`Not done within ${number(LIMIT)} ms.`, 1), LIMIT);
+
+try {
+  await redis.connect();
+  say(`${number(total)} transfers between ${ACCOUNTS.length} accounts by ${WORKERS} processes`);
+  const without = await run({ crew: crews[0], bank, prefix, locks }, false);
+  const locked = await run({ crew: crews[1], bank, prefix, locks }, true);
+  say(`\n${report(without, locked)}`);
+  const wrong = faults(without, locked);
+  for (const fault of wrong) say(`\n${fault}`);
+  if (wrong.length > 0) process.exitCode = 1;
+  else say(`\nSums match. ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+} catch (error) {
+  say(`\n${complaint || (error instanceof Error ? error.message : String(error))}`);
+  process.exitCode = 1;
+} finally {
+  clearTimeout(alarm);
+  await stop();
+}

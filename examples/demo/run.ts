@@ -1,0 +1,111 @@
+/** One pass of the demo through all transfers: workers start together, one may be killed half-way, and the outcome is counted. */
+import { exhaustMap, first, firstValueFrom, map, pairwise, Subject, takeUntil, timer } from 'rxjs';
+import type { LockCoordinator } from '../../src/index.ts';
+import { type Bank, lockName } from './bank.ts';
+import type { Crew, Worker } from './crew.ts';
+import { killHolder, type Recovery } from './kill.ts';
+import { LOOK_EVERY, say, show } from './progress.ts';
+import { ACCOUNTS, expected, transfers } from './transfers.ts';
+
+export const WORKERS = 4;
+
+export interface Outcome {
+  readonly done: number;
+  readonly perSecond: number;
+  readonly before: number;
+  readonly after: number;
+  /** Accounts whose balance is not what the file makes it. */
+  readonly wrong: number;
+  readonly lost: number;
+  readonly refused: number;
+  readonly handOffs: number;
+  readonly highest: number;
+  readonly recovery: Recovery | undefined;
+}
+
+interface Stage {
+  readonly crew: Crew;
+  readonly bank: Bank;
+  readonly prefix: string;
+  readonly locks: LockCoordinator;
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** Looks now and then, without touching anything. */
+const watch = ({ bank, locks }: Stage, title: string, names: readonly string[], done$: Subject<void>): void => {
+  const total = transfers().length;
+  const look = async () => ({
+    at: performance.now(),
+    count: await bank.count(),
+    seen: await Promise.all(names.map((name) => firstValueFrom(locks.inspect(name)))),
+  });
+  timer(0, LOOK_EVERY)
+    .pipe(
+      exhaustMap(look),
+      pairwise(),
+      map(([last, { at, count, seen }]) => {
+        const perSecond = (1_000 * (count - last.count)) / (at - last.at);
+        return { title, count, total, perSecond, locks: seen };
+      }),
+      takeUntil(done$),
+    )
+    .subscribe({ next: show, error: () => undefined }); // what fails here fails the run, too
+};
+
+/** A worker is killed at half of the transfers, and the spare one takes up its share, as a supervisor would have it. */
+const accident = async (
+  { bank, locks }: Stage,
+  victim: Worker,
+  spare: Worker,
+  names: readonly string[],
+): Promise<Recovery> => {
+  const half = transfers().length / 2;
+  await firstValueFrom(
+    timer(0, 20).pipe(
+      exhaustMap(() => bank.count()),
+      first((count) => count >= half),
+    ),
+  );
+  return killHolder(victim, locks, names, () => {
+    say(`${victim.label} is killed while it holds locks; ${spare.label} takes up its share`);
+    spare.go();
+  });
+};
+
+export const run = async (stage: Stage, locked: boolean): Promise<Outcome> => {
+  const { bank, crew, prefix } = stage;
+  const names = ACCOUNTS.map((account) => lockName(prefix, account));
+  await bank.open();
+  const before = sum(await bank.balances());
+  const start = (share: number, place: number): Worker =>
+    crew.start({ label: `worker ${place}`, prefix, share, shares: WORKERS, locked });
+  const workers = Array.from({ length: WORKERS }, (_, i) => start(i, i + 1));
+  const victim = workers[1];
+  const spare = locked ? start(1, WORKERS + 1) : undefined;
+  await Promise.all(crew.workers.map(({ ready }) => ready));
+  const began = performance.now();
+  const done$ = new Subject<void>();
+  watch(stage, locked ? 'with locks' : 'without locks', locked ? names : [], done$);
+  for (const worker of workers) worker.go();
+  const recovering = victim && spare && accident(stage, victim, spare, names);
+  const [recovery] = await Promise.all([recovering, ...crew.workers.map(({ ended }) => ended)]);
+  const took = performance.now() - began;
+  done$.next();
+  const balances = await bank.balances();
+  const right = [...expected().values()];
+  const done = await bank.count();
+  const { lost, refused } = await bank.tally();
+  return {
+    done,
+    perSecond: (1_000 * done) / took,
+    before,
+    after: sum(balances),
+    wrong: balances.filter((balance, i) => balance !== right[i]).length,
+    lost,
+    refused,
+    handOffs: crew.handOffs,
+    highest: crew.highest,
+    recovery,
+  };
+};
