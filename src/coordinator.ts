@@ -29,7 +29,7 @@ import {
   type Options,
   text,
 } from './options.ts';
-import type { Client } from './store/connection.ts';
+import type { Client } from './store/client.ts';
 import { openStore } from './store/open.ts';
 import { QuorumStore } from './store/quorum.ts';
 import type { Inspection, Store } from './store/store.ts';

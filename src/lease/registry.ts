@@ -56,8 +56,11 @@ export class Registry {
   }
 
   private route(grant: Grant | undefined): void {
-    if (!grant) for (const hold of this.all) hold.askAgain();
-    else for (const hold of this.holds.get(keyOf(grant)) ?? []) hold.handed(grant.fence);
+    const { fence } = grant ?? {};
+    for (const hold of grant ? (this.holds.get(keyOf(grant)) ?? []) : this.all) {
+      if (fence === undefined) hold.askAgain();
+      else hold.handed(fence);
+    }
   }
 }
 

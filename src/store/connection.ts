@@ -1,5 +1,5 @@
 /** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
-import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { AsyncSubject, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import {
@@ -12,36 +12,9 @@ import {
   type RedisyncError,
 } from '../errors.ts';
 import type { Script } from '../lua/scripts.ts';
+import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
 
-export type Client = Redis | Cluster;
 export type Reply = readonly unknown[];
-
-/**
- * Our own settings: what ioredis would send again or later by itself could land behind a release.
- * Reconnecting never ends and is jittered, so that many processes do not come back at once.
- */
-const SETTINGS = {
-  lazyConnect: true,
-  keyPrefix: '',
-  enableOfflineQueue: false,
-  enableAutoPipelining: false,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  maxRetriesPerRequest: null,
-  retryStrategy: (times: number): number => Math.min(1_000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
-  reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
-} satisfies RedisOptions;
-
-const isCluster = (client: Client): client is Cluster => client.isCluster;
-
-/** A connection like the caller's, to the same place and with the same rights, that is not open yet. */
-export const duplicate = (client: Client): Client => {
-  const twin = isCluster(client)
-    ? client.duplicate([], { lazyConnect: true, enableOfflineQueue: false, redisOptions: SETTINGS })
-    : client.duplicate(SETTINGS);
-  Reflect.deleteProperty(twin.options, 'commandTimeout');
-  return twin;
-};
 
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
 const REFUSED = /^[A-Z]{2,} /; // every error reply of Redis opens with a word in capitals
@@ -52,6 +25,16 @@ const plain = (error: unknown): Error => {
   return Object.assign(new Error(message), { name });
 };
 
+/** What a node of a Cluster answers when it is not the one to ask, or not yet: it has done nothing. */
+const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
+
+/** ms before a command is sent again whose slot is on its way from one node to another. */
+const MOVING = 25;
+
+/** The deadline in server time; 0, by which nothing is done in time, while that is not known. */
+const notAfter = ({ deadline }: Call, { lead }: Server): number =>
+  lead === undefined ? 0 : Math.floor(deadline + lead);
+
 /** One use of a script. */
 export interface Command<T> {
   readonly script: Script;
@@ -59,11 +42,23 @@ export interface Command<T> {
   /** Made when it is sent, with the not-after if there is one. */
   readonly args: (notAfter: number) => readonly (string | number)[];
   /** What the reply says; undefined to send the command again, within the same deadline. */
-  readonly read: (reply: Reply) => T | undefined;
+  readonly read: (reply: Reply, server: Server) => T | undefined;
   /** The name that errors tell. */
   readonly lock?: string;
-  /** Server ms until which the script may take effect, if it is sent now and ends by this monotonic ms. */
-  readonly notAfter?: (deadline: number) => number;
+  /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
+  readonly bounded?: boolean;
+  /** The node to ask, where no key tells. */
+  readonly node?: Redis | undefined;
+}
+
+/** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
+export interface Server {
+  /** Monotonic ms of the last answer. */
+  heardAt: number;
+  /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
+  lead: number | undefined;
+  /** When it started, never too early: monotonic ms. */
+  born: number | undefined;
 }
 
 /** A command on its way: waiting for the connection, or sent and not answered. */
@@ -73,8 +68,9 @@ interface Call<T = unknown> {
   readonly within: number;
   /** Monotonic ms by which it ends. */
   readonly deadline: number;
-  sentAt?: number;
-  notAfter?: number;
+  sentAt: number | undefined;
+  notAfter: number | undefined;
+  node: Redis | undefined;
 }
 
 export class Connection {
@@ -82,21 +78,18 @@ export class Connection {
   private client: Client | undefined;
   private closed = false;
   private corked = false;
-  private heardAt = 0;
+  private servers = new WeakMap<Redis, Server>();
   private alarm: Subscription | undefined;
   private nextLook = Number.POSITIVE_INFINITY;
   private complaint: Error | undefined;
   private readonly source: Client;
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
-  private readonly lost: () => void;
 
-  /** @param lost called when the connection has gone, and with it what was learnt of the server */
-  constructor(source: Client, scheduler: SchedulerLike, lost: () => void) {
+  constructor(source: Client, scheduler: SchedulerLike) {
     this.source = source;
     this.scheduler = scheduler;
     this.clock = clockOf(scheduler);
-    this.lost = lost;
   }
 
   /** The client itself, opened at first use. */
@@ -108,7 +101,7 @@ export class Connection {
       for (const call of this.calls) if (call.sentAt === undefined) this.send(client, call);
     });
     client.on('close', () => {
-      this.lost();
+      this.servers = new WeakMap();
       for (const call of this.calls) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
@@ -126,7 +119,15 @@ export class Connection {
     }
     const client = this.open();
     const deadline = this.clock.now() + within;
-    const call: Call<T> = { command, outcome, within, deadline };
+    const call: Call<T> = {
+      command,
+      outcome,
+      within,
+      deadline,
+      sentAt: undefined,
+      notAfter: undefined,
+      node: undefined,
+    };
     this.calls.add(call as Call);
     if (deadline < this.nextLook) this.lookAt(deadline);
     if (client.status === 'ready') this.send(client, call as Call);
@@ -140,14 +141,45 @@ export class Connection {
     this.client?.disconnect();
   }
 
+  /** The nodes that share the keys out; none before the first answer. */
+  get masters(): readonly Redis[] {
+    const { client } = this;
+    if (!client) return [];
+    return isCluster(client) ? client.nodes('master') : [client];
+  }
+
+  /** Which of them has the key, as far as is known. */
+  masterOf(key: string): Redis | undefined {
+    return this.client && nodeFor(this.client, key);
+  }
+
+  /** What is known of the server; of a Cluster's, by its node. */
+  about(node = this.client): Server {
+    const blank: Server = { heardAt: 0, lead: undefined, born: undefined };
+    if (!node || isCluster(node)) return blank;
+    const server = this.servers.get(node) ?? blank;
+    this.servers.set(node, server);
+    return server;
+  }
+
   private send(client: Client, call: Call): void {
-    const { script, keys, args, read, notAfter } = call.command;
+    const { script, keys, args, read, bounded } = call.command;
+    const [key = ''] = keys;
+    const node = call.command.node ?? nodeFor(client, key);
+    if (!node) {
+      this.later(client, call);
+      return;
+    }
+    const server = this.about(node);
+    call.node = node;
     call.sentAt = this.clock.now();
-    if (notAfter) call.notAfter = notAfter(call.deadline);
+    call.notAfter = bounded ? notAfter(call, server) : undefined;
     const values = [keys.length, ...keys, ...args(call.notAfter ?? 0)] as const;
     const answered = (reply: unknown): void => {
-      this.heardAt = this.clock.now();
-      const value = read(reply as Reply); // also when its time is over: it may carry grants for others
+      server.heardAt = this.clock.now();
+      const [, now] = reply as Reply; // every script that tells the time tells it second
+      if (typeof now === 'number') server.lead = now - server.heardAt;
+      const value = read(reply as Reply, server); // also when its time is over: it may carry grants for others
       if (!this.calls.has(call)) return;
       if (value === undefined) {
         this.send(client, call);
@@ -157,18 +189,30 @@ export class Connection {
       call.outcome.next(value);
       call.outcome.complete();
     };
-    const refused = (error: unknown): void => this.refuse(call, plain(error));
-    this.together(client);
-    client.evalsha(script.sha, ...values).then(answered, (error: Error) => {
+    const refused = (error: unknown): void => {
+      const { message } = plain(error);
+      if (isCluster(client) && this.calls.has(call) && ELSEWHERE.test(message)) this.later(client, call);
+      else this.refuse(call, plain(error));
+    };
+    if (client === node) this.together(node);
+    node.evalsha(script.sha, ...values).then(answered, (error: Error) => {
       if (!error.message.startsWith('NOSCRIPT') || !this.calls.has(call)) return refused(error);
-      client.eval(script.text, ...values).then(answered, refused);
+      node.eval(script.text, ...values).then(answered, refused);
     });
   }
 
+  /** No node has the slot now: it moves, or its master has gone. Nothing was done, so it is sent again soon. */
+  private later(client: Client, call: Call): void {
+    if (isCluster(client)) client.refreshSlotsCache();
+    call.sentAt = undefined;
+    this.scheduler.schedule(() => {
+      if (this.calls.has(call) && call.sentAt === undefined && client.status === 'ready') this.send(client, call);
+    }, MOVING);
+  }
+
   /** What is sent in one tick travels in one write. */
-  private together(client: Client): void {
-    if (isCluster(client) || this.corked) return;
-    const { stream } = client;
+  private together({ stream }: Redis): void {
+    if (this.corked) return;
     this.corked = true;
     stream.cork();
     process.nextTick(() => {
@@ -185,7 +229,10 @@ export class Connection {
     else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args(0)[0])));
     else if (REFUSED.test(message))
       this.fail(call, new RedisRefusedError(call.command.lock, TRANSIENT.test(message), error));
-    else this.unknown(call, 'The command failed', error);
+    else {
+      this.unknown(call, 'The command failed', error);
+      if (this.client && isCluster(this.client)) this.client.refreshSlotsCache();
+    }
   }
 
   /** A connection on which nothing was heard since the call was sent may be half-open: it is replaced. */
@@ -196,9 +243,9 @@ export class Connection {
       this.fail(call, new RedisUnreachableError(call.command.lock, message, undefined, this.complaint));
       return;
     }
-    const stalled = this.heardAt < call.sentAt;
+    const { node, sentAt } = call;
     this.unknown(call, `No answer within ${within} ms`);
-    if (stalled && this.client?.status === 'ready' && !isCluster(this.client)) this.client.stream.destroy();
+    if (node?.status === 'ready' && this.about(node).heardAt < sentAt) node.stream.destroy();
   }
 
   private complain(error: Error): void {

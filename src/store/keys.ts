@@ -7,10 +7,13 @@ export type Keys = readonly [string, string, string, string, string];
 const SIDE = /~redisync[:./](?:last|due|queue|specs)$/;
 const LIKE_SIDE = /~redisync[:./](?:last|due|queue|specs)~*$/;
 
+const tags = new Map<number, number>();
+
 /** The smallest number whose decimal digits hash to the slot. */
-const tagOf = (slot: number): number => {
-  let tag = 0;
+export const tagOf = (slot: number): number => {
+  let tag = tags.get(slot) ?? 0;
   while (slotOf(String(tag)) !== slot) tag += 1;
+  tags.set(slot, tag);
   return tag;
 };
 

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
 import { type CoordinatorOptions, duration, integerIn } from '../options.ts';
-import type { Client } from './connection.ts';
+import type { Client } from './client.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';
 import type { Store } from './store.ts';

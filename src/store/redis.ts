@@ -1,4 +1,5 @@
 /** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
+import type { Redis } from 'ioredis';
 import {
   concatMap,
   distinct,
@@ -14,11 +15,13 @@ import {
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import * as scripts from '../lua/scripts.ts';
-import { type Client, type Command, Connection, type Reply } from './connection.ts';
+import { type Client, isCluster } from './client.ts';
+import { type Command, Connection, type Reply } from './connection.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
+import { ShardListener } from './shard-listener.ts';
 import type { Answer, Departure, Grant, Inspection, Mode, Renewal, Request, Store } from './store.ts';
-import { Subscriber } from './subscriber.ts';
+import { type Listener, Subscriber } from './subscriber.ts';
 
 const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
 
@@ -27,42 +30,42 @@ export class RedisStore implements Store {
   private readonly prefix: string;
   private readonly clock: Clock;
   private readonly connection: Connection;
-  private readonly subscriber: Subscriber;
-  /** Server ms less local monotonic ms, never too high: learnt from the last reply, forgotten with the connection. */
-  private lead: number | undefined;
-  /** When the server of this connection started, never too early: local monotonic ms. */
-  private born: number | undefined;
+  private readonly listener: Listener;
 
   constructor(client: Client, scheduler: SchedulerLike) {
     this.prefix = client.options.keyPrefix ?? '';
     this.clock = clockOf(scheduler);
-    this.connection = new Connection(client, scheduler, () => {
-      this.lead = undefined;
-      this.born = undefined;
-    });
-    this.subscriber = new Subscriber(client, this.prefix);
-    this.subscriber.messages$.subscribe((message) => {
+    this.connection = new Connection(client, scheduler);
+    this.listener = isCluster(client)
+      ? new ShardListener((key) => this.connection.masterOf(key), this.prefix, scheduler)
+      : new Subscriber(client, this.prefix);
+    this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
       const [key, owner, token] = message;
-      this.grants$.next({ name: nameOfLock(this.prefix, key), owner, fence: Number(token) });
+      this.grants$.next({
+        name: nameOfLock(this.prefix, key),
+        owner,
+        fence: token === undefined ? undefined : Number(token),
+      });
     });
   }
 
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { name, owner } = request;
+    const keys = keysOf(this.prefix, name);
+    const [key] = keys;
     const command: Command<Answer> = {
       lock: name,
       script: scripts.acquire,
-      keys: keysOf(this.prefix, name),
-      notAfter: (deadline) => (this.lead === undefined ? 0 : Math.floor(deadline + this.lead)),
-      args: (notAfter) => [owner, this.spec(request), notAfter, stay ? '1' : '0', request.arrival ?? ''],
+      keys,
+      bounded: true,
+      args: (notAfter) => [owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.arrival ?? ''],
       read: (reply) => {
-        this.learn(reply);
         const [outcome, , detail, place, foreign, last, arrival] = reply;
         if (outcome === -1) return undefined; // too late, or the server's clock was not known: it is now
         this.share(name, reply.at(-1));
         if (outcome === 1) return { granted: true, fence: Number(detail) };
-        if (stay) this.subscriber.open();
+        if (stay) this.listener.open(key, owner);
         return {
           granted: false,
           wait: Number(detail),
@@ -78,14 +81,15 @@ export class RedisStore implements Store {
 
   renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
     const { name, owner, ttl } = request;
-    const into = downgrade ? this.spec({ ...request, mode: 'shared' }) : '';
+    const keys = keysOf(this.prefix, name);
+    const [key] = keys;
+    const into = downgrade ? this.spec({ ...request, mode: 'shared' }, key) : '';
     const command: Command<Renewal> = {
       lock: name,
       script: scripts.renew,
-      keys: keysOf(this.prefix, name),
-      args: () => [owner, ttl, fence ?? 0, into, this.subscriber.channel],
+      keys,
+      args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
       read: (reply) => {
-        this.learn(reply);
         this.share(name, reply[2]);
         return RENEWALS[String(reply[0])] ?? 'gone';
       },
@@ -94,13 +98,13 @@ export class RedisStore implements Store {
   }
 
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+    const keys = keysOf(this.prefix, name);
     const command: Command<Departure> = {
       lock: name,
       script: scripts.release,
-      keys: keysOf(this.prefix, name),
-      args: () => [owner ?? '', this.subscriber.channel],
+      keys,
+      args: () => [owner ?? '', this.listener.channel(keys[0])],
       read: (reply) => {
-        this.learn(reply);
         this.share(name, reply[3]);
         return { held: reply[0] === 1, now: Number(reply[1]), grants: Number(reply[2]) };
       },
@@ -126,13 +130,16 @@ export class RedisStore implements Store {
 
   list(pattern: string, within: number): Observable<string> {
     const wanted = globOf(pattern);
-    const slice = (cursor: string): Observable<Reply> =>
+    const slice = (node: Redis, cursor: string): Observable<Reply> =>
       this.connection.run(
-        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply },
+        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply, node },
         within,
       );
-    return slice('0').pipe(
-      expand(([cursor]) => (cursor === '0' ? EMPTY : slice(String(cursor)))),
+    const all = (node: Redis): Observable<Reply> =>
+      slice(node, '0').pipe(expand(([cursor]) => (cursor === '0' ? EMPTY : slice(node, String(cursor)))));
+    return this.uptime(within).pipe(
+      mergeMap(() => this.connection.masters), // known once one has answered
+      mergeMap(all),
       concatMap(([, keys]) => keys as string[]),
       map((key) => nameOf(this.prefix, key)),
       filter((name): name is string => name !== undefined && wanted.test(name)),
@@ -145,14 +152,14 @@ export class RedisStore implements Store {
 
   /** ms for which the server has been up at least. Asked once a connection: a server that restarts breaks it. */
   uptime(within: number): Observable<number> {
-    const { born } = this;
+    const { born } = this.connection.about();
     if (born !== undefined) return of(this.clock.now() - born);
     const command: Command<number> = {
       script: scripts.uptime,
       keys: [],
       args: () => [],
-      read: ([seconds]) => {
-        this.born = this.clock.now() - 1_000 * Number(seconds);
+      read: ([seconds], server) => {
+        server.born = this.clock.now() - 1_000 * Number(seconds);
         return 1_000 * Number(seconds);
       },
     };
@@ -160,18 +167,13 @@ export class RedisStore implements Store {
   }
 
   close(): void {
-    this.subscriber.close();
+    this.listener.close();
     this.connection.close();
     this.grants$.complete();
   }
 
-  private spec({ mode, permits, limit, ttl, waiterTtl }: Request): string {
-    return `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${this.subscriber.channel}`;
-  }
-
-  /** The lead is taken at the reply's arrival, so that it can only be too low: a not-after is then early, never late. */
-  private learn(reply: Reply): void {
-    this.lead = Number(reply[1]) - this.clock.now();
+  private spec({ mode, permits, limit, ttl, waiterTtl }: Request, key: string): string {
+    return `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${this.listener.channel(key)}`;
   }
 
   /** Grants to waiters of this process come in the reply, without a message. */

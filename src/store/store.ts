@@ -49,7 +49,8 @@ export interface Departure {
 export interface Grant {
   readonly name: string;
   readonly owner: string;
-  readonly fence: number;
+  /** undefined where it may have been granted, and should ask. */
+  readonly fence: number | undefined;
 }
 
 export interface Holder {

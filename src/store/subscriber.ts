@@ -1,29 +1,45 @@
 /** Hears of grants: one subscriber connection, opened when something first waits, on a channel of the coordinator's own. */
 import type { Redis } from 'ioredis';
-import { Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { type Client, duplicate } from './connection.ts';
+import { duplicate } from './client.ts';
 
-/** Key of the lock, owner, token: what settle publishes. */
-export type Message = readonly [key: string, owner: string, token: string];
+/** Key of the lock, owner, token: what settle publishes. Without a token: that owner may have missed one. */
+export type Message = readonly [key: string, owner: string, token?: string];
 
-export class Subscriber {
-  /** Messages, and `undefined` each time the channel is heard again: messages may have been missed before. */
+/**
+ * What hears of grants. A channel's first letter says how it is told: `p` PUBLISH, whose count of listeners is
+ * meaningful, `s` SPUBLISH, whose count is too, `c` PUBLISH in a Cluster, where it is not; `-` is none.
+ */
+export interface Listener {
+  /** Messages, and `undefined` when any may have been missed. */
+  readonly messages$: Observable<Message | undefined>;
+  /** The channel for the waiters of a lock's key, `-` until it has been heard for the first time. */
+  channel(key: string): string;
+  /** Listens for the owner, who waits for the lock of this key. */
+  open(key: string, owner: string): void;
+  close(): void;
+}
+
+/** The name of a channel of one coordinator; a spec of the scripts holds it, so there is no white space in it. */
+export const channelName = (prefix: string, tag = ''): string =>
+  `${prefix.replace(/\s/g, '_')}redisync:${tag}${uuid()}`;
+
+export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly name: string;
-  private readonly source: Client;
-  private client: Client | undefined;
+  private readonly source: Redis;
+  private client: Redis | undefined;
   private heard = false;
   private closed = false;
 
-  constructor(source: Client, prefix: string) {
+  constructor(source: Redis, prefix: string) {
     this.source = source;
-    this.name = `${prefix}redisync:${uuid()}`;
+    this.name = channelName(prefix);
   }
 
-  /** The channel for a waiter to be told on; `-` until it has been heard for the first time. */
-  get channel(): string {
-    return this.heard ? this.name : '-';
+  channel(): string {
+    return this.heard ? `p${this.name}` : '-';
   }
 
   open(): void {
@@ -32,7 +48,7 @@ export class Subscriber {
     client.on('error', () => undefined); // ioredis goes on trying; the waiters' heartbeats do without messages
     client.on('message', (_channel: string, text: string) => this.messages$.next(JSON.parse(text)));
     client.on('ready', () => {
-      (client as Redis).subscribe(this.name).then(
+      client.subscribe(this.name).then(
         () => {
           this.heard = true;
           this.messages$.next(undefined);

@@ -65,7 +65,8 @@ local function grant(owner, spec, text, ttl)
   return fence
 end
 
--- Tells the head's coordinator. False when nobody listens there: it keeps its place, and is passed over.
+-- Tells the head's coordinator, on a channel whose first letter says how: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster,
+-- which does not count who listens elsewhere. False when nobody does: it keeps its place, and is passed over.
 local function reach(owner, channel, asking)
   local fence = string.format('%.0f', math.max(token + 1, micros))
   if channel == asking then
@@ -73,7 +74,10 @@ local function reach(owner, channel, asking)
     own[#own + 1] = fence
     return true
   end
-  return channel == '-' or redis.call('PUBLISH', channel, cjson.encode({ lock, owner, fence })) > 0
+  local how, name = string.match(channel, '^(.)(.*)$')
+  if how == '-' then return true end
+  local told = redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', name, cjson.encode({ lock, owner, fence }))
+  return how == 'c' or (type(told) == 'number' and told > 0) -- refused, as by an ACL, is not heard
 end
 
 -- self is the owner that asks, if one does: it reads its grant from the reply, with its full ttl. Returns its token.

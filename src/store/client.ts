@@ -1,0 +1,50 @@
+/** Connections of our own beside the caller's, to the same place and with the same rights, and which of them a key belongs to. */
+import slotOf from 'cluster-key-slot';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+
+export type Client = Redis | Cluster;
+
+/**
+ * Our own settings: what ioredis would send again or later by itself could land behind a release.
+ * Reconnecting never ends and is jittered, so that many processes do not come back at once.
+ */
+const SETTINGS = {
+  lazyConnect: true,
+  keyPrefix: '',
+  enableOfflineQueue: false,
+  enableAutoPipelining: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+  retryStrategy: (times: number): number => Math.min(1_000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
+  reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
+} satisfies RedisOptions;
+
+export const isCluster = (client: Client): client is Cluster => client.isCluster;
+
+/** A connection like the given one that is not open yet. */
+export const duplicate = <C extends Client>(client: C): C => {
+  const twin = isCluster(client) ? client.duplicate([], clusterSettings()) : client.duplicate(SETTINGS);
+  Reflect.deleteProperty(twin.options, 'commandTimeout');
+  return twin as C; // ioredis duplicates each kind into its own
+};
+
+/** A Cluster's nodes queue what comes while they connect: it opens them one by one, at their first use. */
+const clusterSettings = () => {
+  const redisOptions = { ...SETTINGS };
+  Reflect.set(redisOptions, 'commandTimeout', undefined); // overrides the caller's
+  return { lazyConnect: true, keyPrefix: '', clusterRetryStrategy: SETTINGS.retryStrategy, redisOptions };
+};
+
+/** host:port, as ioredis keys the nodes of a Cluster. */
+export const placeOf = ({ options }: Redis): string => `${options.host}:${options.port}`;
+
+/**
+ * The connection on which to ask about a key: of a Cluster, the one to the master of its slot, if one is known. We ask
+ * that node ourselves, so that what is learnt of a server, and WAIT, are about the server that was asked.
+ */
+export const nodeFor = (client: Client, key: string): Redis | undefined => {
+  if (!isCluster(client)) return client;
+  const [place] = client.slots[slotOf(key)] ?? [];
+  return client.nodes('master').find((node) => placeOf(node) === place);
+};

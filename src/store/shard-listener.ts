@@ -1,0 +1,126 @@
+/**
+ * Hears of grants in a Cluster by sharded pub/sub: a channel in the slot of the lock's keys, so that a message stays on
+ * the shard that sends it. One connection to each master on which something waits, one channel a slot. A server without
+ * it (before 7.0) has one channel for all, heard on any node, which the Cluster carries to every node.
+ */
+import slotOf from 'cluster-key-slot';
+import type { Redis } from 'ioredis';
+import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { duplicate, placeOf } from './client.ts';
+import { tagOf } from './keys.ts';
+import { channelName, type Listener, type Message } from './subscriber.ts';
+
+/** The slot that stands for all where messages are not sharded. */
+const ANY = -1;
+
+/** A slot that is listened to, on one node. */
+interface Post {
+  readonly place: string;
+  readonly channel: string;
+  heard: boolean;
+  /** Who waits for it to be heard, and asks again then. */
+  readonly waiting: Map<string, Message>;
+}
+
+export class ShardListener implements Listener {
+  readonly messages$ = new Subject<Message | undefined>();
+  private readonly nodeOf: (key: string) => Redis | undefined;
+  private readonly prefix: string;
+  private readonly scheduler: SchedulerLike;
+  private readonly posts = new Map<number, Post>();
+  private readonly clients = new Map<string, Redis>();
+  private sharded = true;
+  private again: Subscription | undefined;
+  private closed = false;
+
+  constructor(nodeOf: (key: string) => Redis | undefined, prefix: string, scheduler: SchedulerLike) {
+    this.nodeOf = nodeOf;
+    this.prefix = prefix;
+    this.scheduler = scheduler;
+  }
+
+  channel(key: string): string {
+    const post = this.posts.get(this.slotFor(key));
+    return post?.heard ? `${this.sharded ? 's' : 'c'}${post.channel}` : '-';
+  }
+
+  /** Also where the slot has moved since: asking again comes by here. */
+  open(key: string, owner: string): void {
+    const node = this.nodeOf(key);
+    if (!node || this.closed) return;
+    const slot = this.slotFor(key);
+    let post = this.posts.get(slot);
+    if (!post || (this.sharded && post.place !== placeOf(node))) {
+      post = { place: placeOf(node), channel: channelFor(this.prefix, slot), heard: false, waiting: new Map() };
+      this.posts.set(slot, post);
+      const client = this.clientFor(node);
+      if (client.status === 'ready') this.listen(client, slot, post);
+    }
+    if (!post.heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.again?.unsubscribe();
+    this.messages$.complete();
+    for (const client of this.clients.values()) client.disconnect();
+  }
+
+  private slotFor(key: string): number {
+    return this.sharded ? slotOf(key) : ANY;
+  }
+
+  private clientFor(node: Redis): Redis {
+    const place = placeOf(node);
+    const known = this.clients.get(place);
+    if (known) return known;
+    const client = duplicate(node);
+    this.clients.set(place, client);
+    const hear = (_channel: string, text: string): void => this.messages$.next(JSON.parse(text));
+    client.on('error', () => undefined); // told by 'close'; the waiters' heartbeats do without messages
+    client.on('message', hear);
+    client.on('smessage', hear);
+    client.on('moved', () => this.forget(place));
+    client.on('close', () => this.forget(place));
+    client.on('ready', () => {
+      for (const [slot, post] of this.posts) if (post.place === place) this.listen(client, slot, post);
+    });
+    client.connect().catch(() => undefined);
+    return client;
+  }
+
+  private listen(client: Redis, slot: number, post: Post): void {
+    const { channel, waiting } = post;
+    const listening = slot === ANY ? client.subscribe(channel) : client.ssubscribe(channel);
+    listening.then(
+      () => {
+        post.heard = true;
+        for (const message of waiting.values()) this.messages$.next(message);
+        waiting.clear();
+      },
+      (error: Error) => {
+        if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
+        this.forget(post.place);
+      },
+    );
+  }
+
+  /** What was heard there may be missed, and a slot may be elsewhere now: those who wait ask again, and come by `open`. */
+  private forget(place: string): void {
+    const client = this.clients.get(place);
+    this.clients.delete(place);
+    client?.disconnect();
+    for (const [slot, post] of this.posts) if (post.place === place) this.posts.delete(slot);
+    if (this.closed || !client) return;
+    this.again?.unsubscribe();
+    this.again = this.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
+  }
+}
+
+/** Behind the prefix, by which rights on channels are given, where the slot can be met there. */
+const channelFor = (prefix: string, slot: number): string => {
+  if (slot === ANY) return channelName(prefix);
+  const tag = `{${tagOf(slot)}}`;
+  const name = channelName(prefix, tag);
+  return slotOf(name) === slot ? name : `${tag}${name.replace(tag, '')}`;
+};
