@@ -1,6 +1,6 @@
 /** Connections of our own beside the caller's, to the same place and with the same rights, and which of them a key belongs to. */
-import slotOf from 'cluster-key-slot';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { slotOf } from './slot.ts';
 
 export type Client = Redis | Cluster;
 

@@ -1,5 +1,5 @@
 /** From a name to its keys in Redis. All keys of a name share a slot, whatever the name, and no two names share a key. */
-import slotOf from 'cluster-key-slot';
+import { slotOf, tagIn } from './slot.ts';
 
 /** lock, last, due, queue, specs: see lua/include/model. */
 export type Keys = readonly [string, string, string, string, string];
@@ -24,9 +24,7 @@ export const tagOf = (slot: number): number => {
  * The three differ in `.`, `:` and `/`, so that names which look like another's side keys stay apart.
  */
 const sides = (lock: string): string => {
-  const open = lock.indexOf('{');
-  const close = open < 0 ? -1 : lock.indexOf('}', open + 1);
-  if (close > open + 1) return `${lock}~redisync.`;
+  if (tagIn(lock) !== undefined) return `${lock}~redisync.`;
   if (!lock.includes('}')) return `{${lock}}~redisync:`;
   return `{${tagOf(slotOf(lock))}}${lock}~redisync/`;
 };

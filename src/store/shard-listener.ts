@@ -3,11 +3,11 @@
  * the shard that sends it. One connection to each master on which something waits, one channel a slot. A server without
  * it (before 7.0) has one channel for all, heard on any node, which the Cluster carries to every node.
  */
-import slotOf from 'cluster-key-slot';
 import type { Redis } from 'ioredis';
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
 import { duplicate, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
+import { slotOf } from './slot.ts';
 import { channelName, type Listener, type Message } from './subscriber.ts';
 
 /** The slot that stands for all where messages are not sharded. */

@@ -1,0 +1,78 @@
+/** A Cluster of our own: masters, each with a replica, on free ports, that agree on all slots before it is handed out. */
+import { Redis } from 'ioredis';
+import { eventually } from './eventually.ts';
+import { freePort, type Server, startServer } from './server.ts';
+
+const SLOTS = 16_384;
+
+export interface Shards {
+  /** The servers: the masters first, then the replica of each in the same order. */
+  readonly servers: Server[];
+  /** A plain connection to each. */
+  readonly nodes: Redis[];
+  stop(): Promise<void>;
+}
+
+const settings = (bus: number, args: readonly string[]): string[] => [
+  '--cluster-enabled',
+  'yes',
+  '--cluster-port',
+  `${bus}`,
+  '--cluster-node-timeout',
+  '1000',
+  '--cluster-replica-validity-factor',
+  '0',
+  '--repl-diskless-sync-delay',
+  '0',
+  ...args,
+];
+
+/** Starts it. @param args more of each server's command line */
+export const startCluster = async (masters = 3, args: readonly string[] = []): Promise<Shards> => {
+  const servers = await Promise.all(
+    Array.from({ length: 2 * masters }, async () => startServer(settings(await freePort(), args))),
+  );
+  const nodes = servers.map(({ port }) => new Redis(port));
+  for (const node of nodes) node.on('error', () => undefined);
+  const [first] = nodes;
+  if (!first) throw new Error('a Cluster needs a master');
+  await Promise.all(
+    nodes.slice(0, masters).map((node, i) => {
+      const from = Math.ceil((i * SLOTS) / masters);
+      return node.call('CLUSTER', 'ADDSLOTSRANGE', from, Math.ceil(((i + 1) * SLOTS) / masters) - 1);
+    }),
+  );
+  await Promise.all(nodes.map((node, i) => node.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1)));
+  const [own] = await portsOf(nodes.slice(0, 1));
+  for (const node of nodes.slice(1)) await node.call('CLUSTER', 'MEET', '127.0.0.1', own?.port ?? 0, own?.bus ?? 0);
+  await eventually('every node knows every other', async () => {
+    const known = await Promise.all(nodes.map((node) => node.cluster('NODES') as Promise<string>));
+    return known.every((text) => text.trim().split('\n').length === nodes.length && !text.includes('handshake'));
+  });
+  const ids = await Promise.all(nodes.map((node) => node.cluster('MYID') as Promise<string>));
+  await Promise.all(nodes.slice(masters).map((node, i) => node.call('CLUSTER', 'REPLICATE', ids[i] ?? '')));
+  await eventually('the Cluster is whole', async () => {
+    const states = await Promise.all(nodes.map((node) => node.cluster('INFO')));
+    const links = await Promise.all(nodes.slice(masters).map((node) => node.info('replication')));
+    return (
+      states.every((state) => String(state).includes('cluster_state:ok')) &&
+      links.every((link) => link.includes('master_link_status:up'))
+    );
+  });
+  return {
+    servers,
+    nodes,
+    stop: async () => {
+      for (const node of nodes) node.disconnect();
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+};
+
+const portsOf = (nodes: readonly Redis[]): Promise<{ port: number; bus: number }[]> =>
+  Promise.all(
+    nodes.map(async (node) => {
+      const [, bus] = (await node.config('GET', 'cluster-port')) as [string, string];
+      return { port: Number(node.options.port), bus: Number(bus) };
+    }),
+  );
