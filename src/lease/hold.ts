@@ -90,6 +90,7 @@ export class Hold implements Keeper {
       const left = lease?.remaining() ?? 0;
       if (!lease || left <= 0)
         return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
+      this.alarm?.unsubscribe();
       const since = instant(this.clock);
       const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
@@ -99,6 +100,7 @@ export class Hold implements Keeper {
           if (renewal === 'gone' || lease.remaining() <= 0) throw this.lose('expired');
           this.ttl = ttl;
           this.failures = 0;
+          this.failure = undefined;
           lease.extend(since, ttl, downgrade);
           this.registry.tell(this, { type: 'renewed' });
           this.planRenewal();
@@ -112,7 +114,7 @@ export class Hold implements Keeper {
   }
 
   release(): Observable<boolean> {
-    return this.gone ?? this.depart('released');
+    return this.depart('released');
   }
 
   /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
@@ -123,10 +125,9 @@ export class Hold implements Keeper {
     this.release();
   }
 
-  /** The coordinator closes. */
+  /** The coordinator closes: what is being released already may end as it would have. */
   shut(): void {
-    this.leave();
-    this.subscriber.error(new CoordinatorClosedError(this.request.name));
+    if (!this.gone) this.subscriber.error(new CoordinatorClosedError(this.request.name));
   }
 
   /** Follows attempts to their grant; `otherwise` is what comes after they ended without one. */
@@ -187,12 +188,12 @@ export class Hold implements Keeper {
     this.failures += 1;
     this.failure = error;
     this.registry.tell(this, { type: 'renewalFailed', error });
-    this.plan(Math.min(soon(this.failures), this.lease?.remaining() ?? 0));
+    const left = this.lease?.remaining() ?? 0;
+    this.plan(Math.min(soon(this.failures), Math.ceil(left / 2))); // a short ttl has time for another renewal, too
   }
 
   private lose(reason: LossReason, cause?: Error): LockLostError {
     const error = new LockLostError(this.request.name, reason, cause);
-    this.registry.tell(this, { type: 'lost', reason, held: this.clock.now() - this.began });
     this.depart(error);
     this.subscriber.error(error);
     return error;
@@ -200,6 +201,7 @@ export class Hold implements Keeper {
 
   /** Stops the work, then gives the lock back. Emits whether it was still ours, within commandTimeout of the last attempt's end. */
   private depart(end: 'released' | LockLostError): Observable<boolean> {
+    if (this.gone) return this.gone;
     const gone = new AsyncSubject<boolean>();
     this.gone = gone;
     this.running.unsubscribe();
@@ -209,8 +211,10 @@ export class Hold implements Keeper {
       gone.next(held);
       gone.complete();
     };
-    if (end !== 'released') answer(false);
-    else if (this.lease) this.onReleased(gone);
+    if (end !== 'released') {
+      this.registry.tell(this, { type: 'lost', reason: end.reason, held: this.clock.now() - this.began });
+      answer(false);
+    } else if (this.lease) this.onReleased(gone);
     const done = (): void => {
       answer(false);
       this.registry.delete(this);

@@ -1,0 +1,272 @@
+/** How a lease is lost, in virtual time: on time, once, for good. ttl 1 000 (valid for 988 ms), renewed every 300. */
+import { assert } from 'chai';
+import { tap } from 'rxjs';
+import type { Clock } from '../../src/clock.ts';
+import { LockCorruptedError, LockLostError, RedisUnreachableError } from '../../src/errors.ts';
+import type { Lease } from '../../src/lease/lease.ts';
+import { Lock } from '../../src/locks/lock.ts';
+import { granted, silence } from '../support/fake-store.ts';
+import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
+
+/** A lock whose clocks can be set apart from the scheduler, as by a pause of the process or a step of the wall clock. */
+const stepped = ({ lock, registry, time }: Virtual): { lock$: Lock; step: { now: number; wall: number } } => {
+  const step = { now: 0, wall: 0 };
+  const clock: Clock = { now: () => time.now() + step.now, wall: () => time.now() + step.wall };
+  return { lock$: new Lock(registry, { ...lock().terms, clock }), step };
+};
+
+describe('a lease', () => {
+  it('whose key has gone is lost at its next renewal as expired, and left by owner', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [store.after(5, 'gone')];
+      expectObservable(shown(lock())).toBe('-L 303ms #', undefined, 'lost: expired');
+      ends(['0 acquire', '300 renew', '305 release']);
+    }));
+
+  it('that somebody else was granted is lost as taken', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [store.after(5, 'taken')];
+      expectObservable(shown(lock())).toBe('-L 303ms #', undefined, 'lost: taken');
+      ends(['0 acquire', '300 renew', '305 release']);
+    }));
+
+  it('whose key has become something else is lost as taken, with that as its cause', () =>
+    virtual(({ lock, store, flush }) => {
+      const corrupted = new LockCorruptedError('a');
+      const seen: unknown[] = [];
+      store.renewals = [store.failure(5, corrupted)];
+      lock().subscribe({ error: (error) => seen.push(label(error), error.cause) });
+      flush();
+      assert.deepEqual(seen, ['lost: taken', corrupted]);
+    }));
+
+  it('that was slow to be granted is valid from the sending of its request, not from the answer', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(900, granted())];
+      store.renewals = [silence];
+      expectObservable(shown(lock())).toBe('900ms L 87ms #', undefined, 'lost: unreachable');
+      ends(['0 acquire', '900 renew', '988 release']);
+    }));
+
+  it('is valid from the sending of its last renewal, not from the answer', () =>
+    virtual(({ lock, store, expectObservable, flush }) => {
+      store.renewals = [store.after(200, 'renewed'), silence];
+      expectObservable(shown(lock())).toBe('-L 1286ms #', undefined, 'lost: unreachable');
+      flush();
+    }));
+
+  it('whose renewal is answered after the deadline is lost all the same', () =>
+    virtual(({ lock, store, flush }) => {
+      // a validity of 47.5: the renewal at 16 has 31.5 ms, which is 32 in whole ms
+      const seen: string[] = [];
+      store.renewals = [store.after(31.8, 'renewed')];
+      lock({ ttl: 50, renewEvery: 16 }).subscribe({ error: (error) => seen.push(label(error)) });
+      flush();
+      assert.deepEqual(seen, ['lost: expired']);
+    }));
+
+  it('is held for maxHold from its emission, then lost, however well it is renewed', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(5, granted())];
+      expectObservable(shown(lock({ maxHold: 500 }))).toBe('5ms L 499ms #', undefined, 'lost: maxHold');
+      ends(['0 acquire', '300 renew', '505 release']);
+    }));
+
+  it('that was lost says so in every way, with the same error', () =>
+    virtual(({ lock, store, flush }) => {
+      let lease: Lease | undefined;
+      const errors: unknown[] = [];
+      store.renewals = [store.after(5, 'taken')];
+      lock().subscribe({
+        next: (value) => {
+          lease = value;
+          value.signal.addEventListener('abort', () => errors.push(value.signal.reason));
+        },
+        error: (error) => errors.push(error),
+      });
+      flush();
+      assert.isFalse(lease?.held);
+      assert.equal(lease?.remaining(), 0);
+      assert.isTrue(lease?.signal.aborted);
+      assert.throws(() => lease?.assertHeld(), LockLostError, 'The lease on "a" is lost: taken');
+      assert.equal(errors.length, 2);
+      assert.instanceOf(errors[0], LockLostError);
+      assert.strictEqual(errors[1], errors[0]);
+    }));
+
+  it('that was lost is over when the signal is aborted, and the stream errors after that', () =>
+    virtual(({ lock, store, flush }) => {
+      const seen: string[] = [];
+      store.renewals = [store.after(5, 'taken')];
+      lock().subscribe({
+        next: (lease) => lease.signal.addEventListener('abort', () => seen.push(`aborted, held ${lease.held}`)),
+        error: () => seen.push('errored'),
+      });
+      flush();
+      assert.deepEqual(seen, ['aborted, held false', 'errored']);
+    }));
+
+  it('that was lost is not renewed or released again', async () => {
+    let lease: Lease | undefined;
+    let calls: readonly string[] = [];
+    virtual(({ lock, store, flush }) => {
+      store.renewals = [store.after(5, 'gone')];
+      lock().subscribe({ next: (value) => (lease = value), error: () => undefined });
+      flush();
+      calls = store.log;
+    });
+    assert.isFalse(await lease?.release());
+    assert.equal(await lease?.renew().catch(label), 'lost: expired');
+    assert.deepEqual(calls, ['0 acquire', '300 renew', '305 release']);
+  });
+
+  it('is lost once when two renewals on their way both learn of it', () =>
+    virtual(({ lock, store, at, ends }) => {
+      const seen: string[] = [];
+      let lease: Lease | undefined;
+      store.renewals = [store.after(5, 'gone')];
+      lock().subscribe({ next: (value) => (lease = value), error: (error) => seen.push(label(error)) });
+      at(100, () => {
+        for (let i = 0; i < 2; i += 1) void lease?.renew().catch((error) => seen.push(label(error)));
+      });
+      ends(['0 acquire', '100 renew', '100 renew', '105 release']);
+      assert.deepEqual(seen, ['lost: expired']);
+    }));
+});
+
+describe('a pause of the process past the deadline', () => {
+  it('is seen by whoever looks first: held, remaining and assertHeld need no timer', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      let lease: Lease | undefined;
+      v.expectObservable(shown(lock$.pipe(tap((value) => (lease = value))))).toBe(
+        '-L 98ms #',
+        undefined,
+        'lost: expired',
+      );
+      v.at(100, () => {
+        assert.isTrue(lease?.held);
+        step.now = step.wall = 5_000;
+        assert.throws(() => lease?.assertHeld(), LockLostError);
+        assert.isFalse(lease?.held);
+        assert.equal(lease?.remaining(), 0);
+      });
+      v.ends(['0 acquire', '100 release']);
+    }));
+
+  it('is a loss at the next renewal, which is not even sent, if nobody looks', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      v.expectObservable(shown(lock$)).toBe('-L 298ms #', undefined, 'lost: expired');
+      v.at(100, () => {
+        step.now = step.wall = 5_000;
+      });
+      v.ends(['0 acquire', '300 release']);
+    }));
+
+  it('has no renewal for its cause that failed once, long ago', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      let error: Error | undefined;
+      v.store.renewals = [v.store.failure(0, new RedisUnreachableError('a', 'No answer')), v.store.after(0, 'renewed')];
+      lock$.subscribe({ error: (reason) => (error = reason) });
+      v.at(500, () => {
+        step.now = step.wall = 5_000;
+      });
+      v.flush();
+      assert.equal(label(error), 'lost: expired');
+      assert.isUndefined(error?.cause);
+    }));
+
+  it('by the wall clock alone, as while a machine sleeps, counts as well', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      v.expectObservable(shown(lock$)).toBe('-L 298ms #', undefined, 'lost: expired');
+      v.at(100, () => {
+        step.wall = 3_600_000;
+      });
+      v.ends(['0 acquire', '300 release']);
+    }));
+
+  it('is final, also when the wall clock steps back before anything else happens', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      let lease: Lease | undefined;
+      v.expectObservable(shown(lock$.pipe(tap((value) => (lease = value))))).toBe(
+        '-L 98ms #',
+        undefined,
+        'lost: expired',
+      );
+      v.at(100, () => {
+        step.wall = 5_000;
+        assert.isFalse(lease?.held);
+        step.wall = 0;
+        assert.isFalse(lease?.held);
+        assert.throws(() => lease?.assertHeld(), LockLostError);
+      });
+      v.ends(['0 acquire', '100 release']);
+    }));
+
+  it('cannot be undone by a wall clock that steps back: the monotonic one counts', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      v.store.renewals = [v.store.failure(0, new RedisUnreachableError('a', 'The connection closed'))];
+      v.at(50, () => {
+        step.wall = -3_600_000;
+      });
+      v.expectObservable(shown(lock$)).toBe('-L 986ms #', undefined, 'lost: unreachable');
+      v.flush();
+    }));
+});
+
+describe('assertHeld(minimum)', () => {
+  it('throws when no more than minimum ms are left, and the lease goes on', () =>
+    virtual(({ lock, at, expectObservable, flush }) => {
+      let lease: Lease | undefined;
+      expectObservable(shown(lock().pipe(tap((value) => (lease = value)))), '^ 199ms !').toBe('-L');
+      at(100, () => {
+        lease?.assertHeld();
+        lease?.assertHeld(887);
+        assert.throws(() => lease?.assertHeld(888), LockLostError);
+        assert.isTrue(lease?.held);
+      });
+      flush();
+    }));
+
+  it('throws once the lease was released', () =>
+    virtual(({ lock, at, flush }) => {
+      let lease: Lease | undefined;
+      lock().subscribe((value) => (lease = value));
+      at(100, () => {
+        void lease?.release();
+        assert.throws(() => lease?.assertHeld(), LockLostError);
+      });
+      flush();
+    }));
+});
+
+describe('a signal', () => {
+  it('is aborted with an AbortError when the lease is released, and is the same one each time', () =>
+    virtual(({ lock, at, flush }) => {
+      let lease: Lease | undefined;
+      lock().subscribe((value) => (lease = value));
+      at(100, () => {
+        const signal = lease?.signal;
+        assert.isFalse(signal?.aborted);
+        void lease?.release();
+        assert.isTrue(signal?.aborted);
+        assert.equal(signal?.reason.name, 'AbortError');
+        assert.strictEqual(lease?.signal, signal);
+      });
+      flush();
+    }));
+
+  it('that is asked for after the loss is aborted already', () =>
+    virtual(({ lock, store, flush }) => {
+      let lease: Lease | undefined;
+      store.renewals = [store.after(5, 'taken')];
+      lock().subscribe({ next: (value) => (lease = value), error: () => undefined });
+      flush();
+      assert.equal(label(lease?.signal.reason), 'lost: taken');
+    }));
+});

@@ -1,0 +1,178 @@
+/** Renewals that fail, in virtual time: tried again for as long as the lease is valid. ttl 1 000 (988), renewed every 300. */
+import { assert } from 'chai';
+import { tap } from 'rxjs';
+import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
+import type { Lease } from '../../src/lease/lease.ts';
+import { granted, silence } from '../support/fake-store.ts';
+import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
+
+const REFUSED = new RedisRefusedError('a', true, new Error('BUSY'));
+const UNREACHABLE = new RedisUnreachableError('a', 'The connection closed');
+
+const renewals = ({ store }: Virtual): number[] =>
+  store.log.filter((call) => call.endsWith('renew')).map((call) => Number.parseFloat(call));
+
+describe('a renewal that fails', () => {
+  it('once costs nothing', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [store.failure(1, REFUSED), store.after(1, 'renewed')];
+      expectObservable(shown(lock()), '^ 699ms !').toBe('-L');
+      ends(['0 acquire', '300 renew', '326 renew', '626 renew', '700 release']);
+    }));
+
+  it('for good, as for want of rights, is tried again too: the lease is still valid', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [
+        store.failure(1, new RedisRefusedError('a', false, new Error('NOPERM'))),
+        store.after(1, 'renewed'),
+      ];
+      expectObservable(shown(lock()), '^ 399ms !').toBe('-L');
+      ends(['0 acquire', '300 renew', '326 renew', '400 release']);
+    }));
+
+  it('again and again is tried more and more seldom, and starts over after one that did not', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, flush } = v;
+      const fails = store.failure(0, UNREACHABLE);
+      store.renewals = [fails, fails, fails, store.after(0, 'renewed'), fails, store.after(0, 'renewed')];
+      expectObservable(shown(lock()), '^ 899ms !').toBe('-L');
+      flush();
+      assert.deepEqual(renewals(v), [300, 325, 375, 475, 775, 800]);
+    }));
+
+  it('until the deadline is a loss at the deadline, not a moment later', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, flush } = v;
+      store.renewals = [store.failure(0, UNREACHABLE)];
+      expectObservable(shown(lock())).toBe('-L 986ms #', undefined, 'lost: unreachable');
+      flush();
+      const [last] = renewals(v).slice(-1);
+      assert.isAbove(last ?? 0, 980);
+      assert.isAtMost(renewals(v).length, 20);
+    }));
+
+  it('without an answer has until the deadline, and is a loss then', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [silence];
+      expectObservable(shown(lock())).toBe('-L 986ms #', undefined, 'lost: unreachable');
+      ends(['0 acquire', '300 renew', '988 release']);
+    }));
+
+  it('without an answer is given up after commandTimeout, and tried again', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.renewals = [silence, store.after(1, 'renewed')];
+      expectObservable(shown(lock({ commandTimeout: 100 })), '^ 599ms !').toBe('-L');
+      ends(['0 acquire', '300 renew', '425 renew', '600 release']);
+    }));
+
+  it('tells of its failure as the cause of the loss', () =>
+    virtual(({ lock, store, flush }) => {
+      let error: Error | undefined;
+      store.renewals = [store.failure(0, UNREACHABLE)];
+      lock().subscribe({ error: (reason) => (error = reason) });
+      flush();
+      assert.strictEqual(error?.cause, UNREACHABLE);
+    }));
+});
+
+describe('a ttl of 20 ms', () => {
+  it('is renewed every 6 ms, neither hot nor late', () =>
+    virtual((v) => {
+      const { lock, expectObservable, flush } = v;
+      expectObservable(shown(lock({ ttl: 20, renewEvery: 6 })), '^ 599ms !').toBe('-L');
+      flush();
+      assert.equal(renewals(v).length, 99);
+    }));
+
+  it('survives one failed renewal', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, flush } = v;
+      const renewed = store.after(1, 'renewed' as const);
+      store.renewals = [renewed, store.failure(1, REFUSED), renewed, renewed, store.failure(1, REFUSED), renewed];
+      expectObservable(shown(lock({ ttl: 20, renewEvery: 6 })), '^ 99ms !').toBe('-L');
+      flush();
+      assert.isAtMost(renewals(v).length, 18);
+    }));
+
+  it('is lost within a ms of its deadline, 17.8 ms, when all renewals fail, after a few of them', () =>
+    virtual((v) => {
+      const { lock, store, flush } = v;
+      const seen: string[] = [];
+      store.renewals = [store.failure(0, REFUSED)];
+      lock({ ttl: 20, renewEvery: 6 }).subscribe({
+        error: (error) => seen.push(`${v.time.now()} ${label(error)}`),
+      });
+      flush();
+      assert.deepEqual(seen, ['18 lost: unreachable']);
+      assert.isAtLeast(renewals(v).length, 3);
+      assert.isAtMost(renewals(v).length, 8);
+    }));
+
+  it('that takes 15 ms to acquire is renewed at once', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, flush } = v;
+      store.acquires = [store.after(15, granted())];
+      expectObservable(shown(lock({ ttl: 20, renewEvery: 6 })), '^ 59ms !').toBe('15ms L');
+      flush();
+      assert.deepEqual(renewals(v).slice(0, 3), [15, 21, 27]);
+    }));
+});
+
+describe('lease.renew()', () => {
+  const held = (v: Virtual, act: (lease: Lease) => void): Lease[] => {
+    const leases: Lease[] = [];
+    v.expectObservable(shown(v.lock().pipe(tap((lease) => leases.push(lease)))), '^ 999ms !').toBe('-L');
+    v.at(100, () => {
+      for (const lease of leases) act(lease);
+    });
+    return leases;
+  };
+
+  it('renews now, and puts the next renewal off', () =>
+    virtual((v) => {
+      held(v, (lease) => void lease.renew());
+      v.ends(['0 acquire', '100 renew', '400 renew', '700 renew', '1000 release']);
+    }));
+
+  it('with a ttl renews with that from then on, and as often as the shorter ttl needs', () =>
+    virtual((v) => {
+      const leases = held(v, (lease) => void lease.renew(100));
+      v.at(102, () => assert.equal(leases[0]?.remaining(), 95));
+      v.flush();
+      assert.deepEqual(renewals(v).slice(0, 4), [100, 133, 166, 199]);
+      assert.deepEqual(
+        v.store.asked.slice(1, 4).map(({ ttl }) => ttl),
+        [100, 100, 100],
+      );
+    }));
+
+  it('with a longer ttl renews as often as before', () =>
+    virtual((v) => {
+      const leases = held(v, (lease) => void lease.renew(10_000));
+      v.at(102, () => assert.equal(leases[0]?.remaining(), 9_900 - 2 - 2));
+      v.flush();
+      assert.deepEqual(renewals(v), [100, 400, 700]);
+      assert.equal(v.store.asked[3]?.ttl, 10_000);
+    }));
+
+  it('with a ttl is not undone by a renewal with the old one that falls due meanwhile', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(250, 'renewed'), v.store.after(1, 'renewed')];
+      const leases = held(v, (lease) => void lease.renew(5_000));
+      v.flush();
+      assert.deepEqual(
+        v.store.asked.slice(1, -1).map(({ ttl }) => ttl),
+        [5_000, 5_000, 5_000],
+      );
+      assert.equal(leases.length, 1);
+    }));
+
+  it('that fails leaves the lease as it was, and is followed by a renewal soon', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.failure(1, REFUSED), v.store.after(1, 'renewed')];
+      held(v, (lease) => void lease.renew(5_000).catch(() => undefined));
+      v.flush();
+      assert.deepEqual(renewals(v).slice(0, 2), [100, 126]);
+      assert.equal(v.store.asked[2]?.ttl, 1_000);
+    }));
+});

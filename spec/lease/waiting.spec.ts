@@ -1,0 +1,278 @@
+/** Waiting in virtual time: by heartbeat, by the holder's time, by back-off, and cut short by a grant. */
+import { assert } from 'chai';
+import { tap, timeout } from 'rxjs';
+import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
+import type { Lease } from '../../src/lease/lease.ts';
+import { denied, granted, left, silence } from '../support/fake-store.ts';
+import { shown, type Virtual, virtual } from '../support/virtual.ts';
+
+const BUSY = new RedisRefusedError('a', true, new Error('BUSY'));
+const UNSENT = new RedisUnreachableError('a', 'No connection');
+const UNKNOWN = new RedisUnreachableError('a', 'The connection closed', 1_000);
+
+/** A release elsewhere makes the owner of the first call the holder. */
+const handOver = ({ store }: Virtual, fence = 9): void =>
+  store.grants$.next({ name: 'a', owner: store.asked[0]?.owner ?? '', fence });
+
+/** A lock whose waiters are heard of every 3 000 ms. */
+const TTL = { waiterTtl: 9_000 };
+
+describe('a waiter', () => {
+  it('asks again right after the time of a holder that hands over, and not before', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ wait: 200 })), store.after(1, granted())];
+      expectObservable(shown(lock(TTL)), '^ 299ms !').toBe('203ms L');
+      ends(['0 acquire', '202 acquire', '300 release']);
+    }));
+
+  it('is heard of every third of its waiterTtl while a holder goes on', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied())];
+      expectObservable(shown(lock(TTL)), '^ 9999ms !').toBe('');
+      ends(['0 acquire', '3001 acquire', '6002 acquire', '9003 acquire', '10000 release']);
+    }));
+
+  it('that is not among the next three leaves the holder’s time to those', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ wait: 200, place: 3 }))];
+      expectObservable(shown(lock(TTL)), '^ 3999ms !').toBe('');
+      ends(['0 acquire', '3001 acquire', '4000 release']);
+    }));
+
+  it('asks by back-off, counted from the first attempt, while a foreign client holds', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ announced: false }))];
+      expectObservable(shown(lock({ ...TTL, backoff: (attempt) => 10 * attempt })), '^ 99ms !').toBe('');
+      ends(['0 acquire', '11 acquire', '32 acquire', '63 acquire', '100 release']);
+    }));
+
+  it('asks at the end of a foreign holder’s time, where that is sooner than the back-off', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ announced: false, wait: 30 })), store.after(1, granted())];
+      expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('33ms L');
+      ends(['0 acquire', '32 acquire', '100 release']);
+    }));
+
+  it('is heard of in time whatever its back-off', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ announced: false }))];
+      expectObservable(shown(lock({ ...TTL, backoff: () => 60_000 })), '^ 3999ms !').toBe('');
+      ends(['0 acquire', '3001 acquire', '4000 release']);
+    }));
+
+  it('does not spin when the holder’s time is over and yet it is denied', () =>
+    virtual(({ lock, store, expectObservable, flush }) => {
+      store.acquires = [store.after(1, denied({ wait: 0 }))];
+      expectObservable(shown(lock(TTL)), '^ 29ms !').toBe('');
+      flush();
+      assert.isAtMost(store.log.length, 12);
+    }));
+
+  it('errors when its back-off is no number of ms', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied({ announced: false }))];
+      const lock$ = lock({ ...TTL, backoff: () => Number.NaN });
+      expectObservable(shown(lock$)).toBe('-#', undefined, 'backoff(1) must be from 0 to 2147483647, got NaN');
+      ends(['0 acquire', '1 release']);
+    }));
+
+  it('that times out leaves the queue, and wakes, cancels and unsubscribes no neighbour', () =>
+    virtual(({ lock, store, scheduler, expectObservable, flush }) => {
+      store.acquires = [store.after(1, denied())];
+      const shared = lock(TTL);
+      expectObservable(shown(shared.pipe(timeout({ first: 100, scheduler })))).toBe(
+        '100ms #',
+        undefined,
+        'Timeout has occurred',
+      );
+      expectObservable(shown(shared), '^ 4999ms !').toBe('');
+      flush();
+      assert.deepEqual(store.log, ['0 acquire', '0 acquire', '100 release', '3001 acquire', '5000 release']);
+      const [a, b, ...rest] = store.asked.map(({ owner }) => owner);
+      assert.deepEqual(rest, [a, b, b]);
+    }));
+});
+
+describe('a grant', () => {
+  it('cuts the wait short, and is emitted without asking', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied({ wait: 500 }))];
+      at(100, () => handOver(v));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('100ms L');
+      ends(['0 acquire', '200 release']);
+    }));
+
+  it('to another owner or for another name is another’s', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied())];
+      at(100, () => store.grants$.next({ name: 'b', owner: store.asked[0]?.owner ?? '', fence: 9 }));
+      at(101, () => store.grants$.next({ name: 'a', owner: 'b', fence: 9 }));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('');
+      ends(['0 acquire', '200 release']);
+    }));
+
+  it('counts from the sending of the last answered heartbeat', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, flush } = v;
+      store.acquires = [store.after(1, denied())];
+      const seen: number[] = [];
+      at(3_100, () => handOver(v));
+      const lock$ = lock(TTL).pipe(tap((lease) => seen.push(lease.remaining(), lease.fence ?? 0)));
+      expectObservable(shown(lock$), '^ 3199ms !').toBe('3100ms L');
+      flush();
+      assert.deepEqual(seen, [3_001 + 988 - 3_100, 9]);
+    }));
+
+  it('lasts for waiterTtl where that is shorter than the ttl, and is renewed to the full ttl at once', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, flush } = v;
+      const remaining: number[] = [];
+      store.acquires = [store.after(1, denied())];
+      let lease: Lease | undefined;
+      at(100, () => handOver(v));
+      at(100, () => remaining.push(lease?.remaining() ?? 0));
+      at(102, () => remaining.push(lease?.remaining() ?? 0));
+      const lock$ = lock({ waiterTtl: 600 }).pipe(tap((value) => (lease = value)));
+      expectObservable(shown(lock$), '^ 149ms !').toBe('100ms L');
+      flush();
+      assert.deepEqual(store.log, ['0 acquire', '100 renew', '150 release']);
+      assert.deepEqual(remaining, [600 - 8 - 100, 988 - 2]);
+    }));
+
+  it('of which nothing may be left is confirmed before it is emitted', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied()), store.after(5, granted())];
+      at(1_500, () => handOver(v));
+      expectObservable(shown(lock(TTL)), '^ 1599ms !').toBe('1505ms L');
+      ends(['0 acquire', '1500 acquire', '1600 release']);
+    }));
+
+  it('that arrives before the denial is not forgotten: it is asked for as soon as that is there', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(20, denied()), store.after(5, granted())];
+      at(10, () => handOver(v));
+      expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('25ms L');
+      ends(['0 acquire', '20 acquire', '100 release']);
+    }));
+
+  it('that arrives while a heartbeat is on its way is emitted at once', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied({ wait: 99 })), store.after(20, granted())];
+      at(110, () => handOver(v));
+      expectObservable(shown(lock(TTL)), '^ 111ms !').toBe('110ms L');
+      ends(['0 acquire', '101 acquire', '121 release']);
+    }));
+
+  it('with a token that is no higher than the last denial’s is an old message, and believed by nobody', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied({ last: 9 }))];
+      at(100, () => handOver(v, 9));
+      at(200, () => handOver(v, 10));
+      expectObservable(shown(lock(TTL)), '^ 299ms !').toBe('200ms L');
+      ends(['0 acquire', '300 release']);
+    }));
+
+  it('after the lease was emitted changes nothing', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      at(100, () => handOver(v));
+      at(150, () => store.grants$.next(undefined));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('-L');
+      ends(['0 acquire', '200 release']);
+    }));
+
+  it('that arrives when nothing is left of it is given back, and asked for again', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(988, granted()), store.after(1, granted())];
+      store.departures = [store.after(4, left())];
+      expectObservable(shown(lock(TTL)), '^ 1099ms !').toBe('1043ms L');
+      ends(['0 acquire', '988 release', '1042 acquire', '1100 release']);
+    }));
+
+  it('that could not be given back is asked for again all the same', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(988, granted()), store.after(1, granted())];
+      store.departures = [silence, store.after(1, left())];
+      expectObservable(shown(lock({ ...TTL, commandTimeout: 1_000 })), '^ 2099ms !').toBe('2039ms L');
+      ends(['0 acquire', '988 release', '2038 acquire', '2100 release']);
+    }));
+});
+
+describe('a waiter that may have missed a grant', () => {
+  it('asks at once', () =>
+    virtual(({ lock, store, expectObservable, at, ends }) => {
+      store.acquires = [store.after(1, denied()), store.after(1, granted())];
+      at(100, () => store.grants$.next(undefined));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('101ms L');
+      ends(['0 acquire', '100 acquire', '200 release']);
+    }));
+
+  it('while it asks, asks once more', () =>
+    virtual(({ lock, store, expectObservable, at, ends }) => {
+      store.acquires = [store.after(30, denied()), store.after(1, denied())];
+      at(10, () => store.grants$.next(undefined));
+      at(20, () => store.grants$.next(undefined));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('');
+      ends(['0 acquire', '30 acquire', '200 release']);
+    }));
+
+  it('comes in its order of arrival', () =>
+    virtual(({ lock, store, at, flush }) => {
+      store.acquires = [store.after(1, denied())];
+      const lock$ = lock(TTL);
+      const all = Array.from({ length: 20 }, () => lock$.subscribe());
+      at(100, () => store.grants$.next(undefined));
+      at(200, () => {
+        for (const subscription of all) subscription.unsubscribe();
+      });
+      flush();
+      const owners = store.asked.map(({ owner }) => owner);
+      assert.equal(owners.length, 60);
+      assert.deepEqual(owners.slice(20, 40), owners.slice(0, 20));
+    }));
+});
+
+describe('an attempt that fails', () => {
+  it('while Redis is busy is made again after the back-off', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.failure(1, BUSY), store.failure(1, BUSY), store.after(1, granted())];
+      expectObservable(shown(lock({ ...TTL, backoff: (attempt) => 10 * attempt })), '^ 99ms !').toBe('33ms L');
+      ends(['0 acquire', '11 acquire', '32 acquire', '100 release']);
+    }));
+
+  it('with an unknown outcome is made again after the back-off', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.failure(1, UNKNOWN), store.after(1, granted())];
+      expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('52ms L');
+      ends(['0 acquire', '51 acquire', '100 release']);
+    }));
+
+  it('is counted from one again after an answer', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      const busy = store.failure(1, BUSY);
+      store.acquires = [busy, busy, store.after(1, denied({ wait: 100 })), busy, store.after(1, granted())];
+      expectObservable(shown(lock({ ...TTL, backoff: (attempt) => 10 * attempt })), '^ 199ms !').toBe('146ms L');
+      ends(['0 acquire', '11 acquire', '32 acquire', '134 acquire', '145 acquire', '200 release']);
+    }));
+
+  it('before it could be sent is made again as soon as the connection is back', () =>
+    virtual(({ lock, store, expectObservable, at, ends }) => {
+      store.acquires = [store.failure(10, UNSENT), store.after(1, granted())];
+      at(60, () => store.grants$.next(undefined));
+      expectObservable(shown(lock({ ...TTL, backoff: () => 60_000 })), '^ 99ms !').toBe('61ms L');
+      ends(['0 acquire', '60 acquire', '100 release']);
+    }));
+
+  it('before it could be sent is made again after the back-off, with no word of the connection', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.failure(10, UNSENT), store.after(1, granted())];
+      expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('61ms L');
+      ends(['0 acquire', '60 acquire', '100 release']);
+    }));
+});

@@ -1,0 +1,111 @@
+/** A store that answers as it is told: each verb takes the next line of its script, and the last line again for ever. */
+import {
+  defer,
+  delay,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  type SchedulerLike,
+  Subject,
+  throwError,
+  timeout,
+  timer,
+} from 'rxjs';
+import { RedisUnreachableError } from '../../src/errors.ts';
+import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+
+/** A lease is granted, with this fencing token. */
+export const granted = (fence = 1): Answer => ({ granted: true, fence });
+
+/** Others hold the lock, and will hand over; nothing lapses soon. */
+export const denied = (facts: Partial<Exclude<Answer, { granted: true }>> = {}): Answer => ({
+  granted: false,
+  wait: 1_000_000,
+  place: 0,
+  announced: true,
+  last: 0,
+  arrival: 0,
+  ...facts,
+});
+
+/** The owner has left. The server's time is far ahead, unless told: nothing can arrive late any more. */
+export const left = (facts: Partial<Departure> = {}): Departure => ({ held: true, grants: 0, now: 1e12, ...facts });
+
+/** A command without an answer: its outcome is unknown when its time is over. */
+export const silence = NEVER;
+
+/** What a call asked for. */
+type Asked = Partial<Request> & { readonly within: number; readonly fence?: number | undefined };
+
+export class FakeStore implements Store {
+  readonly grants$ = new Subject<Grant | undefined>();
+  /** "ms verb" of every call: what reached the store, and when. */
+  readonly log: string[] = [];
+  /** What each of them asked for. */
+  readonly asked: Asked[] = [];
+  closed = false;
+  acquires: Observable<Answer>[];
+  renewals: Observable<Renewal>[];
+  departures: Observable<Departure>[];
+  private readonly time: SchedulerLike;
+
+  /** @param time where the answers, and the calls' ends without one, are timed */
+  constructor(time: SchedulerLike) {
+    this.time = time;
+    this.acquires = [this.after(1, granted())];
+    this.renewals = [this.after(1, 'renewed')];
+    this.departures = [this.after(1, left())];
+  }
+
+  /** An answer that takes `ms`. */
+  after<T>(ms: number, answer: T): Observable<T> {
+    return of(answer).pipe(delay(ms, this.time));
+  }
+
+  /** A failure that takes `ms`. */
+  failure(ms: number, error: Error): Observable<never> {
+    return timer(ms, this.time).pipe(mergeMap(() => throwError(() => error)));
+  }
+
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
+    return this.call(stay ? 'acquire' : 'try', this.acquires, { ...request, within }, within);
+  }
+
+  renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
+    return this.call(downgrade ? 'downgrade' : 'renew', this.renewals, { ...request, fence, within });
+  }
+
+  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+    return this.call('release', this.departures, owner === undefined ? { name, within } : { name, owner, within });
+  }
+
+  inspect(): Observable<Inspection> {
+    return NEVER;
+  }
+
+  list(): Observable<string> {
+    return NEVER;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.grants$.complete();
+  }
+
+  private call<T>(verb: string, script: Observable<T>[], asked: Asked, late?: number): Observable<T> {
+    return defer(() => {
+      this.log.push(`${this.time.now()} ${verb}`);
+      this.asked.push(asked);
+      const notAfter = late === undefined ? undefined : this.time.now() + late;
+      const answer = (script.length > 1 ? script.shift() : script[0]) ?? NEVER;
+      return answer.pipe(
+        timeout({
+          first: asked.within,
+          scheduler: this.time,
+          with: () => throwError(() => new RedisUnreachableError('a', 'No answer', notAfter)),
+        }),
+      );
+    });
+  }
+}
