@@ -117,6 +117,12 @@ export class Attempts {
     );
   }
 
+  /** Another of the same owner has gone, and leaves to this one what Redis may know of it. */
+  inherit({ known, notAfter }: Attempts): void {
+    this.known ||= known;
+    this.notAfter = Math.max(this.notAfter, notAfter);
+  }
+
   /** Ask now: a grant may have been missed. */
   askAgain(): void {
     this.missed = true;

@@ -7,6 +7,7 @@ import {
   EMPTY,
   map,
   Observable,
+  of,
   type Subscriber,
   Subscription,
   type TeardownLogic,
@@ -65,6 +66,11 @@ export class Hold implements Keeper {
     this.ttl = this.request.ttl;
     this.began = this.clock.now();
     this.attempts = new Attempts(registry.store, this.request, terms, (report) => registry.tell(this, report));
+  }
+
+  /** Whether it is over, and about to be cleared away. */
+  get leaving(): boolean {
+    return this.gone !== undefined;
   }
 
   start(patient: boolean): void {
@@ -207,6 +213,7 @@ export class Hold implements Keeper {
     this.running.unsubscribe();
     this.alarm?.unsubscribe();
     this.lease?.finish(end);
+    if (this.lease) for (const twin of this.registry.twins(this)) twin.share(end);
     const answer = (held: boolean): void => {
       gone.next(held);
       gone.complete();
@@ -230,6 +237,13 @@ export class Hold implements Keeper {
     return gone;
   }
 
+  /** Another subscription of the same owner has ended the lease that both have. */
+  private share(end: 'released' | LockLostError): void {
+    if (!this.lease) return;
+    this.depart(end);
+    if (end !== 'released') this.subscriber.error(end);
+  }
+
   private onReleased(gone: Observable<boolean>): void {
     const held = this.clock.now() - this.began;
     gone.subscribe((acknowledged) => {
@@ -238,14 +252,23 @@ export class Hold implements Keeper {
     });
   }
 
+  /** Releases by owner; but one that another subscription has or waits for as well stays, and leaves with that. */
+  private giveBack(): Observable<Departure> {
+    const { registry, request, attempts, lease } = this;
+    const [heir] = registry.twins(this);
+    if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
+    heir.attempts.inherit(attempts);
+    return lease ? of({ held: true, grants: 0, now: Number.POSITIVE_INFINITY }) : EMPTY;
+  }
+
   /** Takes this owner out of Redis, once no attempt is on its way; goes on past `giveUp` until nothing can be left. */
   private clear(giveUp: () => void): Observable<Departure> {
-    const { registry, request, attempts, clock } = this;
+    const { request, attempts, clock } = this;
     const { scheduler, commandTimeout } = this.terms;
     const away = (): Observable<Departure> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
-      return depart(() => registry.store.release(request.name, request.owner, commandTimeout), {
+      return depart(() => this.giveBack(), {
         notAfter: attempts.notAfter,
         goOn: () => {
           const waited = clock.now() - since;

@@ -38,6 +38,12 @@ export class Registry {
     this.left$.next();
   }
 
+  /** The other holds of the same owner that go on: they share its lease, or its place in the queue. */
+  twins(hold: Hold): Hold[] {
+    const all = this.holds.get(keyOf(hold.request)) ?? [];
+    return all.length > 1 ? all.filter((other) => other !== hold && !other.leaving) : [];
+  }
+
   /** Ends all holds, and emits once nothing is left of them. */
   shut(): Observable<unknown> {
     this.closed = true;

@@ -1,0 +1,77 @@
+/** The same owner twice in one process, in virtual time: one lease, with as many subscriptions as there are. */
+import { assert } from 'chai';
+import { tap } from 'rxjs';
+import type { Lease } from '../../src/lease/lease.ts';
+import { denied, granted, left } from '../support/fake-store.ts';
+import { shown, virtual } from '../support/virtual.ts';
+
+const ME = { owner: 'me', waiterTtl: 9_000 };
+
+describe('the same owner twice', () => {
+  it('is granted both times, and released by the first that leaves: the other’s lease is over at once', () =>
+    virtual(({ lock, store, expectObservable, flush, scheduler }) => {
+      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('-L');
+      expectObservable(shown(lock(ME))).toBe('-L 99ms |');
+      flush();
+      assert.deepEqual(store.log, ['0 acquire', '0 acquire', '100 release', '100 release']);
+      assert.equal(scheduler.pending, 0);
+    }));
+
+  it('is over for both when one calls release(): nobody believes in it while the next one is granted', () =>
+    virtual(({ lock, store, at, flush }) => {
+      const leases: Lease[] = [];
+      const keep = tap<Lease>((lease) => leases.push(lease));
+      store.departures = [store.after(20, left())];
+      lock(ME).pipe(keep).subscribe();
+      lock(ME).pipe(keep).subscribe();
+      at(100, () => {
+        void leases[0]?.release();
+        assert.deepEqual(
+          leases.map(({ held }) => held),
+          [false, false],
+        );
+      });
+      flush();
+      assert.equal(leases[1]?.signal.reason.name, 'AbortError');
+    }));
+
+  it('is lost for both at once', () =>
+    virtual(({ lock, expectObservable, flush }) => {
+      expectObservable(shown(lock({ ...ME, maxHold: 200 }))).toBe('-L 199ms #', undefined, 'lost: maxHold');
+      expectObservable(shown(lock(ME))).toBe('-L 199ms #', undefined, 'lost: maxHold');
+      flush();
+    }));
+
+  it('keeps its place in the queue when one of two waiters leaves', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied())];
+      at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
+      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('');
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
+      ends(['0 acquire', '0 acquire', '300 release']);
+    }));
+
+  it('is granted to both waiters by one grant', () =>
+    virtual(({ lock, store, at, expectObservable, flush }) => {
+      store.acquires = [store.after(1, denied())];
+      at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
+      expectObservable(shown(lock(ME))).toBe('200ms L 100ms |');
+      flush();
+    }));
+
+  it('keeps the lease of the one when the other leaves before it was answered', () =>
+    virtual(({ lock, store, at, flush }) => {
+      let lease: Lease | undefined;
+      store.acquires = [store.after(1, granted()), store.after(20, granted())];
+      const first = lock(ME).subscribe((value) => (lease = value));
+      at(50, () => {
+        const second = lock(ME).subscribe();
+        at(10, () => second.unsubscribe());
+      });
+      at(150, () => assert.isTrue(lease?.held));
+      at(200, () => first.unsubscribe());
+      flush();
+      assert.deepEqual(store.log, ['0 acquire', '50 acquire', '200 release']);
+    }));
+});
