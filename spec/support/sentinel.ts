@@ -1,0 +1,107 @@
+/** A master with two replicas of our own, watched by three Sentinels, on free ports. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { eventually } from './eventually.ts';
+import { binary, freePort, type Server, startServer } from './server.ts';
+
+export const MASTER = 'main';
+
+export interface Watched {
+  readonly sentinels: { readonly host: string; readonly port: number }[];
+  /** The servers, the first master first. */
+  readonly servers: Server[];
+  readonly nodes: Redis[];
+  /** A plain connection to a Sentinel. */
+  readonly sentinel: Redis;
+  /** Which of the servers the Sentinels hold for the master. */
+  master(): Promise<number>;
+  /** Lets another server become the master, and waits until one replica follows it: the old master takes its time. */
+  failover(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const startSentinel = async (master: number): Promise<Server> => {
+  const port = await freePort();
+  const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
+  const settings = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor ${MASTER} 127.0.0.1 ${master} 2`,
+    `sentinel down-after-milliseconds ${MASTER} 500`,
+    `sentinel failover-timeout ${MASTER} 2000`,
+  ];
+  writeFileSync(join(directory, 'sentinel.conf'), settings.join('\n'));
+  const child = spawn(binary(), [join(directory, 'sentinel.conf'), '--sentinel'], { stdio: 'ignore' });
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill);
+  const stop = async (): Promise<void> => {
+    process.off('exit', kill);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    kill();
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return { url: `redis://127.0.0.1:${port}`, port, process: child, directory, stop };
+};
+
+const watchedNode = (nodes: readonly Redis[], i: number): Redis => {
+  const node = nodes[i];
+  if (!node) throw new Error('the Sentinels name a master that is none of the servers');
+  return node;
+};
+
+export const startSentinels = async (args: readonly string[] = []): Promise<Watched> => {
+  const fast = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
+  const first = await startServer(fast);
+  const replica = ['--replicaof', '127.0.0.1', `${first.port}`];
+  const servers = [first, ...(await Promise.all([0, 1].map(() => startServer([...fast, ...replica]))))];
+  const nodes = servers.map(({ port }) => new Redis(port));
+  const watchers = await Promise.all([0, 1, 2].map(() => startSentinel(first.port)));
+  const sentinel = new Redis(watchers[0]?.port ?? 0);
+  for (const client of [...nodes, sentinel]) client.on('error', () => undefined);
+  const master = async (): Promise<number> => {
+    const [, port] = (await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER)) as [string, string];
+    return servers.findIndex((server) => server.port === Number(port));
+  };
+  const settled = async (): Promise<boolean> => {
+    const now = await master();
+    const infos = await Promise.all(nodes.map((node) => node.info('replication').catch(() => '')));
+    const facts = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[];
+    const fact = (name: string): string => facts[facts.indexOf(name) + 1] ?? '';
+    return (
+      infos.every((info, i) => (i === now ? info.includes('role:master') : info.includes('master_link_status:up'))) &&
+      infos[now]?.includes('connected_slaves:2') === true &&
+      fact('flags') === 'master' &&
+      fact('num-other-sentinels') === '2' &&
+      fact('num-slaves') === '2'
+    );
+  };
+  await eventually('the Sentinels know each other and both replicas', settled, 20_000);
+  return {
+    sentinels: watchers.map(({ port }) => ({ host: '127.0.0.1', port })),
+    servers,
+    nodes,
+    sentinel,
+    master,
+    failover: async () => {
+      const before = await master();
+      await eventually('the failover is accepted', async () => {
+        const reply = await sentinel.call('SENTINEL', 'FAILOVER', MASTER).catch((error: Error) => error.message);
+        return reply === 'OK';
+      });
+      await eventually('there is another master', async () => (await master()) !== before, 15_000);
+      const next = watchedNode(nodes, await master());
+      await eventually('a replica follows it', async () =>
+        /connected_slaves:[12]/.test(await next.info('replication')),
+      );
+    },
+    stop: async () => {
+      for (const client of [...nodes, sentinel]) client.disconnect();
+      await Promise.all([...watchers, ...servers].map((server) => server.stop()));
+    },
+  };
+};
