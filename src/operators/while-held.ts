@@ -37,10 +37,12 @@ const released = (held: Held): Observable<never> =>
  *     work        --a--b--|
  *     result ------a--b-------|   the last stretch is the acknowledged release
  *
+ * @throws TypeError for anything but a function
  * @example locks.mutex('report').pipe(whileHeld(lease => build(lease.fence)))
  */
-export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<R>): OperatorFunction<H, R> =>
-  switchMap((held) => {
+export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<R>): OperatorFunction<H, R> => {
+  if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
+  return switchMap((held) => {
     const over$ = merge(...leasesOf(held).map((lease) => lease.over$));
     return concat(
       defer(() => from(work(held))).pipe(
@@ -55,3 +57,4 @@ export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<
       released(held),
     );
   });
+};

@@ -1,5 +1,5 @@
 /** Work piped through a lock. */
-import { defer, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
+import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
 import { type Held, whileHeld } from './while-held.ts';
 
 /**
@@ -14,9 +14,10 @@ import { type Held, whileHeld } from './while-held.ts';
  *     result ------a--b----|
  *
  * @param lock a lock, or `allOf(…)`, or either with operators of your own, such as `timeout({ first: 5_000 })`
+ * @throws TypeError for anything else
  * @example charge$.pipe(withLock(locks.mutex('order:42')))
  */
-export const withLock =
-  <T>(lock: Observable<Held>): MonoTypeOperatorFunction<T> =>
-  (source) =>
-    defer(() => lock).pipe(whileHeld(() => source));
+export const withLock = <T>(lock: Observable<Held>): MonoTypeOperatorFunction<T> => {
+  if (!isObservable(lock)) throw new TypeError('lock must be an Observable of leases');
+  return (source) => lock.pipe(whileHeld(() => source));
+};

@@ -1,0 +1,117 @@
+/** Work that needs the lease, in virtual time. */
+import { assert } from 'chai';
+import { finalize, map, NEVER, of, tap, timer, toArray } from 'rxjs';
+import type { Lease } from '../../src/lease/lease.ts';
+import { whileHeld } from '../../src/operators/while-held.ts';
+import { granted, left } from '../support/fake-store.ts';
+import { label, labelled, virtual } from '../support/virtual.ts';
+
+describe('whileHeld', () => {
+  it('gives the work its lease, and releases before it completes', () =>
+    virtual(({ lock, store, cold, expectObservable, ends }) => {
+      store.acquires = [store.after(1, granted(7))];
+      store.departures = [store.after(3, left())];
+      const result = lock().pipe(whileHeld((lease) => cold('a-b|').pipe(map((value) => `${value}${lease.fence}`))));
+      expectObservable(result).toBe('-a-b---|', { a: 'a7', b: 'b7' });
+      ends(['0 acquire', '4 release']);
+    }));
+
+  it('has a lease that is held for as long as the work runs, and not a moment longer', () =>
+    virtual(({ lock, scheduler, flush }) => {
+      const seen: unknown[] = [];
+      lock()
+        .pipe(
+          whileHeld((lease) =>
+            timer(10, scheduler).pipe(
+              map(() => lease.held),
+              tap((held) => seen.push(held)),
+              finalize(() => seen.push(lease.held)),
+            ),
+          ),
+        )
+        .subscribe({ complete: () => seen.push('complete') });
+      flush();
+      assert.deepEqual(seen, [true, true, 'complete']);
+    }));
+
+  it('unsubscribes the work when it is lost, and errors with the loss', () =>
+    virtual(({ lock, store, cold, expectObservable, expectSubscriptions, ends }) => {
+      store.renewals = [store.after(1, 'taken')];
+      const work = cold('a');
+      const result = lock().pipe(
+        whileHeld(() => work),
+        labelled(),
+      );
+      expectObservable(result).toBe('-a 299ms #', undefined, 'lost: taken');
+      expectSubscriptions(work.subscriptions).toBe('-^ 299ms !');
+      ends(['0 acquire', '300 renew', '301 release']);
+    }));
+
+  it('unsubscribes the work when the work itself gives the lease back, and completes', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      let lease: Lease | undefined;
+      store.departures = [store.after(3, left())];
+      const result = lock().pipe(
+        whileHeld((value) => {
+          lease = value;
+          return NEVER;
+        }),
+      );
+      at(50, () => void lease?.release());
+      expectObservable(result).toBe('53ms |');
+      ends(['0 acquire', '50 release']);
+    }));
+
+  it('unsubscribes the work, then releases, when it is unsubscribed', () =>
+    virtual(({ lock, cold, expectObservable, expectSubscriptions, ends }) => {
+      const work = cold('a');
+      expectObservable(lock().pipe(whileHeld(() => work)), '^ 99ms !').toBe('-a');
+      expectSubscriptions(work.subscriptions).toBe('-^ 98ms !');
+      ends(['0 acquire', '100 release']);
+    }));
+
+  it('releases and errors when the work cannot even be made', () =>
+    virtual(({ lock, expectObservable, ends }) => {
+      const result = lock().pipe(
+        whileHeld(() => {
+          throw new Error('no work');
+        }),
+        labelled(),
+      );
+      expectObservable(result).toBe('--#', undefined, 'no work');
+      ends(['0 acquire', '1 release']);
+    }));
+
+  it('takes whatever rxjs can make an Observable of', () =>
+    virtual(({ lock, expectObservable, ends }) => {
+      expectObservable(
+        lock().pipe(
+          whileHeld(() => ['a', 'b']),
+          toArray(),
+        ),
+      ).toBe('--(c|)', { c: ['a', 'b'] });
+      ends(['0 acquire', '1 release']);
+    }));
+
+  it('lets a work that listens to the signal end by itself before the loss is told', () =>
+    virtual(({ lock, store, flush }) => {
+      const seen: string[] = [];
+      store.renewals = [store.after(1, 'taken')];
+      lock()
+        .pipe(
+          whileHeld((lease) => {
+            lease.signal.addEventListener('abort', () => seen.push(label(lease.signal.reason)));
+            return NEVER;
+          }),
+        )
+        .subscribe({ error: (error) => seen.push(`error ${label(error)}`) });
+      flush();
+      assert.deepEqual(seen, ['lost: taken', 'error lost: taken']);
+    }));
+
+  it('throws for anything but a function at once', () => {
+    for (const work of [undefined, null, of(1), 'a']) {
+      assert.throws(() => whileHeld(work as never), TypeError, 'work');
+    }
+  });
+});
