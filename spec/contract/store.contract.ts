@@ -240,7 +240,11 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
       it('grants to the queue when somebody behind the head asks after the holder has lapsed', async () => {
         await granted(exclusive('dead', { ttl: 60 }));
         await placed(exclusive('b'));
-        await until(async () => (await placed(exclusive('c'))) === 0);
+        await until(async () => {
+          const answer = await acquire(exclusive('c'));
+          expect(answer).to.deep.include({ granted: false, announced: true });
+          return !answer.granted && answer.place === 0;
+        });
         expect(await holders()).to.deep.equal(['b']);
         await heard('b');
       });
@@ -266,6 +270,16 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         const [first] = (await inspect()).waiting;
         expect(first?.owner).to.equal('b');
         expect(first?.waited).to.be.within(750, 5_000);
+      });
+
+      it('gives a waiter that lapsed its place back when it tells when it arrived', async () => {
+        await granted(exclusive('a'));
+        const answer = await acquire(exclusive('b', { waiterTtl: 40 }));
+        await placed(exclusive('c'));
+        await until(async () => !(await waiting()).includes('b'));
+        if (answer.granted) throw new Error('b was granted');
+        expect(await placed(exclusive('b', { arrival: answer.arrival }))).to.equal(0);
+        expect(await waiting()).to.deep.equal(['b', 'c']);
       });
 
       it('gives who asks its full ttl, and who is told the shorter of ttl and waiterTtl', async () => {
@@ -367,6 +381,17 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
           expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 20_000);
           await release(asked.owner);
         }
+      });
+
+      it('with a longer ttl than before holds for as long, whoever asks meanwhile', async () => {
+        const times = { ttl: 20_000, waiterTtl: 5_000 };
+        const fence = await granted(shared('a', 1, 2, times));
+        expect(await renew(shared('a', 1, 2, { ...times, ttl: 60_000 }), fence)).to.equal('renewed');
+        await granted(shared('b', 1, 2, times));
+        await granted(shared('b', 1, 2, { ...times, ttl: 60_000 }));
+        await attempt(shared('c', 1, 2, times));
+        const { holders: held } = await inspect();
+        expect(held.map(({ remaining }) => remaining > 50_000)).to.deep.equal([true, true]);
       });
 
       it('never brings a lease back that has lapsed or was given up', async () => {
@@ -560,6 +585,11 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         for (const owner of ['c', 'a', 'b']) await one(store.release(settled, owner, WITHIN));
         expect(await ours()).to.deep.equal([]);
       }
+      const last = `${name} residue last`;
+      await granted(request(last, 'a', { mode: 'shared' }));
+      for (const owner of ['b', 'c']) await placed(request(last, owner, {}));
+      for (const owner of ['a', 'c', 'b']) await one(store.release(last, owner, WITHIN));
+      expect(await ours()).to.deep.equal([]);
       const lapsed = `${name} residue lapsed`;
       await granted(request(lapsed, 'a', { mode: 'shared', ttl: 30 }));
       await placed(request(lapsed, 'b', { waiterTtl: 30 }));

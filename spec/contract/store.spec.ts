@@ -1,10 +1,10 @@
 /** The contract, over memory in virtual time and over a Redis of its own. */
 import { Redis } from 'ioredis';
-import { asyncScheduler, filter, firstValueFrom, lastValueFrom, type Observable, toArray } from 'rxjs';
+import { lastValueFrom, toArray } from 'rxjs';
 import { Memory, MemoryStore } from '../../src/store/memory.ts';
-import { RedisStore } from '../../src/store/redis.ts';
 import type { Store } from '../../src/store/store.ts';
 import { startServer } from '../support/server.ts';
+import { openRedisStore } from './redis-store.ts';
 import { contract } from './store.contract.ts';
 import { VirtualTime } from './virtual-time.ts';
 
@@ -30,32 +30,14 @@ contract('memory', async () => {
   };
 });
 
-/** Resolves once the store hears of its grants, which it sets about at its first contention. */
-const listening = async (store: Store): Promise<void> => {
-  const ask = <T>(answer: Observable<T>): Promise<T> => lastValueFrom(answer);
-  const heard = firstValueFrom(store.grants$.pipe(filter((grant) => grant === undefined)));
-  const request = {
-    name: 'contention',
-    mode: 'exclusive',
-    permits: 1,
-    limit: 0,
-    ttl: 5_000,
-    waiterTtl: 5_000,
-  } as const;
-  for (const owner of ['a', 'b']) await ask(store.acquire({ ...request, owner }, true, 5_000));
-  await heard;
-  for (const owner of ['b', 'a']) await ask(store.release('contention', owner, 5_000));
-};
-
 contract('Redis', async () => {
   const server = await startServer();
   const redis = new Redis(server.url);
   const stores: Store[] = [];
   return {
     open: async () => {
-      const store = new RedisStore(redis, asyncScheduler);
+      const store = await openRedisStore(redis);
       stores.push(store);
-      await listening(store);
       return store;
     },
     drop: async (store) => {

@@ -24,7 +24,8 @@ end
 if token >= HIGHEST then
   return redis.error_reply('REDISYNC_EXHAUSTED fencing tokens have reached 2^53 - 1')
 end
-if entries > 0 or holder then lapse() end
+local had = entries
+if had > 0 or holder then lapse() end
 
 local known = redis.call('HGET', specs, owner)
 local before = known and parse(known) or { mode = spec.mode }
@@ -38,6 +39,7 @@ if holder == owner then
   return { 1, now, string.format('%.0f', token), own }
 elseif known and before.token ~= '' then
   redis.call('ZADD', due, now + spec.ttl, owner)
+  redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
   keep()
   return { 1, now, before.token, own }
 end
@@ -58,7 +60,7 @@ end
 
 local place, arrival = redis.call('ZRANK', queue, owner), redis.call('ZSCORE', queue, owner)
 if place and not stay and not known then drop(owner) end
-if entries > 0 then keep() end
+if had + entries > 0 then keep() end
 if mine then return { 1, now, mine, own } end
 local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 local wait = holder and redis.call('PTTL', lock) or (first and first - now or 0)

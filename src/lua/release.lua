@@ -11,7 +11,8 @@ end
 --include model
 --include memory
 --include settle
-if entries > 0 then lapse() end
+local had = entries
+if had > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
   holder, held = false, 1
@@ -30,5 +31,5 @@ elseif redis.call('ZSCORE', due, owner) then
   drop(owner)
 end
 settle(ARGV[2])
-if entries > 0 or held == 1 then keep() end
+if had > 0 then keep() end
 return { held, now, grants, own }

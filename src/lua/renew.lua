@@ -24,9 +24,11 @@ elseif holder == owner then
   remember(ttl, owner)
   return { 1, now, own }
 elseif shared then
+  local text = redis.call('HGET', specs, owner)
   redis.call('PEXPIRE', due, ttl + 1000)
   redis.call('ZADD', due, now + ttl, owner)
-  redis.call('PEXPIRE', last, MEMORY)
+  redis.call('HSET', specs, owner, (string.gsub(text, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)))
+  if record then remember(ttl, lastOwner) end
   keep()
   return { 1, now, own }
 end

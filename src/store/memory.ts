@@ -14,6 +14,7 @@ import {
 import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
 import { globOf } from './glob.ts';
 import {
+  arrivalOf,
   blank,
   exclusiveOf,
   inOrder,
@@ -68,11 +69,11 @@ export class MemoryStore implements Store, Listener {
       const held = at.holders.get(owner);
       if (held) {
         held.due = now + ttl;
-        remember(at, at.last, now, ttl);
+        if (mode === 'exclusive') remember(at, at.last, now, ttl);
         return { granted: true, fence: held.fence };
       }
-      const since = before?.since ?? request.arrival ?? now;
-      at.queue.set(owner, { ...request, listener: this, since, due: now + waiterTtl, fence: 0 });
+      const arrival = before?.arrival ?? request.arrival ?? arrivalOf(at, now);
+      at.queue.set(owner, { ...request, arrival, listener: this, due: now + waiterTtl, fence: 0 });
       if (!before && request.arrival !== undefined) inOrder(at);
       settle(at, now, owner);
       const mine = at.holders.get(owner);
@@ -81,7 +82,7 @@ export class MemoryStore implements Store, Listener {
       if (!stay && !before) at.queue.delete(owner);
       const alone = exclusiveOf(at);
       const dues = (alone ? [alone] : [...at.holders.values(), ...at.queue.values()]).map(({ due }) => due - now);
-      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last, arrival: since };
+      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last, arrival };
     });
   }
 
@@ -116,7 +117,10 @@ export class MemoryStore implements Store, Listener {
     return this.call(name, within, (at, now) => ({
       name,
       holders: [...at.holders.values()].map((holder) => ({ ...placeOf(holder), remaining: holder.due - now })),
-      waiting: [...at.queue.values()].map((waiter) => ({ ...placeOf(waiter), waited: now - waiter.since })),
+      waiting: [...at.queue.values()].map((waiter) => ({
+        ...placeOf(waiter),
+        waited: Math.max(0, Math.round(now - waiter.arrival / 1_000)),
+      })),
       fence: at.last > 0 ? at.last : undefined,
     }));
   }

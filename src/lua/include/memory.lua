@@ -5,6 +5,7 @@ local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
 -- Keeps the token for those to come, and returns it as text.
 local function remember(ttl, owner)
   local fence = string.format('%.0f', token)
+  lastTtl, lastOwner = ttl, owner
   local lead = math.max(0, math.ceil(token / 1000) - now)
   redis.call('SET', last, fence .. ' ' .. ttl .. ' ' .. owner, 'PX', math.max(MEMORY, ttl) + lead)
   return fence

@@ -13,8 +13,7 @@ export interface Listener {
 /** A holder, or a waiter in the queue. */
 export interface Place extends Request {
   readonly listener: Listener;
-  /** When it joined the queue, ms. */
-  readonly since: number;
+  readonly arrival: number;
   /** When it lapses, ms. */
   due: number;
   /** The token of a holder. */
@@ -47,6 +46,10 @@ export const remember = (name: Name, fence: number, now: number, ttl = 0): numbe
 /** The token of the next grant: it rises, and keeps up with the clock in µs. */
 export const nextOf = ({ last }: Name, now: number): number => Math.max(last + 1, Math.floor(now * 1_000));
 
+/** The order of arrival of one that joins the queue, by the clock in µs. */
+export const arrivalOf = ({ queue }: Name, now: number): number =>
+  Math.max(Math.floor(now * 1_000), ([...queue.values()].at(-1)?.arrival ?? 0) + 1);
+
 /** Drops who has lapsed. */
 export const lapse = (name: Name, now: number): void => {
   for (const places of [name.holders, name.queue]) {
@@ -57,7 +60,7 @@ export const lapse = (name: Name, now: number): void => {
 
 /** Puts a waiter that has come back where it stood. */
 export const inOrder = ({ queue }: Name): void => {
-  const waiters = [...queue.values()].sort((a, b) => a.since - b.since);
+  const waiters = [...queue.values()].sort((a, b) => a.arrival - b.arrival);
   queue.clear();
   for (const waiter of waiters) queue.set(waiter.owner, waiter);
 };
