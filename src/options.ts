@@ -44,7 +44,18 @@ export interface LockOptions extends Options {
   readonly owner?: string;
 }
 
-const show = (value: unknown): string => (typeof value === 'string' ? quote(value) : String(value));
+/** A value of any kind, for a message. */
+export const show = (value: unknown): string => {
+  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+};
+
+/** Checks that options are an object, if they are given at all. */
+export const optionsIn = (argument: string, value: unknown): void => {
+  if (typeof value === 'object' && value !== null) return;
+  throw new TypeError(`${argument} must be an object, got ${show(value)}`);
+};
 
 /** Checks a number: TypeError for anything else, RangeError outside the bounds. */
 export const numberIn = (argument: string, value: unknown, least: number, most: number): void => {

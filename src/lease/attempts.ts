@@ -63,6 +63,7 @@ export class Attempts {
   private denials = 0;
   /** Since the last answer. */
   private failures = 0;
+  private failure: Error | undefined;
 
   constructor(store: Store, request: Request, terms: Terms, report: (report: Report) => void) {
     this.store = store;
@@ -74,6 +75,12 @@ export class Attempts {
   /** Whether it was denied, and waits. */
   get waiting(): boolean {
     return this.denied !== undefined;
+  }
+
+  /** Why it is not known whether others hold the lock; undefined when it is. */
+  get trouble(): Error | undefined {
+    if (this.failure || this.heard) return this.failure;
+    return new RedisUnreachableError(this.request.name, 'No answer so far');
   }
 
   /** One attempt; completes empty when others hold the lock. With `stay` it keeps its place in the queue then. */
@@ -141,6 +148,7 @@ export class Attempts {
   private answered(answer: Answer, stay: boolean, since: Instant, asking: AsyncSubject<Granted>): void {
     this.heard = since;
     this.failures = 0;
+    this.failure = undefined;
     this.known = answer.granted || stay;
     if (answer.granted) {
       const granted = { fence: answer.fence, since, ttl: this.request.ttl };
@@ -182,7 +190,8 @@ export class Attempts {
 
   private mend(error: unknown): Observable<unknown> {
     if (!isTransient(error)) return throwError(() => error);
-    this.report({ type: 'attemptFailed', error: error as Error });
+    this.failure = error as Error;
+    this.report({ type: 'attemptFailed', error: this.failure });
     return this.until(this.backoff(++this.failures));
   }
 

@@ -25,17 +25,23 @@ import type { Terms } from './terms.ts';
 
 /**
  * Acquires on subscribe, emits one lease, keeps it renewed, errors when it is lost and releases on unsubscribe.
- * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock.
+ * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. `seen` sees the life
+ * that begins.
  */
-export const hold = (registry: Registry, terms: Terms, patient: boolean): Observable<Lease> =>
-  new Observable(begin(registry, terms, patient));
+export const hold = (
+  registry: Registry,
+  terms: Terms,
+  patient: boolean,
+  seen?: (life: Hold) => void,
+): Observable<Lease> => new Observable(begin(registry, terms, patient, seen));
 
 /** What a subscription to a lock does. */
 export const begin =
-  (registry: Registry, terms: Terms, patient: boolean) =>
+  (registry: Registry, terms: Terms, patient: boolean, seen?: (life: Hold) => void) =>
   (subscriber: Subscriber<Lease>): TeardownLogic => {
     if (registry.closed) return subscriber.error(new CoordinatorClosedError(terms.request.name));
     const life = new Hold(registry, terms, subscriber);
+    seen?.(life);
     life.start(patient);
     return () => life.leave();
   };
@@ -71,6 +77,11 @@ export class Hold implements Keeper {
   /** Whether it is over, and about to be cleared away. */
   get leaving(): boolean {
     return this.gone !== undefined;
+  }
+
+  /** Why it is not known whether others hold the lock: what the last attempt failed with. */
+  get trouble(): Error | undefined {
+    return this.attempts.trouble;
   }
 
   start(patient: boolean): void {

@@ -2,7 +2,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { type Backoff, exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
-import { duration, type LockOptions, lockName, text } from '../options.ts';
+import { duration, type LockOptions, lockName, optionsIn, show, text } from '../options.ts';
 import type { Request } from '../store/store.ts';
 
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
@@ -24,6 +24,7 @@ export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
 
 /** Checks every option, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms => {
+  optionsIn('options', options);
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
   const { owner, identity, maxHold, backoff = BACKOFF } = options;
   lockName(name);
@@ -35,8 +36,8 @@ export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms =
   if (maxHold !== undefined) duration('maxHold', maxHold);
   if (owner !== undefined) text('owner', owner, 256);
   if (identity !== undefined) text('identity', identity, 128);
-  if (typeof backoff !== 'function') throw new TypeError(`backoff must be a function of the attempt, got ${backoff}`);
-  if (typeof scheduler?.schedule !== 'function') throw new TypeError(`scheduler must be a scheduler, got ${scheduler}`);
+  if (typeof backoff !== 'function') throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
+  if (typeof scheduler?.schedule !== 'function') throw new TypeError(`scheduler must be a scheduler, got ${show(scheduler)}`);
   const request = { name, ...kind, ttl, waiterTtl };
   return {
     request,

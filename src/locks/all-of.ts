@@ -1,6 +1,7 @@
 /** Several locks as one: all or none, without deadlock. */
 import { defaultIfEmpty, Observable, of, switchMap, takeWhile } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
+import { show } from '../options.ts';
 import { type AcquireOptions, acquire } from './acquire.ts';
 import { Lock } from './lock.ts';
 
@@ -23,7 +24,8 @@ export class AllOf extends Observable<Lease[]> {
   acquire(options: AcquireOptions = {}): Promise<Lease[]> {
     const [first] = this.locks;
     const name = this.locks.map((lock) => lock.name).join(', ');
-    return acquire(options.timeout === 0 ? this.try() : this, name, first?.terms.scheduler, options);
+    const open = (patient: boolean): Observable<Lease[]> => (patient ? this : this.try());
+    return acquire(open, name, first?.terms.scheduler, options);
   }
 }
 
@@ -59,7 +61,7 @@ export const allOf = (...locks: readonly (Lock | AllOf)[]): AllOf => {
   if (flat.length === 0) throw new RangeError('allOf needs at least 1 lock, got 0');
   const seen = new Set<string>();
   for (const lock of flat) {
-    if (!(lock instanceof Lock)) throw new TypeError(`allOf takes locks, got ${String(lock)}`);
+    if (!(lock instanceof Lock)) throw new TypeError(`allOf takes locks, got ${show(lock)}`);
     if (seen.has(lock.name)) throw new RangeError(`allOf takes a name once, got ${JSON.stringify(lock.name)} twice`);
     seen.add(lock.name);
   }

@@ -1,6 +1,6 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
-import { begin, hold } from '../lease/hold.ts';
+import { begin, type Hold, hold } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Registry } from '../lease/registry.ts';
 import type { Terms } from '../lease/terms.ts';
@@ -44,6 +44,11 @@ export class Lock extends Observable<Lease> {
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<Lease> {
-    return acquire(options.timeout === 0 ? this.try() : this, this.name, this.terms.scheduler, options);
+    let life: Hold | undefined;
+    const keep = (hold: Hold): void => {
+      life = hold;
+    };
+    const open = (patient: boolean): Observable<Lease> => hold(this.registry, this.terms, patient, keep);
+    return acquire(open, this.name, this.terms.scheduler, options, () => life?.trouble);
   }
 }
