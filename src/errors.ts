@@ -111,9 +111,20 @@ export class RedisRefusedError extends RedisyncError {
   }
 }
 
+/** Fewer replicas than `replicas.count` confirmed a grant, which was given back, or a renewal. Tried again while waiting or holding; `try()` ends with it. */
+export class NotReplicatedError extends RedisyncError {
+  readonly code = 'NOT_REPLICATED';
+
+  constructor(lock: string, wanted: number, confirmed: number) {
+    super(`${confirmed} of ${wanted} replicas confirmed the lease on ${quote(lock)}`, lock);
+  }
+}
+
 /** Whether trying again can help without anybody mending anything. */
 export const isTransient = (error: unknown): boolean =>
-  error instanceof RedisUnreachableError || (error instanceof RedisRefusedError && error.transient);
+  error instanceof RedisUnreachableError ||
+  error instanceof NotReplicatedError ||
+  (error instanceof RedisRefusedError && error.transient);
 
 /** A value for a message: quoted, and cut to a readable length. */
 export const quote = (value: string): string => JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);

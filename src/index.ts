@@ -9,6 +9,7 @@ export {
   LockLostError,
   LockTimeoutError,
   type LossReason,
+  NotReplicatedError,
   OwnerConflictError,
   RedisRefusedError,
   RedisUnreachableError,
@@ -22,5 +23,5 @@ export { anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';
-export type { CoordinatorOptions, LockOptions, Options } from './options.ts';
+export type { CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';
 export type { Holder, Inspection, Mode, Waiter } from './store/store.ts';

@@ -6,6 +6,12 @@ import { quote } from './errors.ts';
 /** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
 export const LONGEST = 2_147_483_647;
 
+/** How many replicas must have what was written, and for how long to wait for them, in ms. */
+export interface Replicas {
+  readonly count: number;
+  readonly timeout: number;
+}
+
 /** Settings of a coordinator, which each lock may override. */
 export interface Options {
   /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; 30 000 unless told. */
@@ -20,6 +26,12 @@ export interface Options {
   readonly waiterTtl?: number;
   /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; 2 000 unless told. */
   readonly commandTimeout?: number;
+  /**
+   * A grant, a renewal and a hand-off count only once `count` replicas have them (WAIT), asked for `timeout` ms: 1 to
+   * `commandTimeout`. Without that many, a grant is given back, and the attempt fails with a NotReplicatedError. A
+   * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). None unless told.
+   */
+  readonly replicas?: Replicas;
   /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes. */
   readonly identity?: string;
   /** Where all waiting is timed; a virtual one runs a lock in virtual time. `asyncScheduler` unless told. */

@@ -141,7 +141,8 @@ export class Attempts {
     const { ttl, waiterTtl } = this.request;
     if (this.denied && fence <= this.denied.last) return; // an old grant, which this owner no longer had when it was denied
     const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
-    if (granted && this.hints$ && this.left(granted) > 0) this.hints$.next(granted);
+    const counts = !this.request.replicas; // else the answer does, which they have confirmed
+    if (counts && granted && this.hints$ && this.left(granted) > 0) this.hints$.next(granted);
     else this.askAgain();
   }
 

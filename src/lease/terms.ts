@@ -2,7 +2,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { type Backoff, exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
-import { duration, type LockOptions, lockName, optionsIn, show, text } from '../options.ts';
+import { duration, integerIn, LONGEST, type LockOptions, lockName, optionsIn, show, text } from '../options.ts';
 import type { Request } from '../store/store.ts';
 
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
@@ -26,7 +26,7 @@ export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
 export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms => {
   optionsIn('options', options);
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
-  const { owner, identity, maxHold, backoff = BACKOFF } = options;
+  const { owner, identity, maxHold, replicas, backoff = BACKOFF } = options;
   lockName(name);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);
@@ -34,11 +34,17 @@ export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms =
   const { renewEvery = Math.max(1, Math.floor(ttl / 3)) } = options;
   duration('renewEvery', renewEvery, 1, ttl - 1);
   if (maxHold !== undefined) duration('maxHold', maxHold);
+  if (replicas !== undefined) {
+    integerIn('replicas.count', replicas.count, 1, LONGEST);
+    duration('replicas.timeout', replicas.timeout, 1, commandTimeout);
+  }
   if (owner !== undefined) text('owner', owner, 256);
   if (identity !== undefined) text('identity', identity, 128);
-  if (typeof backoff !== 'function') throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
-  if (typeof scheduler?.schedule !== 'function') throw new TypeError(`scheduler must be a scheduler, got ${show(scheduler)}`);
-  const request = { name, ...kind, ttl, waiterTtl };
+  if (typeof backoff !== 'function')
+    throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
+  if (typeof scheduler?.schedule !== 'function')
+    throw new TypeError(`scheduler must be a scheduler, got ${show(scheduler)}`);
+  const request = { name, ...kind, ttl, waiterTtl, ...(replicas && { replicas }) };
   return {
     request,
     owner,

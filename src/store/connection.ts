@@ -1,6 +1,19 @@
 /** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Redis } from 'ioredis';
-import { AsyncSubject, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import {
+  AsyncSubject,
+  catchError,
+  defer,
+  map,
+  merge,
+  type Observable,
+  type SchedulerLike,
+  Subject,
+  type Subscription,
+  take,
+  throwError,
+  timeout,
+} from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import {
   CoordinatorClosedError,
@@ -9,9 +22,10 @@ import {
   OwnerConflictError,
   RedisRefusedError,
   RedisUnreachableError,
-  type RedisyncError,
+  RedisyncError,
 } from '../errors.ts';
 import type { Script } from '../lua/scripts.ts';
+import type { Replicas } from '../options.ts';
 import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
 
 export type Reply = readonly unknown[];
@@ -53,6 +67,7 @@ export interface Command<T> {
 
 /** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
 export interface Server {
+  readonly node: Redis | undefined;
   /** Monotonic ms of the last answer. */
   heardAt: number;
   /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
@@ -79,6 +94,7 @@ export class Connection {
   private closed = false;
   private corked = false;
   private servers = new WeakMap<Redis, Server>();
+  private readonly closing$ = new Subject<void>();
   private alarm: Subscription | undefined;
   private nextLook = Number.POSITIVE_INFINITY;
   private complaint: Error | undefined;
@@ -102,6 +118,7 @@ export class Connection {
     });
     client.on('close', () => {
       this.servers = new WeakMap();
+      this.closing$.next();
       for (const call of this.calls) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
@@ -155,11 +172,35 @@ export class Connection {
 
   /** What is known of the server; of a Cluster's, by its node. */
   about(node = this.client): Server {
-    const blank: Server = { heardAt: 0, lead: undefined, born: undefined };
+    const blank: Server = { node: undefined, heardAt: 0, lead: undefined, born: undefined };
     if (!node || isCluster(node)) return blank;
-    const server = this.servers.get(node) ?? blank;
+    const server = this.servers.get(node) ?? { ...blank, node };
     this.servers.set(node, server);
     return server;
+  }
+
+  /**
+   * How many replicas have what was written to the server so far, by WAIT on the connection that wrote it: on another
+   * it would have nothing to wait for. It keeps that connection from other commands until it is answered.
+   */
+  replicated(server: Server, { count, timeout: ms }: Replicas, within: number, lock: string): Observable<number> {
+    const { node } = server;
+    const gone = (): Error => new RedisUnreachableError(lock, 'The connection closed before the replicas confirmed', 0);
+    const confirmed$ = defer(() => (node && this.about(node) === server ? node.wait(count, ms) : throwError(gone)));
+    return merge(confirmed$, this.closing$).pipe(
+      take(1),
+      map((confirmed) => {
+        if (confirmed === undefined || this.about(node) !== server) throw gone();
+        return confirmed;
+      }),
+      catchError((error: unknown) => throwError(() => (error instanceof RedisyncError ? error : gone()))),
+      timeout({
+        first: Math.max(1, within),
+        with: () =>
+          throwError(() => new RedisUnreachableError(lock, `The replicas did not confirm within ${within} ms`, 0)),
+        scheduler: this.scheduler,
+      }),
+    );
   }
 
   private send(client: Client, call: Call): void {

@@ -1,22 +1,27 @@
 /** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
 import type { Redis } from 'ioredis';
 import {
+  catchError,
+  concat,
   concatMap,
   distinct,
   EMPTY,
   expand,
   filter,
+  ignoreElements,
   map,
   mergeMap,
   type Observable,
   of,
   type SchedulerLike,
   Subject,
+  throwError,
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
+import { NotReplicatedError, RedisUnreachableError } from '../errors.ts';
 import * as scripts from '../lua/scripts.ts';
 import { type Client, isCluster } from './client.ts';
-import { type Command, Connection, type Reply } from './connection.ts';
+import { type Command, Connection, type Reply, type Server } from './connection.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
@@ -54,13 +59,16 @@ export class RedisStore implements Store {
     const { name, owner } = request;
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
+    const until = this.clock.now() + within;
+    let asked: Server | undefined;
     const command: Command<Answer> = {
       lock: name,
       script: scripts.acquire,
       keys,
       bounded: true,
       args: (notAfter) => [owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.arrival ?? ''],
-      read: (reply) => {
+      read: (reply, server) => {
+        asked = server;
         const [outcome, , detail, place, foreign, last, arrival] = reply;
         if (outcome === -1) return undefined; // too late, or the server's clock was not known: it is now
         this.share(name, reply.at(-1));
@@ -76,7 +84,24 @@ export class RedisStore implements Store {
         };
       },
     };
-    return this.connection.run(command, within);
+    const answer$ = this.connection.run(command, within);
+    if (!request.replicas) return answer$;
+    return answer$.pipe(
+      concatMap((answer) => {
+        if (!answer.granted) return of(answer);
+        const giveBack = (error: unknown): Observable<never> =>
+          concat(
+            this.release(name, owner, within).pipe(
+              ignoreElements(),
+              catchError(() =>
+                throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error)),
+              ),
+            ),
+            throwError(() => error),
+          );
+        return this.confirmed(request, asked, until, answer).pipe(catchError(giveBack));
+      }),
+    );
   }
 
   renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
@@ -84,17 +109,24 @@ export class RedisStore implements Store {
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
     const into = downgrade ? this.spec({ ...request, mode: 'shared' }, key) : '';
+    const until = this.clock.now() + within;
+    let asked: Server | undefined;
     const command: Command<Renewal> = {
       lock: name,
       script: scripts.renew,
       keys,
       args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
-      read: (reply) => {
+      read: (reply, server) => {
+        asked = server;
         this.share(name, reply[2]);
         return RENEWALS[String(reply[0])] ?? 'gone';
       },
     };
-    return this.connection.run(command, within);
+    return this.connection
+      .run(command, within)
+      .pipe(
+        concatMap((renewal) => (renewal === 'renewed' ? this.confirmed(request, asked, until, renewal) : of(renewal))),
+      );
   }
 
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
@@ -170,6 +202,22 @@ export class RedisStore implements Store {
     this.listener.close();
     this.connection.close();
     this.grants$.complete();
+  }
+
+  /** The value, once as many replicas have it as the request asks for. */
+  private confirmed<T>(
+    { name, replicas }: Request,
+    server: Server | undefined,
+    until: number,
+    value: T,
+  ): Observable<T> {
+    if (!replicas || !server) return of(value);
+    return this.connection.replicated(server, replicas, Math.ceil(until - this.clock.now()), name).pipe(
+      map((confirmed) => {
+        if (confirmed < replicas.count) throw new NotReplicatedError(name, replicas.count, confirmed);
+        return value;
+      }),
+    );
   }
 
   private spec({ mode, permits, limit, ttl, waiterTtl }: Request, key: string): string {

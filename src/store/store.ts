@@ -1,5 +1,6 @@
 /** The port between the life of a lease and whatever keeps it. Verbs are one-shot, single-attempt Observables that end by `within` ms. */
 import type { Observable } from 'rxjs';
+import type { Replicas } from '../options.ts';
 
 export type Mode = 'exclusive' | 'shared';
 
@@ -13,6 +14,8 @@ export interface Request {
   readonly limit: number;
   readonly ttl: number;
   readonly waiterTtl: number;
+  /** How many replicas must have a grant or a renewal before it counts. */
+  readonly replicas?: Replicas;
   /** The place in the queue, as an earlier denial told it: a waiter whose place was lost meanwhile gets it back. */
   readonly arrival?: number;
 }

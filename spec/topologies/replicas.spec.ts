@@ -1,0 +1,145 @@
+/** A master with a replica that can be stopped: with `replicas`, a lease counts only once the replica has it. */
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { firstValueFrom } from 'rxjs';
+import { LockCoordinator, LockTimeoutError, NotReplicatedError, type Options } from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+
+const REPLICAS = { count: 1, timeout: 100 };
+
+describe('a lease that a replica must have', () => {
+  let master: Server;
+  let replica: Server;
+  let redis: Redis;
+  let copy: Redis;
+  const open: LockCoordinator[] = [];
+
+  const coordinator = (options: Options = {}): LockCoordinator => {
+    const locks = new LockCoordinator(redis, { ttl: 2_000, replicas: REPLICAS, ...options });
+    open.push(locks);
+    return locks;
+  };
+  const stop = (): boolean | undefined => replica.process?.kill('SIGSTOP');
+  const resume = (): boolean | undefined => replica.process?.kill('SIGCONT');
+  const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
+    promise.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+  before(async () => {
+    master = await startServer(['--repl-diskless-sync-delay', '0']);
+    replica = await startServer(['--replicaof', '127.0.0.1', `${master.port}`]);
+    redis = new Redis(master.port);
+    copy = new Redis(replica.port);
+    await eventually('the replica follows', async () =>
+      (await copy.info('replication')).includes('master_link_status:up'),
+    );
+  });
+
+  afterEach(async () => {
+    resume();
+    await Promise.all(open.splice(0).map((locks) => locks.close()));
+  });
+
+  after(async () => {
+    redis.disconnect();
+    copy.disconnect();
+    await Promise.all([master.stop(), replica.stop()]);
+  });
+
+  it('is on the replica when it is emitted, and when it was renewed', async () => {
+    const lease = await coordinator().mutex('both').acquire();
+    expect(await copy.get('both')).to.equal(lease.owner);
+    await lease.renew(10_000);
+    expect(await copy.pttl('both')).to.be.above(5_000);
+    expect(await lease.release()).to.equal(true);
+  });
+
+  it('is not granted without the replica: a single attempt fails, and nothing is left', async () => {
+    const locks = coordinator();
+    await (await locks.mutex('warm').acquire()).release();
+    stop();
+    const error = await failureOf(firstValueFrom(locks.mutex('single').try()));
+    expect(error).to.be.instanceOf(NotReplicatedError);
+    expect((error as Error).message).to.equal('0 of 1 replicas confirmed the lease on "single"');
+    expect(await redis.exists('single')).to.equal(0);
+    expect(await failureOf(locks.mutex('single').acquire({ timeout: 300 }))).to.be.instanceOf(LockTimeoutError);
+    await locks.close();
+    expect(await redis.exists('single')).to.equal(0);
+  });
+
+  it('is waited for until the replica is back', async () => {
+    const locks = coordinator();
+    stop();
+    const failed = firstValueFrom(locks.events$);
+    const waiting = locks.mutex('later').acquire();
+    const event = await failed;
+    expect(event.type === 'attemptFailed' && event.error).to.be.instanceOf(NotReplicatedError);
+    resume();
+    const lease = await waiting;
+    expect(await copy.get('later')).to.equal(lease.owner);
+  });
+
+  it('is lost, in time, when its renewals do not reach the replica', async () => {
+    const locks = coordinator({ ttl: 600 });
+    const lease = await locks.mutex('lost').acquire();
+    const failed = firstValueFrom(locks.events$);
+    stop();
+    const event = await failed;
+    expect(event.type === 'renewalFailed' && event.error).to.be.instanceOf(NotReplicatedError);
+    await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+    expect(lease.signal.reason).to.include({ code: 'LOCK_LOST', reason: 'unreachable' });
+  });
+
+  it('is not emitted after a hand-over until the replica has it', async () => {
+    const [first, second] = [new LockCoordinator(redis, { ttl: 2_000 }), coordinator()];
+    open.push(first);
+    const lease = await first.mutex('handed').acquire();
+    let emitted = false;
+    const next = second
+      .mutex('handed')
+      .acquire()
+      .then((handed) => {
+        emitted = true;
+        return handed;
+      });
+    await eventually('it waits', async () =>
+      (await redis.hvals('{handed}~redisync:specs')).some((s) => s.includes(' p')),
+    );
+    stop();
+    await lease.release();
+    const failed = firstValueFrom(second.events$);
+    await failed;
+    expect(emitted).to.equal(false);
+    resume();
+    const { owner } = await next;
+    expect(await copy.get('handed')).to.equal(owner);
+  });
+
+  it('is not taken for confirmed by another connection than the one that wrote', async () => {
+    const locks = coordinator({ replicas: { count: 1, timeout: 1_500 } });
+    await (await locks.mutex('warm').acquire()).release();
+    stop();
+    const attempt = failureOf(firstValueFrom(locks.mutex('cut').try()));
+    let waiting: string | undefined;
+    await eventually('it waits for the replica', async () => {
+      const list = String(await redis.client('LIST'));
+      waiting = /id=(\d+) .*cmd=wait/.exec(list.split('\n').find((line) => line.includes('cmd=wait')) ?? '')?.[1];
+      return waiting !== undefined;
+    });
+    await redis.client('KILL', 'ID', waiting ?? '');
+    resume();
+    expect(await attempt).to.include({ code: 'REDIS_UNREACHABLE' });
+    await locks.close();
+    expect(await redis.exists('cut')).to.equal(0);
+  });
+
+  it('refuses terms that could not be kept', () => {
+    const of = (replicas: Options['replicas']) => () => coordinator({ ...(replicas && { replicas }) });
+    expect(of({ count: 0, timeout: 100 })).to.throw(RangeError, 'replicas.count must be from 1');
+    expect(of({ count: 1, timeout: 0 })).to.throw(RangeError, 'replicas.timeout (ms) must be from 1 to 2000');
+    expect(of({ count: 1, timeout: 3_000 })).to.throw(RangeError, 'replicas.timeout (ms) must be from 1 to 2000');
+  });
+});
