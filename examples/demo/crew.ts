@@ -1,41 +1,45 @@
-/** The worker processes of the demo: each is started, reports, and ends by itself or by its own id. */
+/** The worker processes of the demo: each is started, makes passes, reports, and is ended by its own id. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Job, Report } from './job.ts';
+import { filter, firstValueFrom, fromEvent, type Observable } from 'rxjs';
+import type { Job, Pass, Report } from './job.ts';
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 
 export class Worker {
-  /** Resolves when it has connected and read its input. */
-  readonly ready: Promise<unknown>;
-  /** Resolves when it has ended: after its share, or killed by us. Rejects if it ended in any other way. */
-  readonly ended: Promise<void>;
   readonly label: string;
-  report: Report = { handOffs: 0, highest: 0 };
+  /** Resolves when it is connected and ready. */
+  readonly ready: Promise<unknown>;
+  report: Report = { passes: 0, handOffs: 0, highest: 0 };
   over = false;
   private readonly process: ChildProcess;
+  private readonly reports$: Observable<Report>;
+  /** Resolves when it was killed. Rejects if it ended in any other way. */
+  private readonly exit: Promise<void>;
   private killed = false;
 
   constructor(url: string, job: Job) {
     const env = { ...process.env, REDIS_URL: url, DEMO_JOB: JSON.stringify(job) };
     this.label = job.label;
     this.process = fork(WORKER, { env, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    this.process.on('message', (report: Report) => {
+    this.reports$ = fromEvent(this.process, 'message', (report: Report) => report);
+    this.reports$.subscribe((report) => {
       this.report = report;
     });
-    const exit = once(this.process, 'exit');
-    this.ended = exit.then(([code, signal]) => {
+    this.exit = once(this.process, 'exit').then(([code, signal]) => {
       this.over = true;
-      if (code !== 0 && !this.killed) throw new Error(`${job.label} ended with ${signal ?? `exit code ${code}`}`);
+      if (!this.killed) throw new Error(`${job.label} ended with ${signal ?? `exit code ${code}`}`);
     });
-    this.ready = Promise.race([once(this.process, 'message'), this.ended]);
-    this.ready.catch(() => undefined); // `ended` tells it, too
-    this.ended.catch(() => undefined); // for whoever awaits it later
+    this.ready = this.reported(() => true);
+    for (const promise of [this.exit, this.ready]) promise.catch(() => undefined); // whoever waits is told
   }
 
-  go(): void {
-    this.process.send('go');
+  /** Makes its share. Resolves when that is done, or when it was killed. */
+  pass(pass: Pass): Promise<unknown> {
+    const { passes } = this.report;
+    this.process.send(pass);
+    return this.reported((report) => report.passes > passes);
   }
 
   /** Stops it in its tracks: it holds what it holds, and neither renews nor releases. */
@@ -47,9 +51,14 @@ export class Worker {
     this.process.kill('SIGCONT');
   }
 
-  kill(): void {
+  kill(): Promise<void> {
     this.killed = true;
     this.process.kill('SIGKILL');
+    return this.exit;
+  }
+
+  private reported(wanted: (report: Report) => boolean): Promise<unknown> {
+    return Promise.race([firstValueFrom(this.reports$.pipe(filter(wanted))), this.exit]);
   }
 }
 
@@ -69,8 +78,7 @@ export class Crew {
 
   /** Kills whoever is left. */
   async stop(): Promise<void> {
-    for (const worker of this.workers) worker.kill();
-    await Promise.allSettled(this.workers.map((worker) => worker.ended));
+    await Promise.allSettled(this.workers.map((worker) => worker.kill()));
   }
 
   get handOffs(): number {

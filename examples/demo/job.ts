@@ -8,14 +8,20 @@ export interface Job {
   /** It takes every transfer whose place in the file leaves this remainder by `shares`. */
   readonly share: number;
   readonly shares: number;
+}
+
+/** What it is told: to make its share, with or without locks. It ends when it is disconnected. */
+export interface Pass {
   readonly locked: boolean;
 }
 
-/** What a worker tells: first that it is ready to go, then how its locks fare. */
+/** What it tells, now and then: first when it is ready. */
 export interface Report {
-  readonly handOffs: number;
+  /** How many passes it has made. */
+  passes: number;
+  handOffs: number;
   /** The highest fencing token that it was given. */
-  readonly highest: number;
+  highest: number;
 }
 
 /** ms for which a lease outlives its last renewal, and so the longest for which a killed worker can be in the way. */

@@ -10,7 +10,7 @@ import { Bank } from './bank.ts';
 import { Crew } from './crew.ts';
 import { TTL } from './job.ts';
 import { number, say, table } from './progress.ts';
-import { type Outcome, run, WORKERS } from './run.ts';
+import { enlist, type Outcome, run, WORKERS } from './run.ts';
 import { ACCOUNTS, transfers } from './transfers.ts';
 
 const LIMIT = 58_000;
@@ -57,11 +57,11 @@ redis.on('error', (error: Error) => {
   complaint = `Redis does not answer: ${error.message}`;
 });
 const bank = new Bank(redis, prefix);
-const crews = [new Crew(server.url), new Crew(server.url)] as const;
+const crew = new Crew(server.url);
 const locks = new LockCoordinator(redis);
 
 const stop = async (): Promise<void> => {
-  await Promise.all(crews.map((crew) => crew.stop()));
+  await crew.stop();
   if (!server.process) await bank.clear().catch(() => undefined);
   await locks.close();
   redis.disconnect();
@@ -81,8 +81,9 @@ const alarm = setTimeout(() => end(`Not done within ${number(LIMIT)} ms.`, 1), L
 try {
   await redis.connect();
   say(`${number(total)} transfers between ${ACCOUNTS.length} accounts by ${WORKERS} processes`);
-  const without = await run({ crew: crews[0], bank, prefix, locks }, false);
-  const locked = await run({ crew: crews[1], bank, prefix, locks }, true);
+  const stage = { ...(await enlist(crew, prefix)), bank, prefix, locks };
+  const without = await run(stage, false);
+  const locked = await run(stage, true);
   say(`\n${report(without, locked)}`);
   const wrong = faults(without, locked);
   for (const fault of wrong) say(`\n${fault}`);

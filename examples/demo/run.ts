@@ -23,8 +23,10 @@ export interface Outcome {
   readonly recovery: Recovery | undefined;
 }
 
-interface Stage {
+export interface Stage {
   readonly crew: Crew;
+  readonly victim: Worker;
+  readonly spare: Worker;
   readonly bank: Bank;
   readonly prefix: string;
   readonly locks: LockCoordinator;
@@ -54,12 +56,7 @@ const watch = ({ bank, locks }: Stage, title: string, names: readonly string[], 
 };
 
 /** A worker is killed at half of the transfers, and the spare one takes up its share, as a supervisor would have it. */
-const accident = async (
-  { bank, locks }: Stage,
-  victim: Worker,
-  spare: Worker,
-  names: readonly string[],
-): Promise<Recovery> => {
+const accident = async ({ bank, locks, victim, spare }: Stage, names: readonly string[]): Promise<Recovery> => {
   const half = transfers().length / 2;
   await firstValueFrom(
     timer(0, 20).pipe(
@@ -67,29 +64,36 @@ const accident = async (
       first((count) => count >= half),
     ),
   );
-  return killHolder(victim, locks, names, () => {
+  let passing: Promise<unknown> | undefined;
+  const recovery = await killHolder(victim, locks, names, () => {
     say(`${victim.label} is killed while it holds locks; ${spare.label} takes up its share`);
-    spare.go();
+    passing = spare.pass({ locked: true });
   });
+  await passing;
+  return recovery;
+};
+
+/** Starts the workers, one of them to be killed, and one to take its place. */
+export const enlist = async (crew: Crew, prefix: string): Promise<Pick<Stage, 'crew' | 'victim' | 'spare'>> => {
+  const start = (share: number, place: number): Worker =>
+    crew.start({ label: `worker ${place}`, prefix, share, shares: WORKERS });
+  for (let share = 0; share < WORKERS - 1; share += 1) start(share, share + 1);
+  const victim = start(WORKERS - 1, WORKERS);
+  const spare = start(WORKERS - 1, WORKERS + 1);
+  await Promise.all(crew.workers.map(({ ready }) => ready));
+  return { crew, victim, spare };
 };
 
 export const run = async (stage: Stage, locked: boolean): Promise<Outcome> => {
-  const { bank, crew, prefix } = stage;
+  const { bank, crew, prefix, spare } = stage;
   const names = ACCOUNTS.map((account) => lockName(prefix, account));
   await bank.open();
   const before = sum(await bank.balances());
-  const start = (share: number, place: number): Worker =>
-    crew.start({ label: `worker ${place}`, prefix, share, shares: WORKERS, locked });
-  const workers = Array.from({ length: WORKERS }, (_, i) => start(i, i + 1));
-  const victim = workers[1];
-  const spare = locked ? start(1, WORKERS + 1) : undefined;
-  await Promise.all(crew.workers.map(({ ready }) => ready));
-  const began = performance.now();
   const done$ = new Subject<void>();
   watch(stage, locked ? 'with locks' : 'without locks', locked ? names : [], done$);
-  for (const worker of workers) worker.go();
-  const recovering = victim && spare && accident(stage, victim, spare, names);
-  const [recovery] = await Promise.all([recovering, ...crew.workers.map(({ ended }) => ended)]);
+  const began = performance.now();
+  const passes = crew.workers.filter((worker) => worker !== spare).map((worker) => worker.pass({ locked }));
+  const [recovery] = await Promise.all([locked ? accident(stage, names) : undefined, ...passes]);
   const took = performance.now() - began;
   done$.next();
   const balances = await bank.balances();

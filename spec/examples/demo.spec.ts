@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { type Server, startServer } from '../support/server.ts';
-import { run } from './run.ts';
+import { run, start } from './run.ts';
 
 const TRANSFERS = 500;
 
@@ -26,7 +26,7 @@ describe('the demo', function () {
     const { code, output } = await run('demo/main.ts', server.url, { DEMO_TRANSFERS: `${TRANSFERS}` });
     expect(code, output).to.equal(0);
     expect(output).to.match(/lost updates +[1-9]\d* +0\n/);
-    expect(output).to.match(/locks recovered +after [\d,]+ ms .* worker 2, killed/);
+    expect(output).to.match(/locks recovered +after [\d,]+ ms .* worker 4, killed/);
     expect(output).to.include('Sums match.');
   });
 
@@ -35,12 +35,10 @@ describe('the demo', function () {
   });
 
   it('leaves nothing behind when it is interrupted', async () => {
-    const { code, output } = await run(
-      'demo/main.ts',
-      server.url,
-      {},
-      { at: / [1-9]\d* of .* transfers/, signal: 'SIGINT' },
-    );
+    const demo = start('demo/main.ts', server.url);
+    await demo.seen(/ [1-9]\d* of .* transfers/);
+    demo.kill('SIGINT');
+    const { code, output } = await demo.ended;
     expect(code, output).to.equal(130);
     expect(await redis.keys('*')).to.deep.equal(['somebody']);
     const others = (await redis.client('LIST')) as string;

@@ -9,19 +9,15 @@ export interface Ended {
   readonly output: string;
 }
 
-/** A signal to send once what it wrote matches. */
-interface Interruption {
-  readonly at: RegExp;
-  readonly signal: NodeJS.Signals;
+export interface Running {
+  /** Resolves with what matched when what it wrote does; rejects if it ends without. */
+  seen(pattern: RegExp): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
 }
 
 /** @param file below examples/ */
-export const run = async (
-  file: string,
-  url: string,
-  env: Readonly<Record<string, string>> = {},
-  interruption?: Interruption,
-): Promise<Ended> => {
+export const start = (file: string, url: string, env: Readonly<Record<string, string>> = {}): Running => {
   const path = fileURLToPath(new URL(`../../examples/${file}`, import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', path], {
     env: { ...process.env, ...env, REDIS_URL: url },
@@ -30,16 +26,31 @@ export const run = async (
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   let output = '';
-  let interrupted = false;
+  const looks = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      if (interrupted || !interruption?.at.test(output)) return;
-      interrupted = true;
-      child.kill(interruption.signal);
+      for (const look of looks) look();
     });
   }
-  const [code] = await once(child, 'close');
-  process.off('exit', kill);
-  return { code, output };
+  const ended = once(child, 'close').then(([code]) => {
+    process.off('exit', kill);
+    return { code, output };
+  });
+  const seen = (pattern: RegExp): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const [found] = pattern.exec(output) ?? [];
+        if (found === undefined) return;
+        looks.delete(look);
+        resolve(found);
+      };
+      looks.add(look);
+      ended.then(() => reject(new Error(`${file} ended without ${pattern}: ${output}`)));
+      look();
+    });
+  return { seen, kill: (signal) => child.kill(signal), ended };
 };
+
+export const run = (file: string, url: string, env?: Readonly<Record<string, string>>): Promise<Ended> =>
+  start(file, url, env).ended;

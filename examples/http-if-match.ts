@@ -1,0 +1,48 @@
+/** A write over HTTP that cannot come late: If-Match refuses what was read before somebody else wrote, a token what was locked before. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { Redis } from 'ioredis';
+import { lastValueFrom } from 'rxjs';
+import { LockCoordinator, whileHeld } from '../src/index.ts';
+
+/** A document as a service keeps it: with a version, and the highest token that has written it. */
+const document = { body: 'draft', version: 1, fence: 0 };
+const server = createServer(async (request, response) => {
+  const etag = (): string => `"${document.version}"`;
+  if (request.method !== 'PUT') return response.setHeader('ETag', etag()).end(document.body);
+  const body = await text(request);
+  const fence = Number(request.headers['fencing-token']);
+  if (!(fence >= document.fence)) return response.writeHead(409).end();
+  if (request.headers['if-match'] !== etag()) return response.writeHead(412).end();
+  Object.assign(document, { body, fence, version: document.version + 1 });
+  return response.writeHead(204).end();
+}).listen(0, '127.0.0.1');
+await once(server, 'listening');
+const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const locks = new LockCoordinator(redis);
+
+const put = async (body: string, etag: string, fence: number | undefined, signal?: AbortSignal): Promise<number> => {
+  const headers = { 'If-Match': etag, 'Fencing-Token': String(fence) };
+  return (await fetch(url, { method: 'PUT', body, headers, ...(signal && { signal }) })).status;
+};
+const edit = locks.mutex('example:document').pipe(
+  whileHeld(async ({ fence, signal }) => {
+    const read = await fetch(url, { signal });
+    const etag = read.headers.get('ETag') ?? '';
+    console.log(`under the lock: ${await put(`${await read.text()}, edited`, etag, fence, signal)}`);
+    return { etag, fence };
+  }),
+);
+
+const first = await lastValueFrom(edit);
+const second = await lastValueFrom(edit);
+console.log(`with what was read before the other's write: ${await put('late', first.etag, second.fence)}`);
+console.log(`with an older token: ${await put('late', '"3"', first.fence)}`);
+console.log(await (await fetch(url)).text());
+server.close();
+await locks.close();
+redis.disconnect();

@@ -1,0 +1,47 @@
+/** A customer's orders one after another, different customers side by side, over any number of consumers. */
+import { setTimeout as work } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { concatMap, defer, EMPTY, lastValueFrom, merge, type Observable, of, range, repeat, tap } from 'rxjs';
+import { mergeMap } from 'rxjs/operators';
+import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
+
+/** Customers that one consumer serves at once. */
+const HANDS = 2;
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const ordersOf = (customer: string): string => `example:orders:${customer}`;
+
+/** One order is taken off when it is done, and while the lease is held: a consumer that dies leaves it for the next. */
+async function* serve(customer: string, lease: Lease): AsyncGenerator<string> {
+  for (;;) {
+    const order = await redis.lindex(ordersOf(customer), 0);
+    if (order === null) return;
+    await work(5);
+    lease.assertHeld();
+    await redis.lpop(ordersOf(customer));
+    yield `${customer} ${order}`;
+  }
+}
+
+const consumer = (locks: LockCoordinator): Observable<string> => {
+  let idle = false;
+  const hand$ = defer(() => redis.lpop('example:customers')).pipe(
+    concatMap((customer) => {
+      idle = customer === null;
+      if (customer === null) return EMPTY;
+      return locks.mutex(`example:customer:${customer}`).pipe(whileHeld((lease) => serve(customer, lease)));
+    }),
+    repeat({ delay: () => (idle ? EMPTY : of('next')) }), // the back-pressure: a hand takes the next when it is free
+  );
+  return range(0, HANDS).pipe(mergeMap(() => hand$));
+};
+
+for (let order = 1; order <= 5; order += 1) {
+  for (const customer of ['ann', 'ben', 'cem']) {
+    await redis.rpush(ordersOf(customer), order);
+    await redis.rpush('example:customers', customer);
+  }
+}
+const consumers = [new LockCoordinator(redis), new LockCoordinator(redis)];
+await lastValueFrom(merge(...consumers.map(consumer)).pipe(tap(console.log)));
+await Promise.all(consumers.map((locks) => locks.close()));
+redis.disconnect();

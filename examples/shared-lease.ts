@@ -1,0 +1,31 @@
+/** Many subscribers in a process, one holder: the lease is taken for the first, and lingers after the last. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { concatMap, first, lastValueFrom, map, type Observable, ReplaySubject, share, timer } from 'rxjs';
+import { type Lease, LockCoordinator } from '../src/index.ts';
+
+const LINGER = 200;
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const locks = new LockCoordinator(redis);
+locks.events$.subscribe(({ type }) => console.log(type));
+
+const lease$ = locks
+  .mutex('example:feed')
+  .pipe(share({ connector: () => new ReplaySubject<Lease>(1), resetOnRefCountZero: () => timer(LINGER) }));
+
+/** Not whileHeld, which releases when its work is done: here the lease is everybody's, and rxjs counts them. */
+const work = (name: string): Observable<string> =>
+  lease$.pipe(
+    concatMap((lease) => timer(20).pipe(map(() => `${name}: ${lease.held}`))),
+    first(),
+  );
+const run = async (...names: string[]): Promise<void> => {
+  for (const line of await Promise.all(names.map((name) => lastValueFrom(work(name))))) console.log(line);
+};
+
+await run('ann', 'ben', 'cem'); // one acquisition for all three
+await run('dot'); // within the linger: the same lease
+await pause(2 * LINGER);
+await run('eve'); // after it: another
+await locks.close();
+redis.disconnect();
