@@ -30,6 +30,7 @@ const open = (source: string, text: string): { redis: Redis; at: string } => {
       enableReadyCheck: false, // it needs the right to INFO
       retryStrategy: () => null,
       connectTimeout: 5_000,
+      disconnectTimeout: 0, // else a failed connection keeps the process alive for 2 s
       commandTimeout: 5_000,
     });
     return { redis, at: shown(url) };

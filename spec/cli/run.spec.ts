@@ -1,0 +1,226 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, type Run, redisync, SOURCE, start } from './support/command.ts';
+
+describe('redisync run', () => {
+  let server: Server;
+  let redis: Redis;
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+  after(async () => {
+    endAll();
+    redis.disconnect();
+    await server.stop();
+  });
+  const run = (...args: string[]): Promise<Run> => redisync(server.url, 'run', ...args);
+  const keys = (name: string): Promise<string[]> => redis.keys(`*${name}*`);
+
+  it('passes stdin, stdout, stderr and the exit code through, and tells the command what it holds', async () => {
+    const script = 'read line; echo "$line $REDISYNC_NAME $REDISYNC_OWNER $REDISYNC_FENCE"; echo oops >&2; exit 3';
+    const child = await run('through', '--identity', 'me', '--', 'sh', '-c', script);
+    child.type('hello\n');
+    expect(await child.ended).to.equal(3);
+    expect(child.out).to.match(/^hello through me:[0-9a-f-]{36} \d{16}\n$/);
+    expect(child.err).to.equal('oops\n');
+    expect(await redis.exists('through')).to.equal(0);
+  });
+
+  it('runs from its sources as it does built', async () => {
+    const child = start(process.execPath, [...SOURCE, 'run', 'sources', '--', 'sh', '-c', 'exit 4'], {
+      REDIS_URL: server.url,
+    });
+    expect([await child.ended, child.out, child.err]).to.deep.equal([4, '', '']);
+  });
+
+  it('exits with 128 + the signal that ended the command', async () => {
+    const child = await run('signal', '--', 'sh', '-c', 'kill -KILL $$');
+    expect(await child.ended).to.equal(137);
+  });
+
+  it('exits with 127 for a command that is not there, 126 for one that cannot be run, and gives the lock back', async () => {
+    const [missing, unfit] = [await run('none', '--', 'no-such-command'), await run('none', '--', '/etc/passwd')];
+    expect([await missing.ended, missing.err]).to.deep.equal([127, 'redisync: no-such-command: not found\n']);
+    expect([await unfit.ended, unfit.err]).to.deep.equal([126, 'redisync: /etc/passwd: cannot be run\n']);
+    expect(await redis.exists('none')).to.equal(0);
+  });
+
+  it('takes what follows -- as it is, options and another -- included', async () => {
+    const child = await run('rest', '--', 'echo', '--try', '--', '-x');
+    expect([await child.ended, child.out]).to.deep.equal([0, '--try -- -x\n']);
+  });
+
+  describe('when the lock is busy', () => {
+    const busy = async (name: string): Promise<unknown> => redis.set(name, 'somebody', 'PX', 60_000);
+
+    it('exits with 75 at once with --try, and says who holds it', async () => {
+      await busy('busy:try');
+      const child = await run('busy:try', '--try', '--', 'echo', 'ran');
+      expect([await child.ended, child.out]).to.deep.equal([75, '']);
+      expect(child.err).to.match(
+        /^redisync: "busy:try" is busy: held by somebody \((59|60|1m00)s left\); 0 waiting\n$/,
+      );
+    });
+
+    it('exits with 75 after --wait, and leaves the queue', async () => {
+      await busy('busy:wait');
+      const begun = performance.now();
+      const child = await run('busy:wait', '--wait', '400ms', '--', 'echo', 'ran');
+      expect([await child.ended, child.out]).to.deep.equal([75, '']);
+      expect(performance.now() - begun).to.be.above(400);
+      expect(await redis.zcard('{busy:wait}~redisync:queue')).to.equal(0);
+    });
+
+    it('exits as --conflict-exit-code says, and with 0 with --skip-ok', async () => {
+      await busy('busy:code');
+      const [code, skip] = [
+        await run('busy:code', '--try', '--conflict-exit-code', '9', '--', 'echo', 'ran'),
+        await run('busy:code', '--try', '--skip-ok', '--', 'echo', 'ran'),
+      ];
+      expect([await code.ended, await skip.ended]).to.deep.equal([9, 0]);
+      expect(code.out + skip.out).to.equal('');
+    });
+
+    it('waits for its turn, and tells its events as JSON', async () => {
+      const first = await run('busy:turn', '--json', '--', 'cat');
+      await first.told('started');
+      const second = await run('busy:turn', '--json', '--', 'echo', 'second');
+      await second.told('waiting');
+      expect(second.out).to.equal('');
+      first.child.stdin?.end();
+      expect([await first.ended, await second.ended, second.out]).to.deep.equal([0, 0, 'second\n']);
+      const types = second.events.map(({ type }) => type).filter((type) => type !== 'renewed');
+      expect(types).to.deep.equal(['waiting', 'acquired', 'started', 'ended', 'released']);
+      expect(first.events.map(({ type }) => type)).to.include('handedOver');
+    });
+  });
+
+  it('holds several locks together, and none of them when one is busy', async () => {
+    await redis.set('several:b', 'somebody', 'PX', 60_000);
+    const busy = await run('several:c', 'several:b', 'several:a', '--try', '--', 'true');
+    expect(await busy.ended).to.equal(75);
+    expect(await redis.exists('several:a', 'several:c')).to.equal(0);
+    await redis.del('several:b');
+    const child = await run('several:c', 'several:a', '--json', '--', 'sh', '-c', 'echo "$REDISYNC_NAME"; read line');
+    await child.told('started');
+    expect(await redis.exists('several:a', 'several:c')).to.equal(2);
+    child.type('\n');
+    expect([await child.ended, child.out]).to.deep.equal([0, 'several:c\nseveral:a\n']);
+    expect(await redis.exists('several:a', 'several:c')).to.equal(0);
+  });
+
+  it('shares a lock among as many permits as there are', async () => {
+    const shared = ['pool', '--shared', '--limit', '3', '--json'];
+    const two = await run(...shared, '--permits', '2', '--', 'cat');
+    await two.told('started');
+    const one = await run(...shared, '--', 'cat');
+    await one.told('started');
+    const more = await run(...shared, '--try', '--', 'true');
+    expect(await more.ended).to.equal(75);
+    for (const { child } of [one, two]) child.stdin?.end();
+    expect([await one.ended, await two.ended]).to.deep.equal([0, 0]);
+  });
+
+  it('keeps the lock until the last process of the group has ended', async () => {
+    const script = '(read line <&3; echo last) 3<&0 & echo first';
+    const child = await run('group', '--json', '--', 'bash', '-c', script);
+    await eventually('the command has ended', () => child.out.includes('first'));
+    const { pid = 0 } = await child.told('started');
+    await eventually('only its background process is left', () => !alive(pid));
+    expect(await redis.exists('group')).to.equal(1);
+    child.type('\n');
+    expect([await child.ended, child.out]).to.deep.equal([0, 'first\nlast\n']);
+    expect(await redis.exists('group')).to.equal(0);
+  });
+
+  it('is renewed for longer than its ttl, and leaves nothing but the memory of the token', async () => {
+    const child = await run('renewed', '--ttl', '1s', '--json', '--', 'sleep', '1.5');
+    expect(await child.ended).to.equal(0);
+    expect(child.events.map(({ type }) => type)).to.include('renewed');
+    expect((await keys('renewed')).filter((key) => !key.endsWith('last'))).to.deep.equal([]);
+  });
+
+  describe('exits with 64 and one line that says how to mend it', () => {
+    const wrong: readonly (readonly [why: string, args: readonly string[], said: RegExp])[] = [
+      ['no command', ['run', 'x'], /no command: write it behind --/],
+      ['no name', ['run', '--', 'true'], /missing required argument 'name'; see redisync run --help/],
+      ['an unknown option', ['run', 'x', '--tyr', '--', 'true'], /unknown option '--tyr' \(Did you mean --try\?\)/],
+      ['an unknown command', ['rnu', 'x'], /unknown command 'rnu' \(Did you mean run\?\)/],
+      ['a duration without unit', ['run', 'x', '--ttl', '3', '--', 'true'], /--ttl.*'3'.* such as 300ms, 30s or 2m/],
+      ['a short ttl', ['run', 'x', '--ttl', '10ms', '--', 'true'], /--ttl.* from 1s to/],
+      ['--try with --wait', ['run', 'x', '--try', '--wait', '1s', '--', 'true'], /cannot be used with/],
+      ['a name twice', ['run', 'x', 'x', '--', 'true'], /a name was given twice/],
+      ['an empty name', ['run', '', '--', 'true'], /name must be 1 to 1024 bytes long/],
+      ['--limit alone', ['run', 'x', '--limit', '2', '--', 'true'], /--limit needs --shared/],
+      [
+        'too many permits',
+        ['run', 'x', '--shared', '--limit', '2', '--permits', '3', '--', 'true'],
+        /permits must be from 1 to 2/,
+      ],
+      ['a long grace', ['run', 'x', '--ttl', '3s', '--grace', '2s', '--', 'true'], /at most a third of --ttl, 1.0s/],
+      ['a short --max-hold', ['run', 'x', '--max-hold', '2s', '--', 'true'], /--max-hold must be longer than --grace/],
+      ['a command for ls', ['ls', '--', 'x'], /ls runs no command/],
+      ['a URL that is none', ['ls', '--redis', 'user:secret@host'], /--redis is no Redis URL: write it as redis:/],
+      ['a URL with a wrong password', ['ls', '--redis', 'redis://u:100%secret@host'], /--redis is no Redis URL/],
+    ];
+    let ends: (readonly [code: number | NodeJS.Signals, err: string])[];
+    before(async () => {
+      const attempt = async (args: readonly string[]) => {
+        const child = await redisync(server.url, ...args);
+        return [await child.ended, child.err] as const;
+      };
+      ends = await Promise.all(wrong.map(([, args]) => attempt(args)));
+    });
+    wrong.forEach(([why, , said], i) => {
+      it(`for ${why}`, () => {
+        const [code, err] = ends[i] ?? [];
+        expect(code).to.equal(64);
+        expect(err)
+          .to.match(said)
+          .and.match(/^redisync: [^\n]*\n$/)
+          .and.not.contain('secret');
+      });
+    });
+  });
+
+  it('exits with 69 where there is no Redis, without a word of the password', async () => {
+    const nowhere = await redisync('redis://user:secret@127.0.0.1:1/2', 'run', 'x', '--', 'true');
+    expect(await nowhere.ended).to.equal(69);
+    expect(nowhere.err).to.match(
+      /^redisync: no Redis at redis:\/\/127.0.0.1:1\/2: .*ECONNREFUSED.*; name another in --redis or REDIS_URL\n$/,
+    );
+    const refused = await redisync(server.url.replace('//', '//user:secret@'), 'run', 'x', '--', 'true');
+    expect(await refused.ended).to.equal(69);
+    expect(refused.err)
+      .to.match(/WRONGPASS.*set user and password in its URL\n$/)
+      .and.not.contain('secret');
+  });
+
+  it('exits with 65 where the key is no lock', async () => {
+    await redis.rpush('a:list', 'x');
+    const child = await run('a:list', '--', 'true');
+    expect([await child.ended, child.err.split('\n').length]).to.deep.equal([65, 2]);
+  });
+
+  it('has help with an example for every command, and a version', async () => {
+    const show = async (name: string): Promise<void> => {
+      const child = await redisync(server.url, name, '--help');
+      expect(await child.ended).to.equal(0);
+      expect(child.out).to.match(new RegExp(`Usage: redisync ${name} [^]*\nExample:\n  redisync ${name} `));
+    };
+    await Promise.all(['run', 'elect', 'ls', 'inspect', 'watch', 'break'].map(show));
+    const version = await redisync(server.url, '--version');
+    expect([await version.ended, version.out]).to.deep.equal([0, `${process.env.npm_package_version ?? '0.1.0'}\n`]);
+  });
+});
+
+const alive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};

@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, onTerminal, type Run, redisync, statesIn } from './support/command.ts';
+
+/** Says that it is ready, then does what its traps say, for as long as stdin is open. It forks nothing, so that a signal meets it whole. */
+const trapping = (...traps: readonly string[]): string[] => {
+  const script = [...traps, 'echo ready', 'while :; do read line; done'].join('\n');
+  return ['--', 'sh', '-c', script];
+};
+
+describe('redisync run, on a signal', () => {
+  let server: Server;
+  let redis: Redis;
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+  after(async () => {
+    endAll();
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const ready = async (name: string, ...traps: readonly string[]): Promise<Run> => {
+    const run = await redisync(server.url, 'run', name, '--json', ...trapping(...traps));
+    await eventually('the command is ready', () => run.out.includes('ready'));
+    return run;
+  };
+  const signalled = (run: Run): unknown[] =>
+    run.events.flatMap(({ type, signal }) => (type === 'signalled' ? [signal] : []));
+
+  it('passes it on to the whole group, and exits with the code of the command', async () => {
+    const run = await ready(
+      'passes',
+      '(trap "echo inner; exit" USR1; while :; do read line; done) &',
+      'trap "echo outer; wait; exit 9" USR1',
+    );
+    run.child.kill('SIGUSR1');
+    expect(await run.ended).to.equal(9);
+    expect(run.out.split('\n').sort()).to.deep.equal(['', 'inner', 'outer', 'ready']);
+    expect(await redis.exists('passes')).to.equal(0);
+  });
+
+  it('exits with 128 + its number if it ended the command', async () => {
+    const run = await ready('ends');
+    run.child.kill('SIGTERM');
+    expect(await run.ended).to.equal(143);
+  });
+
+  it('escalates from SIGINT to SIGTERM to SIGKILL with each further one', async () => {
+    const run = await ready('escalates', 'trap "echo INT" INT', 'trap "echo TERM" TERM');
+    run.child.kill('SIGINT');
+    await eventually('the command has heard the first', () => run.out.includes('INT'));
+    await eventually('the second is not taken for an echo', async () => {
+      run.child.kill('SIGINT');
+      return run.out.includes('TERM');
+    });
+    await eventually('the third is not either', () => {
+      run.child.kill('SIGINT');
+      return signalled(run).length > 2;
+    });
+    expect(await run.ended).to.equal(137);
+    expect(signalled(run)).to.deep.equal(['SIGINT', 'SIGTERM', 'SIGKILL']);
+  });
+
+  it('takes one that comes twice at once, as under npx, for one', async () => {
+    const run = await ready('echo', 'trap "sleep 0.3; exit 5" INT');
+    run.child.kill('SIGINT');
+    run.child.kill('SIGINT');
+    expect(await run.ended).to.equal(5);
+    expect(signalled(run)).to.deep.equal(['SIGINT']);
+  });
+
+  it('stops the group with itself on Ctrl-Z, and goes on with it', async () => {
+    const run = await ready('stops');
+    const { pid = 0 } = await run.told('started');
+    run.child.kill('SIGTSTP');
+    await eventually('the group is stopped', () => statesIn(pid).every((state) => state.startsWith('T')));
+    run.child.kill('SIGCONT');
+    await eventually('the group runs', () => statesIn(pid).some((state) => !state.startsWith('T')));
+    run.child.kill('SIGTERM');
+    expect(await run.ended).to.equal(143);
+  });
+
+  it('leaves the queue, and nothing behind', async () => {
+    const holder = await ready('queue');
+    const waiter = await redisync(server.url, 'run', 'queue', '--json', '--', 'echo', 'ran');
+    await waiter.told('waiting');
+    waiter.child.kill('SIGTERM');
+    expect([await waiter.ended, waiter.out]).to.deep.equal([143, '']);
+    expect(waiter.err).to.contain('SIGTERM while waiting: nothing was run');
+    expect(await redis.exists('{queue}~redisync:queue', '{queue}~redisync:due', '{queue}~redisync:specs')).to.equal(0);
+    holder.child.kill('SIGTERM');
+    expect(await holder.ended).to.equal(143);
+  });
+
+  it('leaves the queue on Ctrl-C in a terminal', async () => {
+    const holder = await ready('terminal:queue');
+    const waiter = await onTerminal(server.url, 'run', 'terminal:queue', '--json', '--', 'echo', 'ran');
+    await eventually('it waits', () => waiter.out.includes('"type":"waiting"'));
+    waiter.type('\x03');
+    expect(await waiter.ended).to.equal(130);
+    expect(waiter.out).to.contain('restored').and.not.contain('ran\r\n');
+    expect(await redis.exists('{terminal:queue}~redisync:queue')).to.equal(0);
+    holder.child.kill('SIGTERM');
+    await holder.ended;
+  });
+
+  it('passes Ctrl-C in a terminal on once, and what is typed to the command', async () => {
+    const script =
+      'trap "echo got-int; exit 6" INT; echo ready; while read line; do echo "line:$line"; done; while :; do read line; done';
+    const run = await onTerminal(server.url, 'run', 'terminal:run', '--', 'sh', '-c', script);
+    await eventually('it is ready', () => run.out.includes('ready'));
+    run.type('hello\n');
+    await eventually('it reads', () => run.out.includes('line:hello'));
+    run.type('\x03');
+    expect(await run.ended).to.equal(6);
+    expect(run.out.match(/got-int/g)).to.have.lengthOf(1);
+    expect(run.out).to.contain('restored');
+    expect(await redis.exists('terminal:run')).to.equal(0);
+  });
+});

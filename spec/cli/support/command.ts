@@ -1,0 +1,131 @@
+/** Runs the real command: built as it is published, in a process of its own, with pipes or on a pseudo-terminal. */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '../../support/eventually.ts';
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+
+/** The command as node runs it from its sources. */
+export const SOURCE = ['--import', 'tsx', join(ROOT, 'src/cli/main.ts')];
+
+const build = async (): Promise<string[]> => {
+  const folder = join(ROOT, '.scratch', `cli-${process.pid}`); // inside the package, whose package.json it reads
+  mkdirSync(folder, { recursive: true });
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  await once(execFile(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', folder]), 'exit');
+  return [join(folder, 'cli/main.js')];
+};
+
+let built: Promise<string[]> | undefined;
+
+/** The command as it is published, built once for all specs. */
+export const builtCommand = (): Promise<string[]> => {
+  built ??= build();
+  return built;
+};
+
+const started = new Set<ChildProcess>();
+
+/** Ends what a failed test has left, by its id. */
+export const endAll = (): void => {
+  for (const child of started) child.kill('SIGKILL');
+};
+
+export interface Run {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly out: string;
+  readonly err: string;
+  /** The exit code, or the signal. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  type(keys: string): void;
+  /** The events of `--json`, so far. */
+  readonly events: readonly Told[];
+  /** The first event of a type. */
+  told(type: string): Promise<Told>;
+}
+
+export interface Told {
+  readonly type: string;
+  readonly at: number;
+  readonly pid?: number;
+  readonly [field: string]: unknown;
+}
+
+const toldIn = (text: string): Told[] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Told);
+
+export const start = (file: string, args: readonly string[], environment: NodeJS.ProcessEnv): Run => {
+  const child = spawn(file, args, { cwd: ROOT, env: { ...process.env, ...environment } });
+  started.add(child);
+  const texts = { out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    texts.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    texts.err += text;
+  });
+  child.stdin.on('error', () => undefined);
+  const ended = once(child, 'close').then(([code, signal]) => {
+    started.delete(child);
+    return (code ?? signal) as number | NodeJS.Signals;
+  });
+  return {
+    child,
+    pid: child.pid ?? 0,
+    get out() {
+      return texts.out;
+    },
+    get err() {
+      return texts.err;
+    },
+    get events() {
+      return toldIn(texts.err);
+    },
+    ended,
+    type: (keys) => void child.stdin.write(keys),
+    told: (type) =>
+      found(`an event ${type} in ${JSON.stringify(texts.err)}`, () =>
+        toldIn(texts.err).find((event) => event.type === type),
+      ),
+  };
+};
+
+/** The command with pipes. */
+export const redisync = async (url: string, ...args: readonly string[]): Promise<Run> =>
+  start(process.execPath, [...(await builtCommand()), ...args], { REDIS_URL: url });
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** The command on a terminal of 100 columns and 12 lines; what is typed arrives as keys, Ctrl-C as a signal. */
+export const onTerminal = async (url: string, ...args: readonly string[]): Promise<Run> => {
+  const words = [process.execPath, ...(await builtCommand()), ...args].map(quoted).join(' ');
+  const session = `trap : INT; stty cols 100 rows 12; before=$(stty -g); ${words}; code=$?; [ "$before" = "$(stty -g)" ] && echo restored; exit $code`;
+  return start('script', ['-qec', session, '/dev/null'], { REDIS_URL: url, TERM: 'xterm', SHELL: '/bin/sh' });
+};
+
+/** Waits until there is one. */
+export const found = async <T>(what: string, look: () => T | undefined): Promise<T> => {
+  let value: T | undefined;
+  await eventually(what, () => {
+    value = look();
+    return value !== undefined;
+  });
+  return value as T;
+};
+
+/** The states of the processes in a group, as ps tells them; those that are dead and not yet reaped do not count. */
+export const statesIn = (group: number): string[] =>
+  execFileSync('ps', ['-eo', 'pgid=,stat='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([pgid, state = 'Z']) => Number(pgid) === group && !state.startsWith('Z'))
+    .map(([, state = '']) => state);
