@@ -88,11 +88,32 @@ interface Call<T = unknown> {
   node: Redis | undefined;
 }
 
+/** The most names in one command: a longer one would keep the server from others. */
+const LARGEST = 64;
+
+/** Calls by script, in the order in which they came. */
+const batchesOf = (calls: readonly Call[]): Call[][] => {
+  const open = new Map<Script, Call[]>();
+  const batches: Call[][] = [];
+  for (const call of calls) {
+    const { script } = call.command;
+    const batch = open.get(script);
+    if (batch && batch.length < LARGEST) {
+      batch.push(call);
+    } else {
+      const fresh = [call];
+      open.set(script, fresh);
+      batches.push(fresh);
+    }
+  }
+  return batches;
+};
+
 export class Connection {
   private readonly calls = new Set<Call>();
   private client: Client | undefined;
   private closed = false;
-  private corked = false;
+  private readonly outbox: Call[] = [];
   private servers = new WeakMap<Redis, Server>();
   private readonly closing$ = new Subject<void>();
   private alarm: Subscription | undefined;
@@ -204,7 +225,7 @@ export class Connection {
   }
 
   private send(client: Client, call: Call): void {
-    const { script, keys, args, read, bounded } = call.command;
+    const { script, keys, bounded } = call.command;
     const [key = ''] = keys;
     const node = call.command.node ?? nodeFor(client, key);
     if (!node) {
@@ -215,31 +236,59 @@ export class Connection {
     call.node = node;
     call.sentAt = this.clock.now();
     call.notAfter = bounded ? notAfter(call, server) : undefined;
-    const values = [keys.length, ...keys, ...args(call.notAfter ?? 0)] as const;
+    if (client !== node || !script.batched) this.dispatch(client, node, [call]);
+    else this.post(client, node, call);
+  }
+
+  /** What one tick sends with one script travels as one command; in a Cluster, where names differ in slot, each by itself. */
+  private post(client: Client, node: Redis, call: Call): void {
+    this.outbox.push(call);
+    if (this.outbox.length > 1) return;
+    process.nextTick(() => {
+      for (const batch of batchesOf(this.outbox.splice(0))) this.dispatch(client, node, batch);
+    });
+  }
+
+  private dispatch(client: Client, node: Redis, calls: readonly Call[]): void {
+    const [first] = calls;
+    if (!first) return;
+    const { script } = first.command;
+    const keys = calls.flatMap(({ command }) => command.keys);
+    const args = calls.flatMap(({ command, notAfter }) => command.args(notAfter ?? 0));
+    const values = [keys.length, ...keys, ...args] as const;
     const answered = (reply: unknown): void => {
-      server.heardAt = this.clock.now();
-      const [, now] = reply as Reply; // every script that tells the time tells it second
-      if (typeof now === 'number') server.lead = now - server.heardAt;
-      const value = read(reply as Reply, server); // also when its time is over: it may carry grants for others
-      if (!this.calls.has(call)) return;
-      if (value === undefined) {
-        this.send(client, call);
-        return;
-      }
-      this.calls.delete(call);
-      call.outcome.next(value);
-      call.outcome.complete();
+      const replies = script.batched ? (reply as Reply) : [reply];
+      for (const [i, call] of calls.entries()) this.answer(client, node, call, replies[i]);
     };
     const refused = (error: unknown): void => {
-      const { message } = plain(error);
-      if (isCluster(client) && this.calls.has(call) && ELSEWHERE.test(message)) this.later(client, call);
-      else this.refuse(call, plain(error));
+      for (const call of calls) this.answer(client, node, call, error);
     };
-    if (client === node) this.together(node);
     node.evalsha(script.sha, ...values).then(answered, (error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT') || !this.calls.has(call)) return refused(error);
-      node.eval(script.text, ...values).then(answered, refused);
+      if (!error.message.startsWith('NOSCRIPT')) refused(error);
+      else if (calls.some((call) => this.calls.has(call))) node.eval(script.text, ...values).then(answered, refused);
     });
+  }
+
+  private answer(client: Client, node: Redis, call: Call, reply: unknown): void {
+    if (reply instanceof Error) {
+      const error = plain(reply);
+      if (isCluster(client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.later(client, call);
+      else this.refuse(call, error);
+      return;
+    }
+    const server = this.about(node);
+    server.heardAt = this.clock.now();
+    const [, now] = reply as Reply; // every script that tells the time tells it second
+    if (typeof now === 'number') server.lead = now - server.heardAt;
+    const value = call.command.read(reply as Reply, server); // also when its time is over: it may carry grants for others
+    if (!this.calls.has(call)) return;
+    if (value === undefined) {
+      this.send(client, call);
+      return;
+    }
+    this.calls.delete(call);
+    call.outcome.next(value);
+    call.outcome.complete();
   }
 
   /** No node has the slot now: it moves, or its master has gone. Nothing was done, so it is sent again soon. */
@@ -249,17 +298,6 @@ export class Connection {
     this.scheduler.schedule(() => {
       if (this.calls.has(call) && call.sentAt === undefined && client.status === 'ready') this.send(client, call);
     }, MOVING);
-  }
-
-  /** What is sent in one tick travels in one write. */
-  private together({ stream }: Redis): void {
-    if (this.corked) return;
-    this.corked = true;
-    stream.cork();
-    process.nextTick(() => {
-      this.corked = false;
-      stream.uncork();
-    });
   }
 
   private refuse(call: Call, error: Error): void {
