@@ -1,9 +1,16 @@
 /** Back-off: how long to wait before each next attempt, and the operator that waits so. */
 import { asyncScheduler, type MonoTypeOperatorFunction, retry, type SchedulerLike, timer } from 'rxjs';
-import { duration, numberIn } from './options.ts';
+import { duration, LONGEST, numberIn, optionsIn, show } from './options.ts';
 
 /** ms to wait after the attempt with this number; the first is 1. */
 export type Backoff = (attempt: number) => number;
+
+/** What a back-off says, checked: a wait that is no number of ms would be no wait. @throws TypeError, RangeError */
+export const waitAfter = (backoff: Backoff, attempt: number): number => {
+  const ms = backoff(attempt);
+  numberIn(`backoff(${attempt})`, ms, 0, LONGEST);
+  return ms;
+};
 
 /**
  * The same wait after every attempt.
@@ -29,8 +36,10 @@ export const constantBackoff = (ms: number): Backoff => {
  * @example exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 })
  */
 export const exponentialBackoff = (options: { initial?: number; max?: number; jitter?: number } = {}): Backoff => {
-  const { initial = 50, max = Math.max(5_000, initial), jitter = 0.5 } = options;
+  optionsIn('options', options);
+  const { initial = 50, jitter = 0.5 } = options;
   duration('initial', initial, 1);
+  const { max = Math.max(5_000, initial) } = options;
   duration('max', max, initial);
   numberIn('jitter', jitter, 0, 1);
   return (attempt) => {
@@ -40,13 +49,19 @@ export const exponentialBackoff = (options: { initial?: number; max?: number; ji
 };
 
 /**
- * Subscribes again after each error, waiting as `backoff` says. Counting starts over after a value.
+ * Subscribes again after each error, waiting as `backoff` says. Counting starts over after a value. A back-off that
+ * throws ends it, with what it throws.
  *
  * @param scheduler where the waits are timed; `asyncScheduler` unless told
+ * @throws TypeError for anything but a function; a wait out of 0 to 2^31 - 1 ms errors the stream with a RangeError
  * @example fetchRates().pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
  */
 export const retryWithBackoff = <T>(
   backoff: Backoff,
   scheduler: SchedulerLike = asyncScheduler,
-): MonoTypeOperatorFunction<T> =>
-  retry({ delay: (_, attempt) => timer(backoff(attempt), scheduler), resetOnSuccess: true });
+): MonoTypeOperatorFunction<T> => {
+  if (typeof backoff !== 'function') {
+    throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
+  }
+  return retry({ delay: (_, attempt) => timer(waitAfter(backoff, attempt), scheduler), resetOnSuccess: true });
+};

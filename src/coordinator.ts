@@ -12,6 +12,7 @@ import {
   throwError,
   timer,
 } from 'rxjs';
+import { waitAfter } from './backoff.ts';
 import { isTransient } from './errors.ts';
 import type { LockEvent } from './lease/events.ts';
 import type { Lease } from './lease/lease.ts';
@@ -27,6 +28,7 @@ import {
   type LockOptions,
   lockName,
   type Options,
+  optionsIn,
   text,
 } from './options.ts';
 import type { Client } from './store/client.ts';
@@ -99,6 +101,7 @@ export class LockCoordinator {
    * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
    */
   semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = {}): Lock {
+    optionsIn('options', options);
     const { permits = 1 } = options;
     if (this.registry.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
@@ -145,13 +148,15 @@ export class LockCoordinator {
    *
    * @throws TypeError, RangeError
    */
-  watch(name: string, { every = WATCH_EVERY }: { readonly every?: number } = {}): Observable<Inspection> {
+  watch(name: string, options: { readonly every?: number } = {}): Observable<Inspection> {
+    optionsIn('options', options);
+    const { every = WATCH_EVERY } = options;
     duration('every', every);
     const { scheduler, backoff } = this.defaults;
     return this.inspect(name).pipe(
       repeat({ delay: () => timer(every, scheduler) }),
       retry({
-        delay: (error, attempt) => (isTransient(error) ? timer(backoff(attempt), scheduler) : throwError(() => error)),
+        delay: (error, attempt) => (isTransient(error) ? timer(waitAfter(backoff, attempt), scheduler) : throwError(() => error)),
         resetOnSuccess: true,
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
@@ -205,9 +210,17 @@ export class LockCoordinator {
   }
 
   private lock(name: string, kind: Kind, options: LockOptions): Lock {
-    return new Lock(this.registry, termsOf(name, kind, { ...this.options, ...options }));
+    return new Lock(this.registry, termsOf(name, kind, over(this.options, options)));
   }
 }
+
+/** Options over defaults; one that is undefined is one that is not given. */
+const over = (defaults: Options, options: LockOptions): LockOptions => {
+  optionsIn('options', options);
+  const all: Record<string, unknown> = { ...defaults };
+  for (const [option, value] of Object.entries(options)) if (value !== undefined) all[option] = value;
+  return all;
+};
 
 /** What counts as a change: not the time that passes. */
 const factsOf = ({ holders, waiting, fence }: Inspection): string =>

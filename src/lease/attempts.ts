@@ -20,9 +20,9 @@ import {
   throwError,
   timer,
 } from 'rxjs';
+import { waitAfter } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
-import { LONGEST, numberIn } from '../options.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import { remaining } from './deadline.ts';
 import type { Terms } from './terms.ts';
@@ -186,20 +186,14 @@ export class Attempts {
     const heartbeat = this.request.waiterTtl / 3;
     const lapse = Math.max(1, wait) + 1;
     if (place >= NEAR) return this.until(heartbeat);
-    return this.until(Math.min(lapse, heartbeat, announced ? lapse : this.backoff(++this.denials)));
+    return this.until(Math.min(lapse, heartbeat, announced ? lapse : waitAfter(this.terms.backoff, ++this.denials)));
   }
 
   private mend(error: unknown): Observable<unknown> {
     if (!isTransient(error)) return throwError(() => error);
     this.failure = error as Error;
     this.report({ type: 'attemptFailed', error: this.failure });
-    return this.until(this.backoff(++this.failures));
-  }
-
-  private backoff(attempt: number): number {
-    const ms = this.terms.backoff(attempt);
-    numberIn(`backoff(${attempt})`, ms, 0, LONGEST);
-    return ms;
+    return this.until(waitAfter(this.terms.backoff, ++this.failures));
   }
 
   private until(ms: number): Observable<unknown> {

@@ -11,6 +11,7 @@ import {
   throwError,
   timer,
 } from 'rxjs';
+import { waitAfter } from '../backoff.ts';
 import { isTransient, LockLostError } from '../errors.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Lock } from './lock.ts';
@@ -24,7 +25,7 @@ import type { Lock } from './lock.ts';
  */
 export const leadership = (lock: Lock): Observable<Lease | null> => {
   const { backoff, scheduler } = lock.terms;
-  const rest = (): Observable<unknown> => timer(backoff(1), scheduler);
+  const rest = (): Observable<unknown> => timer(waitAfter(backoff, 1), scheduler);
   return concat(lock, of(null)).pipe(
     catchError((error: unknown) =>
       concat(

@@ -1,7 +1,7 @@
 /** From what the caller has to the store over it: one Redis, a Cluster, or a quorum of independent ones. */
 import type { Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
-import { type CoordinatorOptions, duration, integerIn } from '../options.ts';
+import { type CoordinatorOptions, duration, integerIn, show } from '../options.ts';
 import type { Client } from './client.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';
@@ -36,7 +36,7 @@ export const openStore = (
 
 const clientOf = <C extends Client>(argument: string, redis: C): C => {
   if (typeof redis?.duplicate === 'function') return redis;
-  throw new TypeError(`${argument} must be an ioredis Redis or Cluster, got ${String(redis)}`);
+  throw new TypeError(`${argument} must be an ioredis Redis or Cluster, got ${show(redis)}`);
 };
 
 const independent = (argument: string, redis: Client): Redis => {

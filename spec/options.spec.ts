@@ -1,0 +1,207 @@
+/** Arguments: every one that is out of its bounds throws at once, names itself, and nothing reaches the store. */
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { asyncScheduler } from 'rxjs';
+import { constantBackoff, exponentialBackoff, retryWithBackoff } from '../src/backoff.ts';
+import { LockCoordinator } from '../src/coordinator.ts';
+import type { Lease } from '../src/lease/lease.ts';
+import { allOf } from '../src/locks/all-of.ts';
+import { anyOf } from '../src/locks/any-of.ts';
+import { whileHeld } from '../src/operators/while-held.ts';
+import { withLock } from '../src/operators/with-lock.ts';
+import type { LockOptions } from '../src/options.ts';
+import { FakeStore } from './support/fake-store.ts';
+
+const LONGEST = 2 ** 31 - 1;
+
+const store = new FakeStore(asyncScheduler);
+const locks = new LockCoordinator(() => store, { ttl: 1_000 });
+
+/** Any value at all, and those near the bounds of numbers and texts more often. */
+const anything = fc.oneof(
+  fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    withTypedArray: true,
+  }),
+  fc.constantFrom<unknown>(
+    null,
+    Symbol('s'),
+    () => undefined,
+    class {},
+    '',
+    '5',
+    [],
+    {},
+    new Date(),
+    Object.create(null),
+  ),
+  fc.constantFrom<unknown>(Number.NaN, Number.POSITIVE_INFINITY, -0.5, 0.5, 9.5, -1, 0, 1, 9, 10, LONGEST, LONGEST + 1),
+  fc.double(),
+  fc.string({ unit: 'binary', maxLength: 2_000 }),
+  fc.constantFrom(
+    'x'.repeat(128),
+    'x'.repeat(129),
+    'x'.repeat(256),
+    'x'.repeat(257),
+    'x'.repeat(1_025),
+    '€'.repeat(342),
+  ),
+  fc.constantFrom('\ud800', 'a\udc00b'),
+);
+
+const integer =
+  (least: number, most = LONGEST) =>
+  (value: unknown): boolean =>
+    typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+
+const text =
+  (most: number) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && value.isWellFormed() && value.length > 0 && Buffer.byteLength(value) <= most;
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+const never = (): boolean => false;
+
+interface Argument {
+  /** The name that the error must tell. */
+  readonly argument: string;
+  readonly valid: (value: unknown) => boolean;
+  readonly call: (value: never) => unknown;
+}
+
+const option = (argument: keyof LockOptions, valid: Argument['valid']): Argument[] => [
+  { argument, valid, call: (value) => locks.mutex('a', { [argument]: value }) },
+  { argument, valid, call: (value) => locks.semaphore('a', 3, { [argument]: value }) },
+  { argument, valid, call: (value) => locks.readWriteLock('a', { [argument]: value }) },
+  { argument, valid, call: (value) => locks.leadership('a', { [argument]: value }) },
+  ...(argument === 'owner'
+    ? []
+    : [{ argument, valid, call: (value: never) => new LockCoordinator(() => store, { [argument]: value }) }]),
+];
+
+const ARGUMENTS: Argument[] = [
+  { argument: 'name', valid: text(1_024), call: (name) => locks.mutex(name) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.semaphore(name, 1) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.readWriteLock(name) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.leadership(name) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.inspect(name) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.watch(name) },
+  { argument: 'name', valid: text(1_024), call: (name) => locks.forceRelease(name) },
+  { argument: 'pattern', valid: text(1_024), call: (pattern) => locks.list(pattern) },
+  { argument: 'every', valid: integer(1), call: (every) => locks.watch('a', { every }) },
+  { argument: 'limit', valid: integer(1), call: (limit) => locks.semaphore('a', limit) },
+  { argument: 'permits', valid: integer(1, 3), call: (permits) => locks.semaphore('a', 3, { permits }) },
+  { argument: 'options', valid: isObject, call: (options) => locks.mutex('a', options) },
+  { argument: 'options', valid: isObject, call: (options) => locks.semaphore('a', 3, options) },
+  { argument: 'options', valid: isObject, call: (options) => locks.readWriteLock('a', options) },
+  { argument: 'options', valid: isObject, call: (options) => locks.leadership('a', options) },
+  { argument: 'options', valid: isObject, call: (options) => locks.watch('a', options) },
+  { argument: 'options', valid: isObject, call: (options) => new LockCoordinator(() => store, options) },
+  { argument: 'options', valid: isObject, call: (options) => locks.mutex('a').acquire(options) },
+  { argument: 'options', valid: isObject, call: (options) => allOf(locks.mutex('a')).acquire(options) },
+  { argument: 'options', valid: isObject, call: (options) => exponentialBackoff(options) },
+  { argument: 'timeout', valid: integer(0), call: (timeout) => locks.mutex('a').acquire({ timeout }) },
+  { argument: 'signal', valid: never, call: (signal) => locks.mutex('a').acquire({ signal }) },
+  { argument: 'redis|quorum', valid: isFunction, call: (redis) => new LockCoordinator(redis) },
+  ...option('ttl', integer(10)),
+  ...option('renewEvery', integer(1, 999)),
+  ...option('waiterTtl', integer(30)),
+  ...option('commandTimeout', integer(1)),
+  ...option('maxHold', integer(1)),
+  ...option('owner', text(256)),
+  ...option('identity', text(128)),
+  ...option('backoff', isFunction),
+  ...option('scheduler', never),
+  { argument: 'ms', valid: integer(0), call: (ms) => constantBackoff(ms) },
+  { argument: 'initial', valid: integer(1), call: (initial) => exponentialBackoff({ initial }) },
+  { argument: 'max', valid: integer(50), call: (max) => exponentialBackoff({ max }) },
+  {
+    argument: 'jitter',
+    valid: (value) => typeof value === 'number' && value >= 0 && value <= 1,
+    call: (jitter) => exponentialBackoff({ jitter }),
+  },
+  { argument: 'backoff', valid: isFunction, call: (backoff) => retryWithBackoff(backoff) },
+  { argument: 'lock', valid: never, call: (lock) => withLock(lock) },
+  { argument: 'work', valid: isFunction, call: (work) => whileHeld(work) },
+  { argument: 'allOf', valid: never, call: (lock) => allOf(lock) },
+  { argument: 'anyOf', valid: never, call: (lock) => anyOf(lock) },
+];
+
+describe('an argument out of its bounds', () => {
+  for (const { argument, valid, call } of ARGUMENTS) {
+    const source = String(call)
+      .replace(/^\(\w+\) => |\s+/g, ' ')
+      .trim();
+    it(`throws at once and names itself: ${argument} in ${source}`, () =>
+      fc.assert(
+        fc.property(
+          anything.filter((value) => value !== undefined && !valid(value)),
+          (value) => {
+            let error: unknown;
+            try {
+              call(value as never);
+            } catch (thrown) {
+              error = thrown;
+            }
+            if (!(error instanceof TypeError) && !(error instanceof RangeError)) assert.fail(`no such error: ${error}`);
+            assert.match(error.message, new RegExp(`\\b${argument}\\b`));
+            assert.isBelow(error.message.length, 500);
+          },
+        ),
+        { numRuns: 150 },
+      ));
+  }
+
+  it('asks nobody', () => assert.deepEqual(store.log, []));
+
+  it('is told apart: a TypeError where it is of another kind, a RangeError where it is out of bounds', () => {
+    assert.throws(() => locks.mutex('a', { ttl: '5' as never }), TypeError, 'ttl (ms) must be a number from 10 to');
+    assert.throws(() => locks.mutex('a', { ttl: 9 }), RangeError, 'ttl (ms) must be from 10 to 2147483647, got 9');
+    assert.throws(() => locks.mutex('a', { ttl: 10.5 }), RangeError, 'ttl (ms) must be an integer');
+    assert.throws(() => locks.mutex(7 as never), TypeError, 'name must be a string, got 7');
+    assert.throws(() => locks.mutex(''), RangeError, 'name must be 1 to 1024 bytes long, got 0');
+    assert.throws(() => locks.semaphore('a', 2, { permits: 3 }), RangeError, 'permits must be from 1 to 2, got 3');
+  });
+});
+
+describe('an argument at its bounds', () => {
+  it('is taken', () => {
+    locks.mutex('x'.repeat(1_024), { owner: 'o'.repeat(256), identity: 'i'.repeat(128) });
+    locks.mutex('€'.repeat(341), { ttl: 10, renewEvery: 9, waiterTtl: 30, commandTimeout: 1, maxHold: 1 });
+    locks.mutex('a', { ttl: LONGEST, renewEvery: LONGEST - 1, waiterTtl: LONGEST, maxHold: LONGEST });
+    locks.semaphore('a', LONGEST, { permits: LONGEST });
+    locks.semaphore('a', 1, { permits: 1 });
+    locks.mutex('any\ttext \u0000 {of} "this" length:\n~redisync:last');
+  });
+});
+
+describe('an option that is undefined', () => {
+  it('is one that is not given: the coordinator’s default holds', () => {
+    const options = { ttl: undefined, waiterTtl: undefined, owner: undefined } as unknown as LockOptions; // as in plain JavaScript
+    assert.equal(locks.mutex('a', options).terms.request.ttl, 1_000);
+  });
+});
+
+describe('an argument of a lease out of its bounds', () => {
+  let lease: Lease;
+
+  before(async () => {
+    lease = await locks.mutex('a').acquire();
+  });
+
+  after(() => lease.release());
+
+  it('throws at once and names itself', () => {
+    for (const ttl of [9, 10.5, -1, Number.NaN, LONGEST + 1]) {
+      assert.throws(() => lease.renew(ttl), RangeError, 'ttl');
+    }
+    assert.throws(() => lease.renew('5' as never), TypeError, 'ttl');
+    for (const minimum of [-1, 0.5, Number.NaN]) assert.throws(() => lease.assertHeld(minimum), RangeError, 'minimum');
+    assert.throws(() => lease.assertHeld(null as never), TypeError, 'minimum');
+    assert.notInclude(store.log.join(), 'renew');
+  });
+});
