@@ -7,13 +7,19 @@ export type Keys = readonly [string, string, string, string, string];
 const SIDE = /~redisync[:./](?:last|due|queue|specs)$/;
 const LIKE_SIDE = /~redisync[:./](?:last|due|queue|specs)~*$/;
 
+/** What the search for tags has come by: it goes through the numbers once, however many slots are asked for. */
 const tags = new Map<number, number>();
+let next = 0;
 
 /** The smallest number whose decimal digits hash to the slot. */
 export const tagOf = (slot: number): number => {
-  let tag = tags.get(slot) ?? 0;
-  while (slotOf(String(tag)) !== slot) tag += 1;
-  tags.set(slot, tag);
+  let tag = tags.get(slot);
+  while (tag === undefined) {
+    const found = slotOf(String(next));
+    if (!tags.has(found)) tags.set(found, next);
+    next += 1;
+    tag = tags.get(slot);
+  }
   return tag;
 };
 
