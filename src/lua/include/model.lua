@@ -1,3 +1,4 @@
+-- What is known of a name beyond its holder: the last grant, and how many wait.
 local token, lastTtl, lastOwner = 0, 0, false
 local record = redis.call('GET', last)
 if record then
@@ -7,7 +8,7 @@ if record then
     return redis.error_reply('REDISYNC_CORRUPTED the memory of the last fencing token is unreadable')
   end
 end
-local waiters = redis.call('ZCARD', queue)
+local waiters = entries > 0 and redis.call('ZCARD', queue) or 0
 
 local function parse(spec)
   local mode, permits, limit, ttl, waiterTtl, channel, grant =
