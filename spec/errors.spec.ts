@@ -1,0 +1,69 @@
+/** The errors: told apart by class and by code, with the lock's name, and no more of their cause than its words. */
+import { assert } from 'chai';
+import * as errors from '../src/errors.ts';
+
+const cause = new Error('ECONNREFUSED 127.0.0.1:6379');
+
+const ALL: readonly errors.RedisyncError[] = [
+  new errors.LockLostError('a', 'taken', cause),
+  new errors.LockTimeoutError('a', 100, cause),
+  new errors.LockAbortedError('a', cause),
+  new errors.LockCorruptedError('a', cause),
+  new errors.OwnerConflictError('a', 'me'),
+  new errors.FenceExhaustedError('a'),
+  new errors.CoordinatorClosedError('a'),
+  new errors.RedisUnreachableError('a', 'No answer within 5 ms', 7, cause),
+  new errors.RedisRefusedError('a', true, cause),
+  new errors.NotReplicatedError('a', 2, 1),
+];
+
+describe('the errors', () => {
+  it('are all here', () => {
+    const classes = Object.values(errors).filter((value) => value.prototype instanceof errors.RedisyncError);
+    assert.sameMembers(
+      classes,
+      ALL.map((error) => error.constructor as (typeof classes)[number]),
+    );
+  });
+
+  it('have a code each, a name, a stack, and the lock’s name', () => {
+    assert.equal(new Set(ALL.map(({ code }) => code)).size, ALL.length);
+    for (const error of ALL) {
+      assert.instanceOf(error, Error);
+      assert.isTrue(error instanceof errors.RedisyncError);
+      assert.match(error.code, /^[A-Z]+(_[A-Z]+)*$/);
+      assert.equal(error.lock, 'a');
+      assert.include(error.stack, error.name);
+    }
+  });
+
+  it('are named for their class, but an abort as the platform names it', () => {
+    for (const error of ALL) {
+      const { name } = error.constructor;
+      assert.equal(error.name, error instanceof errors.LockAbortedError ? 'AbortError' : name);
+    }
+  });
+
+  it('hold their cause', () => {
+    for (const error of ALL.filter((one) => 'cause' in one)) assert.strictEqual(error.cause, cause);
+  });
+
+  it('say in one readable line what happened, however long the name', () => {
+    assert.equal(ALL[0]?.message, 'The lease on "a" is lost: taken');
+    assert.equal(ALL[1]?.message, 'No lease on "a" within 100 ms');
+    assert.equal(ALL[7]?.message, 'No answer within 5 ms: ECONNREFUSED 127.0.0.1:6379');
+    const name = `${'long\n'.repeat(200)}`;
+    for (const { message } of [new errors.LockLostError(name, 'expired'), new errors.LockTimeoutError(name, 5)]) {
+      assert.isBelow(message.length, 250);
+      assert.notInclude(message, '\n');
+    }
+  });
+
+  it('tell by isTransient whether trying again can help', () => {
+    const transient = ALL.filter(errors.isTransient).map(({ code }) => code);
+    assert.deepEqual(transient, ['REDIS_UNREACHABLE', 'REDIS_REFUSED', 'NOT_REPLICATED']);
+    assert.isFalse(errors.isTransient(new errors.RedisRefusedError('a', false, cause)));
+    assert.isFalse(errors.isTransient(cause));
+    assert.isFalse(errors.isTransient(undefined));
+  });
+});

@@ -1,0 +1,110 @@
+/** The layout's rules: imports only flow downward, one face exports, and a file is one idea. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert } from 'chai';
+
+const ROOT = fileURLToPath(new URL('../src/', import.meta.url));
+
+/** From the top down. A file may import from its own layer and from those below; the first match counts. */
+const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
+  ['cli', /^cli\//],
+  ['the public face', /^(index|testing|otel)\.ts$|^otel\//],
+  ['coordinator', /^coordinator\.ts$/],
+  ['diagnose', /^diagnose\//],
+  ['operators', /^operators\//],
+  ['locks', /^locks\//],
+  ['lease', /^lease\//],
+  ['store', /^store\//],
+  ['lua', /^lua\//],
+  ['clock, options, back-off', /^(clock|options|backoff)\.ts$/],
+  ['errors', /^errors\.ts$/],
+];
+
+/** Files of more than 200 lines, and why they are one idea all the same. */
+const LONG: Readonly<Record<string, string>> = {
+  'store/connection.ts':
+    'the course of one call, from waiting for its connection to its deadline: every end of it must be seen at once',
+  'store/redis.ts': 'one verb of the port after another, each with its command and its answer',
+  'lease/attempts.ts': 'asking, being told and asking again go by one state',
+  'store/quorum.ts': 'one algorithm, Redlock, whose rounds share their bounds',
+  'lease/hold.ts': 'the one state machine: every way through a life must be seen at once',
+  'coordinator.ts': 'the public face: two thirds of it are docstrings',
+};
+
+const files = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .sort();
+
+const source = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+const layerOf = (file: string): number => LAYERS.findIndex(([, pattern]) => pattern.test(file));
+
+/** The files of ours that a file names in its imports and re-exports; without those of types alone if `values`. */
+const importsOf = (file: string, values = false): string[] =>
+  [...source(file).matchAll(/^(?:import|export)\s+(type\s)?[^;'"]*?from\s+'(\.[^']+)'|\bimport\(\s*'(\.[^']+)'/gm)]
+    .filter(([, type]) => !(values && type))
+    .map(([, , fixed, lazy]) => normalize(join(dirname(file), fixed ?? lazy ?? '')));
+
+describe('the layout', () => {
+  it('has a layer for every file', () => {
+    assert.deepEqual(
+      files.filter((file) => layerOf(file) < 0),
+      [],
+    );
+    assert.isAbove(files.length, 30);
+  });
+
+  it('lets imports flow downward only', () => {
+    const upward = files.flatMap((file) =>
+      importsOf(file)
+        .filter((other) => layerOf(other) < layerOf(file))
+        .map((other) => `${file} imports ${other}`),
+    );
+    assert.deepEqual(upward, []);
+  });
+
+  it('imports only files that are there', () => {
+    assert.deepEqual(
+      files.flatMap((file) => importsOf(file)).filter((other) => !files.includes(other)),
+      [],
+    );
+  });
+
+  it('has no circle of imports at run time', () => {
+    const circles: string[] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      else if (!done.has(file)) for (const other of importsOf(file, true)) visit(other, [...path, file]);
+      done.add(file);
+    };
+    const done = new Set<string>();
+    for (const file of files) visit(file, []);
+    assert.deepEqual(circles, []);
+  });
+
+  it('exports what others wrote from the public face alone', () => {
+    const reexporting = files.filter((file) => /^export\s[^;]*?\sfrom\s+'/m.test(source(file)));
+    const elsewhere = reexporting.filter((file) => LAYERS[layerOf(file)]?.[0] !== 'the public face');
+    assert.deepEqual(elsewhere, []);
+    assert.include(reexporting, 'index.ts');
+  });
+
+  it('opens every file with a sentence that says what it is for', () => {
+    const silent = files.filter((file) => !/^(#!.*\n)?\/\*\*\s+(\* )?[A-Z`]/.test(source(file)));
+    assert.deepEqual(silent, []);
+  });
+
+  it('has no file of more than 200 lines without a reason', () => {
+    const long = files.filter((file) => source(file).split('\n').length > 200 && !file.endsWith('scripts.ts'));
+    assert.deepEqual(
+      long.filter((file) => !LONG[file]),
+      [],
+    );
+    assert.deepEqual(
+      Object.keys(LONG).filter((file) => !long.includes(file)),
+      [],
+      'listed as long, and no longer so',
+    );
+  });
+});
