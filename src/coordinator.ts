@@ -13,6 +13,8 @@ import {
   timer,
 } from 'rxjs';
 import { waitAfter } from './backoff.ts';
+import { diagnose } from './diagnose/diagnose.ts';
+import type { Finding } from './diagnose/finding.ts';
 import { isTransient } from './errors.ts';
 import type { LockEvent } from './lease/events.ts';
 import type { Lease } from './lease/lease.ts';
@@ -52,6 +54,7 @@ export class LockCoordinator {
   private readonly options: Options;
   private readonly defaults: Terms;
   private readonly registry: Registry;
+  private readonly sources: readonly Client[];
   private closing: Promise<void> | undefined;
 
   /**
@@ -67,6 +70,7 @@ export class LockCoordinator {
     this.options = options;
     this.defaults = termsOf('defaults', EXCLUSIVE, options);
     const { scheduler, request } = this.defaults;
+    this.sources = typeof redis === 'function' ? [] : [redis].flat();
     this.registry = new Registry(
       typeof redis === 'function' ? redis() : openStore(redis, scheduler, request.ttl, options),
     );
@@ -156,7 +160,8 @@ export class LockCoordinator {
     return this.inspect(name).pipe(
       repeat({ delay: () => timer(every, scheduler) }),
       retry({
-        delay: (error, attempt) => (isTransient(error) ? timer(waitAfter(backoff, attempt), scheduler) : throwError(() => error)),
+        delay: (error, attempt) =>
+          isTransient(error) ? timer(waitAfter(backoff, attempt), scheduler) : throwError(() => error),
         resetOnSuccess: true,
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
@@ -187,6 +192,17 @@ export class LockCoordinator {
     return defer(() => this.registry.store.release(name, undefined, this.defaults.commandTimeout)).pipe(
       map(({ held }) => held),
     );
+  }
+
+  /**
+   * Looks at the servers, on connections of its own: settings that can lose a lock, replicas, clocks, rights. Emits each
+   * finding, and completes; no finding is a good sign. It takes a lock named `redisync:diagnose`, to try the rights.
+   *
+   * @example locks.diagnose().subscribe(({ severity, seen, advice }) => console.log(severity, seen, advice))
+   */
+  diagnose(): Observable<Finding> {
+    const { scheduler, commandTimeout, request } = this.defaults;
+    return diagnose(this.sources, { within: commandTimeout, replicas: request.replicas, scheduler });
   }
 
   /**

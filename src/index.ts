@@ -1,6 +1,7 @@
 /** The public face of redisync; nothing else exports. */
 export { type Backoff, constantBackoff, exponentialBackoff, retryWithBackoff } from './backoff.ts';
 export { LockCoordinator } from './coordinator.ts';
+export type { Finding, FindingCode, Severity } from './diagnose/finding.ts';
 export {
   CoordinatorClosedError,
   FenceExhaustedError,

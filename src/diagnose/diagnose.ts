@@ -1,0 +1,124 @@
+/** Looks at the servers on connections of its own: how they are set, how they are, and what the user may do there. */
+import type { Redis } from 'ioredis';
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  distinct,
+  finalize,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  throwError,
+} from 'rxjs';
+import { type Client, duplicate, isCluster, placeOf } from '../store/client.ts';
+import { SLOTS } from '../store/slot.ts';
+import { bounded, type Look } from './bounded.ts';
+import { check, factsOf } from './checks.ts';
+import { type Finding, type Remark, remark } from './finding.ts';
+import { channels, rights } from './rights.ts';
+
+/** ms by which a server's clock may differ without a word. */
+const SKEW = 500;
+
+/** What was found at one node, and which server it was. */
+interface Seen {
+  readonly place: string;
+  readonly run: string | undefined;
+  readonly remarks: readonly Remark[];
+}
+
+/** All findings about the given connections, each once; several are the nodes of a quorum. */
+export const diagnose = (sources: readonly Client[], look: Look): Observable<Finding> => {
+  const runs = new Map<string, string>();
+  return merge(...sources.map((source) => visit(source, sources.length > 1, look))).pipe(
+    concatMap(({ place, run, remarks }): Finding[] => {
+      const findings = remarks.map((one) => ({ ...one, node: place }));
+      const same = run && runs.get(run);
+      if (run) runs.set(run, place);
+      if (!same || same === place) return findings;
+      const advice = 'Give each node of the quorum a server of its own, on a machine of its own.';
+      return [...findings, { ...remark('error', 'SAME_SERVER', `the same server as ${same}`, advice), node: place }];
+    }),
+    distinct(({ node, code, seen }) => `${node} ${code} ${seen}`),
+  );
+};
+
+const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
+  defer(() => {
+    const place = isCluster(source) ? 'cluster' : placeOf(source);
+    const at = (remarks: readonly Remark[]): Seen => ({ place, run: undefined, remarks });
+    const twin = duplicate(source);
+    Reflect.set(twin.options, 'enableReadyCheck', false); // what is not ready can be looked at too
+    let complaint: Error | undefined;
+    twin.on('error', (error: Error) => {
+      complaint = error;
+    });
+    const opened$ = bounded(() => twin.connect(), look);
+    const nodes$ = defer(() => (isCluster(twin) ? twin.nodes('master') : [twin as Redis]));
+    const looked$ = concat(
+      nodes$.pipe(mergeMap((node) => inspect(node, quorum, look))),
+      rights(source, look).pipe(map((one) => at([one]))),
+      channels(twin, source.options.keyPrefix ?? '', look).pipe(map((one) => at([one]))),
+    );
+    return opened$.pipe(
+      catchError((error: Error) => throwError(() => complaint ?? error)),
+      concatMap(() => looked$),
+      catchError((error: Error) => of(at([failureOf(error)]))),
+      finalize(() => twin.disconnect()),
+    );
+  });
+
+const inspect = (node: Redis, quorum: boolean, look: Look): Observable<Seen> => {
+  const info$ = bounded(() => node.info(), look).pipe(map(factsOf));
+  return info$.pipe(
+    concatMap((facts) => {
+      const found = check(facts, { quorum, replicas: look.replicas });
+      const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, look) : of([]);
+      return merge(of(found), clock(node, look), coverage$).pipe(
+        map((remarks) => ({ place: placeOf(node), run: facts.get('run_id'), remarks })),
+      );
+    }),
+    catchError((error: Error) => of({ place: placeOf(node), run: undefined, remarks: [failureOf(error)] })),
+  );
+};
+
+const clock = (node: Redis, look: Look): Observable<Remark[]> =>
+  defer(() => {
+    const asked = Date.now();
+    return bounded(() => node.time(), look).pipe(
+      map(([seconds, micros]) => {
+        const answered = Date.now();
+        const ahead = Number(seconds) * 1_000 + Number(micros) / 1_000 - (asked + answered) / 2;
+        if (Math.abs(ahead) - (answered - asked) / 2 <= SKEW) return [];
+        const seen = `the server's clock is ${Math.round(Math.abs(ahead))} ms ${ahead > 0 ? 'ahead of' : 'behind'} ours`;
+        const advice =
+          'Let NTP keep all clocks: after a failover to a server whose clock is behind, tokens can repeat.';
+        return [remark('warning', 'CLOCK', seen, advice)];
+      }),
+    );
+  });
+
+const coverage = (node: Redis, look: Look): Observable<Remark[]> =>
+  bounded(() => node.cluster('INFO') as Promise<string>, look).pipe(
+    map((info) => {
+      const facts = factsOf(info);
+      const served = Number(facts.get('cluster_slots_ok'));
+      if (facts.get('cluster_state') === 'ok' && served === SLOTS) return [];
+      const seen = `cluster_state ${facts.get('cluster_state')}, ${served} of ${SLOTS} slots served`;
+      return [remark('error', 'COVERAGE', seen, 'Assign the other slots, or bring their masters back.')];
+    }),
+  );
+
+const failureOf = ({ message }: Error): Remark =>
+  /NOPERM/.test(message)
+    ? remark(
+        'warning',
+        'ACL',
+        message,
+        'Without INFO, TIME and CLUSTER INFO the settings of the server cannot be checked.',
+      )
+    : remark('error', 'UNREACHABLE', message, 'See whether the server runs, and whether it can be reached from here.');

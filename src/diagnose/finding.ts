@@ -1,0 +1,51 @@
+/** What a look at the servers can bring to light. */
+
+/** `error`: locks fail, or do not exclude. `warning`: they may, under a fault. `info`: worth knowing. */
+export type Severity = 'error' | 'warning' | 'info';
+
+/**
+ * - `UNREACHABLE`: the server did not answer, or refused the connection
+ * - `REFUSED`: it refused a lock for another reason than rights: full, read-only, short of replicas
+ * - `ACL`: the user lacks a right
+ * - `VERSION`: older than 6.2
+ * - `EVICTION`: a policy that can evict locks
+ * - `PERSISTENCE`: a node of a quorum forgets its locks when it restarts
+ * - `REPLICA`: a replica is away, behind, or was asked itself; or there are fewer than `replicas.count`
+ * - `MIN_REPLICAS`: a master that is cut off from its replicas goes on granting
+ * - `CLOCK`: the server's clock and ours differ
+ * - `COVERAGE`: slots of a Cluster that no node serves
+ * - `SAME_SERVER`: two nodes of a quorum are one
+ */
+export type FindingCode =
+  | 'UNREACHABLE'
+  | 'REFUSED'
+  | 'ACL'
+  | 'VERSION'
+  | 'EVICTION'
+  | 'PERSISTENCE'
+  | 'REPLICA'
+  | 'MIN_REPLICAS'
+  | 'CLOCK'
+  | 'COVERAGE'
+  | 'SAME_SERVER';
+
+export interface Finding {
+  readonly severity: Severity;
+  readonly code: FindingCode;
+  /** What was seen. */
+  readonly seen: string;
+  /** What to do about it. */
+  readonly advice: string;
+  /** host:port of the server, where it is about one. */
+  readonly node?: string;
+}
+
+/** A finding that is not about a server yet. */
+export type Remark = Omit<Finding, 'node'>;
+
+export const remark = (severity: Severity, code: FindingCode, seen: string, advice: string): Remark => ({
+  severity,
+  code,
+  seen,
+  advice,
+});

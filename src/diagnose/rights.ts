@@ -1,0 +1,81 @@
+/** Tries what locks need on a name of its own: the script calls of two owners, and the channels. */
+import { catchError, concat, concatMap, defer, EMPTY, finalize, from, ignoreElements, type Observable, of } from 'rxjs';
+import { v4 as uuid } from 'uuid';
+import { RedisRefusedError } from '../errors.ts';
+import { type Client, isCluster } from '../store/client.ts';
+import { RedisStore } from '../store/redis.ts';
+import type { Request } from '../store/store.ts';
+import { channelName } from '../store/subscriber.ts';
+import { bounded, type Look } from './bounded.ts';
+import { type Remark, remark } from './finding.ts';
+
+const PROBE = {
+  name: 'redisync:diagnose',
+  mode: 'exclusive',
+  permits: 1,
+  limit: 0,
+  ttl: 1_000,
+  waiterTtl: 1_000,
+} as const satisfies Omit<Request, 'owner'>;
+
+/** What a failed attempt at a lock says. */
+const remarkOf = (error: Error): Remark => {
+  const { message } = error;
+  if (!(error instanceof RedisRefusedError)) {
+    return remark(
+      'error',
+      'UNREACHABLE',
+      message,
+      'See whether the server runs, and whether it can be reached from here.',
+    );
+  }
+  if (/NOPERM|NOAUTH|WRONGPASS|can't (?:run|access)|ACL failure/.test(message)) {
+    return remark(
+      'error',
+      'ACL',
+      message,
+      'Give the user the rights that docs/guarantees.md lists, or the right password.',
+    );
+  }
+  return remark('error', 'REFUSED', message, 'No lock is granted while this lasts.');
+};
+
+/** Whether the user may do all that locks do. */
+export const rights = (client: Client, { within, scheduler }: Look): Observable<Remark> =>
+  defer(() => {
+    const owner = uuid();
+    const store = new RedisStore(client, scheduler);
+    const [first, second] = [
+      { ...PROBE, owner },
+      { ...PROBE, owner: `${owner}:2` },
+    ];
+    return concat(
+      defer(() => store.acquire(first, false, within)), // one after another: a store sends at once
+      defer(() => store.acquire(second, false, within)),
+      defer(() => store.renew(first, undefined, within)),
+      defer(() => store.release(PROBE.name, owner, within)),
+    ).pipe(
+      ignoreElements(),
+      catchError((error: Error) => of(remarkOf(error))),
+      finalize(() => store.close()),
+    );
+  });
+
+/** Whether it may speak and listen on the channels, on a connection that is closed after it. */
+export const channels = (client: Client, prefix: string, look: Look): Observable<Remark> => {
+  const name = channelName(prefix);
+  const steps = isCluster(client)
+    ? [() => client.spublish(name, '')]
+    : [() => client.publish(name, ''), () => client.subscribe(name)];
+  return from(steps).pipe(
+    concatMap((step) => bounded<unknown>(step, look)),
+    concatMap(() => EMPTY),
+    catchError((error: Error) => {
+      if (!/NOPERM/.test(error.message)) return of(remarkOf(error));
+      const advice =
+        'Give the user PUBLISH and SUBSCRIBE on the channels, or waiters only learn of a grant by asking again.';
+      return of(remark('warning', 'ACL', error.message, advice));
+    }),
+    finalize(() => client.disconnect()),
+  );
+};
