@@ -5,6 +5,7 @@ import {
   distinctUntilChanged,
   firstValueFrom,
   map,
+  merge,
   type Observable,
   race,
   repeat,
@@ -133,7 +134,7 @@ export class LockCoordinator {
    * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))
    */
   leadership(name: string, options: LockOptions = {}): Observable<Lease | null> {
-    return leadership(this.mutex(name, options));
+    return merge(leadership(this.mutex(name, options)), this.registry.over$);
   }
 
   /**
@@ -157,7 +158,7 @@ export class LockCoordinator {
     const { every = WATCH_EVERY } = options;
     duration('every', every);
     const { scheduler, backoff } = this.defaults;
-    return this.inspect(name).pipe(
+    const looks$ = this.inspect(name).pipe(
       repeat({ delay: () => timer(every, scheduler) }),
       retry({
         delay: (error, attempt) =>
@@ -166,6 +167,7 @@ export class LockCoordinator {
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
     );
+    return merge(looks$, this.registry.over$);
   }
 
   /**
@@ -222,7 +224,7 @@ export class LockCoordinator {
     const { scheduler, commandTimeout } = this.defaults;
     await firstValueFrom(race(this.registry.shut(), timer(2 * commandTimeout, scheduler)));
     this.registry.store.close();
-    this.registry.events$.complete();
+    this.registry.end();
   }
 
   private lock(name: string, kind: Kind, options: LockOptions): Lock {

@@ -61,6 +61,7 @@ export class Hold implements Keeper {
   private failure: Error | undefined;
   private failures = 0;
   private gone: AsyncSubject<boolean> | undefined;
+  private clearing: Subscription | undefined;
 
   constructor(registry: Registry, terms: Terms, subscriber: Subscriber<Lease>) {
     const owner = terms.owner ?? (terms.identity === undefined ? uuid() : `${terms.identity}:${uuid()}`);
@@ -145,6 +146,14 @@ export class Hold implements Keeper {
   /** The coordinator closes: what is being released already may end as it would have. */
   shut(): void {
     if (!this.gone) this.subscriber.error(new CoordinatorClosedError(this.request.name));
+  }
+
+  /** The coordinator has closed, and waits no longer. */
+  abandon(): void {
+    this.clearing?.unsubscribe();
+    this.gone?.next(false);
+    this.gone?.complete();
+    this.registry.delete(this);
   }
 
   /** Follows attempts to their grant; `otherwise` is what comes after they ended without one. */
@@ -237,7 +246,7 @@ export class Hold implements Keeper {
       answer(false);
       this.registry.delete(this);
     };
-    this.clear(() => answer(false)).subscribe({
+    this.clearing = this.clear(() => answer(false)).subscribe({
       next: ({ held, grants }) => {
         answer(held);
         if (grants > 0) this.registry.tell(this, { type: 'handedOver', to: grants });

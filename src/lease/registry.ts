@@ -1,5 +1,6 @@
 /** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
 import { filter, type Observable, of, Subject, take } from 'rxjs';
+import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Store } from '../store/store.ts';
 import type { LockEvent } from './events.ts';
 import type { Hold } from './hold.ts';
@@ -11,6 +12,8 @@ export class Registry {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
   closed = false;
+  /** Emits nothing, and errors when the coordinator closes: for streams that wait for no call. */
+  readonly over$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
   private readonly holds = new Map<string, Hold[]>();
 
@@ -48,11 +51,18 @@ export class Registry {
   shut(): Observable<unknown> {
     this.closed = true;
     for (const hold of this.all) hold.shut();
+    this.over$.error(new CoordinatorClosedError());
     if (this.holds.size === 0) return of(undefined);
     return this.left$.pipe(
       filter(() => this.holds.size === 0),
       take(1),
     );
+  }
+
+  /** The store is closed: what is still to be released is left to lapse. */
+  end(): void {
+    for (const hold of this.all) hold.abandon();
+    this.events$.complete();
   }
 
   tell(hold: Hold, event: Told): void {
