@@ -18,14 +18,15 @@ if not holder and entries == 0 and token < HIGHEST and string.byte(text) == 120 
 end
 --include settle
 local spec = parse(text)
-if holder and redis.call('PTTL', lock) == -1 then
+local left = holder and redis.call('PTTL', lock) or 0
+if left == -1 then
   return redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')
 end
 if token >= HIGHEST then
   return redis.error_reply('REDISYNC_EXHAUSTED fencing tokens have reached 2^53 - 1')
 end
-local had = entries
-if had > 0 or holder then lapse() end
+if entries > 0 then lapse() end
+--include near
 
 local known = redis.call('HGET', specs, owner)
 local before = known and parse(known) or { mode = spec.mode }
@@ -34,35 +35,32 @@ if before.mode ~= spec.mode or (holder == owner and spec.mode == 's') then
 end
 if holder == owner then
   if lastOwner ~= owner then token = math.max(token + 1, micros) end
-  remember(spec.ttl, owner)
   redis.call('PEXPIRE', lock, spec.ttl)
-  return { 1, now, string.format('%.0f', token), own }
+  return { 1, now, remember(spec.ttl, owner), own }
 elseif known and before.token ~= '' then
   redis.call('ZADD', due, now + spec.ttl, owner)
   redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
-  keep()
+  keep(spec.ttl)
   return { 1, now, before.token, own }
+elseif waiters == 0 and fits(spec) then
+  return { 1, now, grant(owner, spec, text, spec.ttl), own }
 end
 
-local mine
-if waiters == 0 and fits(spec) then
-  mine = grant(owner, spec, text, spec.ttl)
-else
-  if not known then
-    local top = redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2]
-    redis.call('ZADD', queue, tonumber(ARGV[5]) or math.max(micros, (top or 0) + 1), owner)
-    waiters, entries = waiters + 1, entries + 1
-  end
-  redis.call('ZADD', due, now + spec.waiterTtl, owner)
-  redis.call('HSET', specs, owner, text)
-  mine = settle(spec.channel, owner)
+local arrival = known and redis.call('ZSCORE', queue, owner) or tonumber(ARGV[5])
+if not known then
+  arrival = arrival or math.max(micros, (redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2] or 0) + 1)
+  redis.call('ZADD', queue, arrival, owner)
+  waiters, entries = waiters + 1, entries + 1
 end
-
-local place, arrival = redis.call('ZRANK', queue, owner), redis.call('ZSCORE', queue, owner)
-if place and not stay and not known then drop(owner) end
-if had + entries > 0 then keep() end
+redis.call('ZADD', due, now + spec.waiterTtl, owner)
+redis.call('HSET', specs, owner, text)
+keep(spec.waiterTtl, waiters == 1)
+local mine = settle(spec.channel, owner)
 if mine then return { 1, now, mine, own } end
-local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
-local wait = holder and redis.call('PTTL', lock) or (first and first - now or 0)
+
+local place = redis.call('ZRANK', queue, owner)
+if not stay and not known then drop(owner) end
+local wait = holder and redis.call('PTTL', lock) or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] - now
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
-return { 0, now, wait, place, foreign, string.format('%.0f', token), arrival, own }
+local last = string.format('%.0f', token)
+return { 0, now, wait, place, foreign, last, string.format('%.0f', arrival), own }

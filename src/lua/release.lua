@@ -11,8 +11,7 @@ end
 --include model
 --include memory
 --include settle
-local had = entries
-if had > 0 then lapse() end
+if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
   holder, held = false, 1
@@ -26,10 +25,9 @@ if owner == '' then
   end
   token = math.max(token + 1, micros) -- the broken leases learn from it that they were taken
   remember(MEMORY, '')
-elseif redis.call('ZSCORE', due, owner) then
+elseif held == 0 and redis.call('ZSCORE', due, owner) then
   if not redis.call('ZRANK', queue, owner) then held = 1 end
   drop(owner)
 end
 settle(ARGV[2])
-if had > 0 then keep() end
 return { held, now, grants, own }

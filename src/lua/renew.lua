@@ -12,11 +12,8 @@ local shared = score and tonumber(score) > now and not redis.call('ZRANK', queue
 if holder == owner and ARGV[4] ~= '' then
   redis.call('DEL', lock)
   holder = false
-  used, entries = used + 1, entries + 1
-  redis.call('ZADD', due, now + ttl, owner)
-  redis.call('HSET', specs, owner, ARGV[4] .. ' ' .. ARGV[3], '', used)
+  share(owner, 1, ARGV[4] .. ' ' .. ARGV[3], ttl)
   settle(ARGV[5])
-  keep()
   return { 1, now, own }
 elseif holder == owner then
   redis.call('PEXPIRE', lock, ttl) -- the first write: a full memory refuses none of a renewal's
@@ -25,11 +22,10 @@ elseif holder == owner then
   return { 1, now, own }
 elseif shared then
   local text = redis.call('HGET', specs, owner)
-  redis.call('PEXPIRE', due, ttl + 1000)
+  keep(ttl, true) -- the first write, here too
   redis.call('ZADD', due, now + ttl, owner)
   redis.call('HSET', specs, owner, (string.gsub(text, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)))
   if record then remember(ttl, lastOwner) end
-  keep()
   return { 1, now, own }
 end
 return { (holder or token > tonumber(ARGV[3])) and -1 or 0, now, own }

@@ -1,46 +1,33 @@
 -- Drops who has lapsed, then grants from the head of the queue for as long as the head fits.
-local used = entries > 0 and tonumber(redis.call('HGET', specs, '') or 0) or 0
+local used = entries > waiters and tonumber(redis.call('HGET', specs, '')) or 0
 local grants = 0
 local own = {} -- grants to waiters of the asking coordinator itself: owner, token, owner, token …
+
+-- The side keys live together, a little longer than their longest entry: ttl is that of one made or renewed now.
+local function keep(ttl, fresh)
+  local left = redis.call('PTTL', due)
+  if left >= ttl and not fresh then return end
+  for _, key in ipairs({ due, queue, specs }) do redis.call('PEXPIRE', key, math.max(left, ttl + 1000)) end
+end
+
+local function use(permits)
+  used = used + permits
+  if used == 0 then redis.call('HDEL', specs, '') else redis.call('HSET', specs, '', used) end
+end
 
 local function drop(owner)
   if redis.call('ZREM', queue, owner) == 1 then
     waiters = waiters - 1
   else
-    local permits = parse(redis.call('HGET', specs, owner)).permits
-    used = used - permits
-    redis.call('HINCRBY', specs, '', -permits)
+    use(-parse(redis.call('HGET', specs, owner)).permits)
   end
   redis.call('ZREM', due, owner)
   redis.call('HDEL', specs, owner)
   entries = entries - 1
 end
 
--- An expiry further away than its own ttl shows a clock that stepped back: it is brought near.
 local function lapse()
   for _, owner in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now)) do drop(owner) end
-  if holder and holder == lastOwner and redis.call('PTTL', lock) > lastTtl then
-    redis.call('PEXPIRE', lock, lastTtl)
-  end
-  local top = redis.call('ZREVRANGE', due, 0, 0, 'WITHSCORES')
-  if not top[1] then return end
-  local spec = parse(redis.call('HGET', specs, top[1]))
-  if tonumber(top[2]) <= now + math.max(spec.ttl, spec.waiterTtl) then return end
-  for _, owner in ipairs(redis.call('ZRANGE', due, 0, -1)) do
-    spec = parse(redis.call('HGET', specs, owner))
-    local most = now + (spec.token == '' and spec.waiterTtl or spec.ttl)
-    if tonumber(redis.call('ZSCORE', due, owner)) > most then redis.call('ZADD', due, most, owner) end
-  end
-end
-
--- The side keys live a little longer than their longest entry.
-local function keep()
-  local top = redis.call('ZREVRANGE', due, 0, 0, 'WITHSCORES')
-  if not top[1] then
-    redis.call('DEL', specs)
-    return
-  end
-  for _, key in ipairs({ due, queue, specs }) do redis.call('PEXPIREAT', key, top[2] + 1000) end
 end
 
 -- Exclusive: alone. Shared: beside other shared holders while the permits in use stay within the limit.
@@ -50,6 +37,14 @@ local function fits(spec)
   return spec.limit == 0 or used + spec.permits <= spec.limit
 end
 
+local function share(owner, permits, text, ttl)
+  entries = entries + 1
+  redis.call('ZADD', due, now + ttl, owner)
+  redis.call('HSET', specs, owner, text)
+  use(permits)
+  keep(ttl)
+end
+
 local function grant(owner, spec, text, ttl)
   token = math.max(token + 1, micros)
   local fence = remember(ttl, owner)
@@ -57,9 +52,7 @@ local function grant(owner, spec, text, ttl)
     holder = owner
     redis.call('SET', lock, owner, 'PX', ttl)
   else
-    used, entries = used + spec.permits, entries + 1
-    redis.call('ZADD', due, now + ttl, owner)
-    redis.call('HSET', specs, owner, text .. ' ' .. fence, '', used)
+    share(owner, spec.permits, text .. ' ' .. fence, ttl)
   end
   grants = grants + 1
   return fence
@@ -83,7 +76,7 @@ end
 -- self is the owner that asks, if one does: it reads its grant from the reply, with its full ttl. Returns its token.
 local function settle(asking, self)
   local passed, mine = 0, false
-  while waiters > passed do
+  while waiters > passed and not holder do
     local owner, arrival = unpack(redis.call('ZRANGE', queue, passed, passed, 'WITHSCORES'))
     local text = redis.call('HGET', specs, owner)
     local spec = parse(text)
