@@ -23,6 +23,9 @@ import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
 import type { Terms } from './terms.ts';
 
+/** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
+const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
+
 /**
  * Acquires on subscribe, emits one lease, keeps it renewed, errors when it is lost and releases on unsubscribe.
  * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. `seen` sees the life
@@ -111,6 +114,7 @@ export class Hold implements Keeper {
       this.alarm?.unsubscribe();
       const since = instant(this.clock);
       const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
+      lease.concede(since, ttl, downgrade);
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
         map((renewal) => {
           if (lease.end) throw lease.reason;
@@ -119,7 +123,7 @@ export class Hold implements Keeper {
           this.ttl = ttl;
           this.failures = 0;
           this.failure = undefined;
-          lease.extend(since, ttl, downgrade);
+          lease.extend(since, ttl);
           this.registry.tell(this, { type: 'renewed' });
           this.planRenewal();
         }),
@@ -226,14 +230,14 @@ export class Hold implements Keeper {
   }
 
   /** Stops the work, then gives the lock back. Emits whether it was still ours, within commandTimeout of the last attempt's end. */
-  private depart(end: 'released' | LockLostError): Observable<boolean> {
+  private depart(end: 'released' | LockLostError, shared?: Observable<boolean>): Observable<boolean> {
     if (this.gone) return this.gone;
     const gone = new AsyncSubject<boolean>();
     this.gone = gone;
     this.running.unsubscribe();
     this.alarm?.unsubscribe();
     this.lease?.finish(end);
-    if (this.lease) for (const twin of this.registry.twins(this)) twin.share(end);
+    if (this.lease) for (const twin of this.registry.twins(this)) twin.share(end, gone);
     const answer = (held: boolean): void => {
       gone.next(held);
       gone.complete();
@@ -246,7 +250,7 @@ export class Hold implements Keeper {
       answer(false);
       this.registry.delete(this);
     };
-    this.clearing = this.clear(() => answer(false)).subscribe({
+    this.clearing = this.clear(() => answer(false), shared).subscribe({
       next: ({ held, grants }) => {
         answer(held);
         if (grants > 0) this.registry.tell(this, { type: 'handedOver', to: grants });
@@ -257,10 +261,10 @@ export class Hold implements Keeper {
     return gone;
   }
 
-  /** Another subscription of the same owner has ended the lease that both have. */
-  private share(end: 'released' | LockLostError): void {
+  /** Another subscription of the same owner has ended the lease that both have, and gives it back for both. */
+  private share(end: 'released' | LockLostError, gone: Observable<boolean>): void {
     if (!this.lease) return;
-    this.depart(end);
+    this.depart(end, gone);
     if (end !== 'released') this.subscriber.error(end);
   }
 
@@ -273,22 +277,23 @@ export class Hold implements Keeper {
   }
 
   /** Releases by owner; but one that another subscription has or waits for as well stays, and leaves with that. */
-  private giveBack(): Observable<Departure> {
+  private giveBack(shared?: Observable<boolean>): Observable<Departure> {
     const { registry, request, attempts, lease } = this;
+    if (shared && attempts.notAfter === 0) return shared.pipe(map((held) => ({ held, ...NOTHING_LATE })));
     const [heir] = registry.twins(this);
     if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
     heir.attempts.inherit(attempts);
-    return lease ? of({ held: true, grants: 0, now: Number.POSITIVE_INFINITY }) : EMPTY;
+    return lease ? of({ held: true, ...NOTHING_LATE }) : EMPTY;
   }
 
   /** Takes this owner out of Redis, once no attempt is on its way; goes on past `giveUp` until nothing can be left. */
-  private clear(giveUp: () => void): Observable<Departure> {
+  private clear(giveUp: () => void, shared?: Observable<boolean>): Observable<Departure> {
     const { request, attempts, clock } = this;
     const { scheduler, commandTimeout } = this.terms;
     const away = (): Observable<Departure> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
-      return depart(() => this.giveBack(), {
+      return depart(() => this.giveBack(shared), {
         notAfter: attempts.notAfter,
         goOn: () => {
           const waited = clock.now() - since;

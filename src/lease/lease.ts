@@ -148,10 +148,15 @@ export class HeldLease implements Lease {
     await this.release();
   }
 
-  extend(since: Instant, ttl: number, downgraded: boolean): void {
+  /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. */
+  concede(since: Instant, ttl: number, downgrade: boolean): void {
+    if (downgrade) this.mode = 'shared';
+    if (remaining(this.keeper.clock, since, ttl) < this.remaining()) this.extend(since, ttl);
+  }
+
+  extend(since: Instant, ttl: number): void {
     this.since = since;
     this.ttl = ttl;
-    if (downgraded) this.mode = 'shared';
   }
 
   /** Ends it: no later call makes it held again. */
