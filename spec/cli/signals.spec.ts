@@ -73,15 +73,26 @@ describe('redisync run, on a signal', () => {
     expect(signalled(run)).to.deep.equal(['SIGINT']);
   });
 
-  it('stops the group with itself on Ctrl-Z, and goes on with it', async () => {
-    const run = await ready('stops');
-    const { pid = 0 } = await run.told('started');
-    run.child.kill('SIGTSTP');
-    await eventually('the group is stopped', () => statesIn(pid).every((state) => state.startsWith('T')));
-    run.child.kill('SIGCONT');
-    await eventually('the group runs', () => statesIn(pid).some((state) => !state.startsWith('T')));
-    run.child.kill('SIGTERM');
-    expect(await run.ended).to.equal(143);
+  it('stops the group with itself on Ctrl-Z in a terminal, and goes on with it', async () => {
+    const run = await onTerminal(
+      server.url,
+      'run',
+      'stops',
+      '--',
+      'sh',
+      '-c',
+      'echo "pid $$"; read line; echo "read:$line"; exit 3',
+    );
+    await eventually('the command is ready', () => /pid \d+/.test(run.out));
+    const group = Number(/pid (\d+)/.exec(run.out)?.[1]);
+    run.type('\x1a');
+    await eventually('the shell goes on', () => run.out.includes('suspended'));
+    expect(statesIn(group).map(([state]) => state)).to.deep.equal(['T']);
+    run.type('\n');
+    await eventually('the group goes on', () => statesIn(group).some((state) => !state.startsWith('T')));
+    run.type('on\n');
+    expect(await run.ended).to.equal(3);
+    expect(run.out).to.contain('read:on').and.contain('restored');
   });
 
   it('leaves the queue, and nothing behind', async () => {

@@ -24,7 +24,7 @@ const agreed = async (inspection: Inspection): Promise<boolean> => {
   const question = `${described(inspection).join('\n')}\nBreak it? Who holds it may still be working. [y/N] `;
   const closed = once(terminal, 'close').then(() => '');
   try {
-    return /^y(es)?$/i.test(await Promise.race([terminal.question(question), closed]));
+    return /^y(es)?$/i.test(await Promise.race([terminal.question(question).catch(() => ''), closed]));
   } finally {
     terminal.close();
   }

@@ -5,7 +5,7 @@ import type { Lease } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked, codeOfSignal, EXIT } from './exit.ts';
 import { refresh } from './hold.ts';
-import { common, enough, type Supervised, supervised, supervision } from './options.ts';
+import { common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
 import { braced, ending$ } from './signals.ts';
 import { type Outcome, type Supervision, supervise } from './supervise.ts';
@@ -29,8 +29,7 @@ const codeOf = (outcome: Outcome | undefined): number | undefined => {
 const elect = async (name: string, command: readonly string[], options: Supervised): Promise<number> => {
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);
-  const { ttl, identity } = options;
-  return withLocks(options, { ttl, identity }, async (locks) => {
+  return withLocks(options, lockOptions(options), async (locks) => {
     braced();
     locks.events$.subscribe(report.event);
     let leading = false;

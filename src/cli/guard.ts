@@ -1,14 +1,15 @@
 /**
  * The guard: a process that outlives redisync, and ends a command's group before its lease can expire, should
- * redisync be killed or stopped. It hears lines "GROUP MS" on stdin: the group, and in how many ms it must be gone.
+ * redisync be killed or stopped. It hears lines "GROUP TIME" on stdin: the group, and when it must be gone, by `uptime`.
  *
  * Arguments: ms between SIGTERM and SIGKILL once redisync has gone; 0 for SIGKILL at once.
  */
 import { createInterface } from 'node:readline';
+import { uptime } from './uptime.ts';
 
 const grace = Number(process.argv[2]);
 let group: number | undefined;
-let deadline = Number.POSITIVE_INFINITY;
+let deadline = 0;
 let alarm: NodeJS.Timeout | undefined;
 
 const signal = (name: NodeJS.Signals | 0): void => {
@@ -21,24 +22,27 @@ const signal = (name: NodeJS.Signals | 0): void => {
 
 const killIn = (ms: number): void => {
   clearTimeout(alarm);
-  alarm = setTimeout(() => {
-    signal('SIGKILL');
-    process.exit();
-  }, ms);
+  alarm = setTimeout(
+    () => {
+      signal('SIGKILL');
+      process.exit();
+    },
+    Math.max(0, ms),
+  );
 };
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined); // meant for redisync
 
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const [id, ms] = line.split(' ').map(Number);
+    const [id, time = 0] = line.split(' ').map(Number);
     group = id;
-    deadline = performance.now() + (ms ?? 0);
-    killIn(ms ?? 0);
+    deadline = time;
+    killIn(deadline - uptime());
   })
   .on('close', () => {
     if (group === undefined) process.exit();
-    const left = Math.max(0, Math.min(grace, deadline - performance.now()));
+    const left = Math.max(0, Math.min(grace, deadline - uptime()));
     if (left > 0) signal('SIGTERM');
     killIn(left);
     setInterval(() => signal(0), 50); // so as not to be there when the number is used again

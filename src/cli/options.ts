@@ -1,6 +1,7 @@
 /** Options that several commands share. */
 import { hostname } from 'node:os';
 import { type Command, Option, type OutputConfiguration } from 'commander';
+import type { Options } from '../index.ts';
 import type { Where } from './connect.ts';
 import { EXIT, Failure } from './exit.ts';
 import { type Report, reportTo } from './report.ts';
@@ -66,7 +67,7 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
 
 const DEFAULT_GRACE = 5_000;
 
-/** SIGKILL is sent a twentieth of the ttl, but at most half a second, before a lease ends. */
+/** SIGKILL is sent a tenth of the ttl, but at most a second, before a lease ends. */
 export const supervision = (options: Supervised, command: readonly string[], report: Report): Supervision => {
   const { ttl, onLost } = options;
   const most = Math.floor(ttl / 3);
@@ -79,8 +80,15 @@ export const supervision = (options: Supervised, command: readonly string[], rep
       `--grace must be at most a third of --ttl, ${spoken(most)}: lower it, or raise --ttl`,
     );
   }
-  return { command, onLost, grace, margin: Math.min(500, ttl / 20), maxHold: Number.POSITIVE_INFINITY, report };
+  return { command, onLost, grace, margin: Math.min(1_000, ttl / 10), maxHold: Number.POSITIVE_INFINITY, report };
 };
+
+/** What the locks are made with. A command to Redis that hangs is given up in time for another before the lease ends. */
+export const lockOptions = ({ ttl, identity }: Supervised): Options => ({
+  ttl,
+  identity,
+  commandTimeout: Math.min(2_000, Math.floor(ttl / 3)),
+});
 
 /** ms that must be left of a lease when the command starts. */
 export const enough = ({ grace, margin }: Supervision): number => 2 * (grace + margin);

@@ -4,7 +4,7 @@ import { type Lease, type Lock, type LockCoordinator, LockTimeoutError } from '.
 import { withLocks } from './connect.ts';
 import { checked, EXIT, Failure } from './exit.ts';
 import { busyWith, holdAll } from './hold.ts';
-import { common, enough, type Supervised, supervised, supervision } from './options.ts';
+import { common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
 import { braced } from './signals.ts';
 import { type Supervision, supervise } from './supervise.ts';
@@ -53,11 +53,11 @@ const hold = async (
 
 const run = async (names: readonly string[], command: readonly string[], options: Options): Promise<number> => {
   const report = reportTo(options.json ?? false);
-  const { ttl, identity, maxHold = Number.POSITIVE_INFINITY } = options;
+  const { maxHold = Number.POSITIVE_INFINITY } = options;
   const terms = { ...supervision(options, command, report), maxHold };
   check(names, options, terms);
   const limits = options.maxHold === undefined ? {} : { maxHold: options.maxHold };
-  return withLocks(options, { ttl, identity, ...limits }, async (locks) => {
+  return withLocks(options, { ...lockOptions(options), ...limits }, async (locks) => {
     braced();
     locks.events$.subscribe(report.event);
     const made = checked(() => names.map((name) => lockOf(locks, name, options)));

@@ -20,8 +20,11 @@ export const ending$ = on('SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM');
 /** A terminal's Ctrl-Z. */
 export const suspend$ = on('SIGTSTP');
 
-/** What else can be passed on. SIGCONT is a shell's `fg` or `bg`. */
-export const others$ = on('SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT');
+/** ms in which a signal that stops us has done so: whatever is due after that runs when we go on, or if nothing stops us. */
+export const STOPPING = 50;
+
+/** What else can be passed on. */
+export const others$ = on('SIGUSR1', 'SIGUSR2', 'SIGWINCH');
 
 /** From now on no signal takes us by surprise with a lock in hand, also between two phases that handle it. */
 export const braced = (): Subscription => merge(ending$, others$).subscribe();

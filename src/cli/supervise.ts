@@ -5,7 +5,7 @@ import { EXIT } from './exit.ts';
 import { startGroup } from './group.ts';
 import { lossOf, lostMeanwhile, timeLeft } from './loss.ts';
 import type { Report, RunEvent } from './report.ts';
-import { ending$, others$, suspend$ } from './signals.ts';
+import { ending$, others$, STOPPING, suspend$ } from './signals.ts';
 import { spoken } from './values.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -77,17 +77,25 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
     else signal(name);
     interrupted = true;
   };
+  const resume = (): void => signal(guarded && left() <= 0 ? 'SIGKILL' : 'SIGCONT');
   const suspend = (): void => {
+    suspended.unsubscribe(); // so that the signal does to us what it does by itself
     signal('SIGSTOP'); // the group has no terminal, so SIGTSTP would not stop it
-    process.kill(process.pid, 'SIGSTOP');
+    process.kill(process.pid, 'SIGTSTP');
+    running.add(
+      timer(STOPPING).subscribe(() => {
+        resume();
+        suspended = suspend$.subscribe(suspend);
+      }),
+    );
   };
-  const pass = (name: NodeJS.Signals): void => signal(name === 'SIGCONT' && guarded && left() <= 0 ? 'SIGKILL' : name);
+  let suspended = suspend$.subscribe(suspend);
 
   feed();
   running.add(lossOf(leases, left, guarded ? grace + margin : 0, feed).subscribe(stop));
   running.add(ending$.subscribe(end));
-  running.add(suspend$.subscribe(suspend));
-  running.add(others$.subscribe(pass));
+  running.add(others$.subscribe(signal));
+  running.add(() => suspended.unsubscribe());
   const code = await group.ended;
   running.unsubscribe();
   watchdog?.dismiss();

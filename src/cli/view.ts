@@ -1,5 +1,5 @@
 /** What `watch` shows, and how keys change it: sorted, reversed, narrowed. */
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { COLUMNS, type Column, cut, linesOf, NAME, type Row, sorted } from './table.ts';
 import { printable } from './values.ts';
 
@@ -23,10 +23,9 @@ export class View {
     this.colours = colours;
   }
 
-  /** One read of a terminal in raw mode: characters, or one escape sequence. */
+  /** What a terminal in raw mode has sent: characters, and the sequences of other keys, which mean nothing here. */
   press(keys: string): Wish {
-    if (keys.length > 1 && keys.startsWith('\x1b')) return undefined;
-    for (const key of keys) {
+    for (const key of stripVTControlCharacters(keys)) {
       const wish = this.typing ? this.type(key) : this.command(key);
       if (wish) return wish;
     }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT, Failure } from './exit.ts';
+import { uptime } from './uptime.ts';
 
 export interface Watchdog {
   /** The group must be gone in `ms` unless it is told again. */
@@ -26,7 +27,7 @@ export const startWatchdog = (grace: number, warn: (message: string) => void): W
   guard.stdin.on('error', () => undefined); // told by 'exit'
   guard.on('exit', () => warn('the guard has ended: if redisync is killed now, the command outlives it'));
   return {
-    tell: (group, ms) => void guard.stdin.write(`${group} ${Math.max(0, Math.floor(ms))}\n`),
+    tell: (group, ms) => void guard.stdin.write(`${group} ${uptime() + ms}\n`),
     dismiss: () => {
       guard.removeAllListeners('exit');
       guard.kill('SIGKILL');

@@ -105,11 +105,19 @@ export const redisync = async (url: string, ...args: readonly string[]): Promise
 
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** The command on a terminal of 100 columns and 12 lines; what is typed arrives as keys, Ctrl-C as a signal. */
+/**
+ * The command on a terminal of 100 columns and 12 lines, under a shell with job control: what is typed arrives as keys,
+ * Ctrl-C and Ctrl-Z as signals. When it is stopped, the shell says so, and goes on with it when it reads a line.
+ */
 export const onTerminal = async (url: string, ...args: readonly string[]): Promise<Run> => {
   const words = [process.execPath, ...(await builtCommand()), ...args].map(quoted).join(' ');
-  const session = `trap : INT; stty cols 100 rows 12; before=$(stty -g); ${words}; code=$?; [ "$before" = "$(stty -g)" ] && echo restored; exit $code`;
-  return start('script', ['-qec', session, '/dev/null'], { REDIS_URL: url, TERM: 'xterm', SHELL: '/bin/sh' });
+  const session = [
+    'set -m; stty cols 100 rows 12; before=$(stty -g)',
+    `${words}; code=$?`,
+    'while [ $code = 148 ]; do echo suspended; read line; fg; code=$?; done',
+    '[ "$before" = "$(stty -g)" ] && echo restored; exit $code',
+  ].join('; ');
+  return start('script', ['-qec', session, '/dev/null'], { REDIS_URL: url, TERM: 'xterm', SHELL: '/bin/bash' });
 };
 
 /** Waits until there is one. */

@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, type Run, redisync } from './support/command.ts';
+
+describe('redisync elect', () => {
+  let server: Server;
+  let redis: Redis;
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+  after(async () => {
+    endAll();
+    redis.disconnect();
+    await server.stop();
+  });
+
+  /** A candidate whose command says each time that it leads, until it reads a line. */
+  const candidate = (name: string): Promise<Run> =>
+    redisync(
+      server.url,
+      'elect',
+      name,
+      '--ttl',
+      '1s',
+      '--json',
+      '--',
+      'sh',
+      '-c',
+      'echo "lead $REDISYNC_FENCE"; read line; exit 5',
+    );
+  const terms = (run: Run): number => run.out.split('\n').length - 1;
+
+  it('runs the command while leading, and another leads as soon as its leader has ended', async () => {
+    const first = await candidate('office');
+    await eventually('the first leads', () => terms(first) === 1);
+    const second = await candidate('office');
+    await second.told('waiting');
+    expect(terms(second)).to.equal(0);
+    first.type('\n');
+    expect(await first.ended).to.equal(5);
+    await eventually('the second leads', () => terms(second) === 1);
+    second.child.kill('SIGTERM');
+    expect(await second.ended).to.equal(143);
+    expect(await redis.exists('office')).to.equal(0);
+  });
+
+  it('ends the command when the leadership is lost, and campaigns again', async () => {
+    const run = await candidate('deposed');
+    await eventually('it leads', () => terms(run) === 1);
+    await redis.set('deposed', 'a usurper', 'PX', 700);
+    await run.told('signalled');
+    await eventually('it leads again', () => terms(run) === 2);
+    const [before = '', after = ''] = run.out.split('\n');
+    expect(after > before, 'a higher token').to.equal(true);
+    run.type('\n');
+    expect(await run.ended).to.equal(5);
+  });
+
+  it('leaves the queue on a signal while it follows', async () => {
+    await redis.set('following', 'somebody', 'PX', 60_000);
+    const run = await candidate('following');
+    await run.told('waiting');
+    run.child.kill('SIGINT');
+    expect([await run.ended, run.out]).to.deep.equal([130, '']);
+    expect(await redis.exists('{following}~redisync:queue')).to.equal(0);
+  });
+});

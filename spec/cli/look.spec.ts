@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, onTerminal, type Run, redisync } from './support/command.ts';
+
+describe('redisync ls, inspect, watch and break', () => {
+  let server: Server;
+  let redis: Redis;
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+  after(async () => {
+    endAll();
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const holding = async (name: string, ...options: string[]): Promise<Run> => {
+    const run = await redisync(server.url, 'run', name, '--identity', 'anna', '--json', ...options, '--', 'cat');
+    await run.told('started');
+    return run;
+  };
+  const waiting = async (name: string): Promise<Run> => {
+    const run = await redisync(server.url, 'run', name, '--identity', 'berta', '--json', '--', 'true');
+    await run.told('waiting');
+    return run;
+  };
+  const free = async (...runs: Run[]): Promise<void> => {
+    for (const { child } of runs) child.stdin?.end();
+    for (const { ended } of runs) expect(await ended).to.equal(0);
+  };
+  const output = async (...args: string[]): Promise<string> => {
+    const run = await redisync(server.url, ...args);
+    expect([await run.ended, run.err]).to.deep.equal([0, '']);
+    return run.out;
+  };
+
+  it('list what is held or waited for as a table, or as JSON with all there is', async () => {
+    const [one, pool] = [
+      await holding('ls:one'),
+      await holding('ls:pool', '--shared', '--limit', '3', '--permits', '2'),
+    ];
+    const next = await waiting('ls:one');
+    const [head = '', ...rows] = (await output('ls', 'ls:*')).split('\n');
+    expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +TOKEN$/);
+    expect(rows).to.have.lengthOf(3);
+    expect(rows[0]).to.match(/^ls:one +exclusive +anna:[0-9a-f-]{36} +(2\d|30)s +1 +\d{16}$/);
+    expect(rows[1]).to.match(/^ls:pool +shared +anna:[0-9a-f-]{36} +(2\d|30)s +0 +\d{16}$/);
+    const lines = (await output('ls', '--json', 'ls:p*')).trim().split('\n');
+    expect(lines).to.have.lengthOf(1);
+    expect(JSON.parse(lines[0] ?? '')).to.nested.include({ name: 'ls:pool', 'holders[0].permits': 2 });
+    await free(one, next, pool);
+    expect(await output('ls', 'ls:*')).to.equal(`${head.replace(/ {2,}/g, '  ')}\n`);
+  });
+
+  it('tell everything about one name, held, free or held by a client of another kind', async () => {
+    const one = await holding('inspected');
+    const next = await waiting('inspected');
+    expect(await output('inspect', 'inspected')).to.match(
+      /^inspected: held, 1 waiting, last token \d{16}\n {2}held by anna:\S+ \(exclusive\), \S+s left unless renewed\n {2}1\. waiting berta:\S+ \(exclusive\), for \S+s\n$/,
+    );
+    await free(one, next);
+    expect(await output('inspect', 'inspected')).to.match(/^inspected: free, 0 waiting, last token \d{16}\n$/);
+    await redis.set('inspected:2', 'a stranger', 'PX', 9_000);
+    expect(JSON.parse(await output('inspect', 'inspected:2', '--json'))).to.nested.include({
+      'holders[0].owner': 'a stranger',
+    });
+  });
+
+  it('show names that would steer a terminal as escapes', async () => {
+    await redis.set('evil\x1b[2J\n', 'x\x9b31m', 'PX', 9_000);
+    expect(await output('inspect', 'evil\x1b[2J\n'))
+      .to.contain('evil\\u001b[2J\\u000a: held')
+      .and.contain('x\\u009b31m');
+  });
+
+  it('break a lock only when told to, and let the next waiter in', async () => {
+    const one = await holding('broken', '--on-lost', 'kill', '--ttl', '3s');
+    const refused = await redisync(server.url, 'break', 'broken');
+    expect(await refused.ended).to.equal(64);
+    expect(refused.err).to.match(/add --yes\n$/);
+    const next = await waiting('broken');
+    expect(await output('break', 'broken', '--yes')).to.equal('broken: broken\n');
+    expect(await next.ended).to.equal(0);
+    expect(await one.ended).to.equal(79);
+    expect(JSON.parse(await output('break', 'broken', '--yes', '--json'))).to.deep.equal({
+      name: 'broken',
+      broken: false,
+    });
+  });
+
+  it('ask on a terminal before they break', async () => {
+    const one = await holding('asked');
+    for (const answer of ['n\n', '\n', '\x04']) {
+      const run = await onTerminal(server.url, 'break', 'asked');
+      await eventually('it asks', () => run.out.includes('[y/N]'));
+      run.type(answer);
+      expect(await run.ended).to.equal(1);
+      expect(run.out).to.contain('held by anna:').and.contain('asked: left alone');
+    }
+    const run = await onTerminal(server.url, 'break', 'asked');
+    await eventually('it asks', () => run.out.includes('[y/N]'));
+    run.type('y\n');
+    expect(await run.ended).to.equal(0);
+    expect(run.out).to.contain('asked: broken').and.contain('restored');
+    one.child.kill('SIGKILL');
+  });
+
+  it('tell each change as a line of JSON', async () => {
+    const watch = await redisync(server.url, 'watch', 'told:*', '--json', '--every', '50ms');
+    const lines = (): { name: string; holders: unknown[]; waiting: unknown[] }[] =>
+      watch.out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    const one = await holding('told:1');
+    await eventually('it is seen to be held', () => lines().length === 1);
+    const next = await waiting('told:1');
+    await eventually('it is seen to be waited for', () => lines().length === 2);
+    await free(one, next);
+    await eventually('it is seen to be free', () => lines().at(-1)?.holders.length === 0);
+    watch.child.kill('SIGTERM');
+    expect(await watch.ended).to.equal(143);
+    expect(lines()[0]).to.nested.include({ name: 'told:1', 'waiting.length': 0 });
+    expect(lines()[1]).to.nested.include({ name: 'told:1', 'waiting.length': 1 });
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, type Run, redisync, statesIn } from './support/command.ts';
+
+const TTL = 3_000;
+const TTL_SET = ['--ttl', '3s', '--json'];
+
+describe('redisync run, when the lock is lost', () => {
+  let server: Server;
+  let redis: Redis;
+  let folder: string;
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+    folder = mkdtempSync(join(tmpdir(), 'redisync-cli-'));
+  });
+  after(async () => {
+    endAll();
+    redis.disconnect();
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A command whose processes write down, every few ms, that they are still there. */
+  const working = async (name: string, options: readonly string[], ...traps: readonly string[]): Promise<Run> => {
+    const log = join(folder, name);
+    const script = [...traps, 'echo ready', `while :; do date +%s%3N >> ${log}; sleep 0.02; done`].join('\n');
+    const run = await redisync(
+      server.url,
+      'run',
+      name,
+      ...TTL_SET,
+      ...options,
+      '--',
+      'sh',
+      '-c',
+      `(${script}) & ${script}`,
+    );
+    await eventually('the command is ready', () => run.out.includes('ready'));
+    return run;
+  };
+  const lastWork = (name: string): number => Number(readFileSync(join(folder, name), 'utf8').trim().split('\n').at(-1));
+
+  /** Wall-clock ms at which the lease ends in Redis at the latest, as far as its events tell. */
+  const endOf = ({ events }: Run): number => {
+    const fresh = events.filter(({ type }) => type === 'acquired' || type === 'renewed');
+    return (fresh.at(-1)?.at ?? 0) + TTL;
+  };
+
+  it('has ended its group before the lease ends, when Redis stops answering, although the group ignores SIGTERM', async () => {
+    const run = await working('stalled', [], 'trap "" TERM');
+    server.process?.kill('SIGSTOP');
+    try {
+      expect(await run.ended).to.equal(79);
+      expect(lastWork('stalled')).to.be.below(endOf(run));
+      const signals = run.events.flatMap(({ type, signal }) => (type === 'signalled' ? [signal] : []));
+      expect(signals).to.deep.equal(['SIGTERM', 'SIGKILL']);
+      expect(run.err).to.match(
+        /the lease on \\"stalled\\" could not be renewed, and ends in 1.\ds; SIGTERM now, SIGKILL in 1.0s/,
+      );
+    } finally {
+      server.process?.kill('SIGCONT');
+    }
+  });
+
+  it('gives the command the time of --grace to end by itself', async () => {
+    const run = await working('graceful', ['--grace', '500ms'], 'trap "echo tidy; exit 0" TERM');
+    await redis.del('graceful');
+    expect(await run.ended).to.equal(79);
+    expect(run.out).to.contain('tidy');
+    expect(run.events.filter(({ signal }) => signal === 'SIGKILL')).to.deep.equal([]);
+  });
+
+  it('does not ask first with --on-lost kill', async () => {
+    const run = await working('killed', ['--on-lost', 'kill'], 'trap "echo tidy; exit 0" TERM');
+    await redis.set('killed', 'a thief', 'PX', 60_000);
+    expect(await run.ended).to.equal(79);
+    expect(run.out).to.not.contain('tidy');
+    expect(run.err).to.contain('is lost: taken; SIGKILL now');
+    expect(await redis.get('killed')).to.equal('a thief');
+  });
+
+  it('lets it go on with --on-lost ignore, and exits with its code', async () => {
+    const run = await redisync(
+      server.url,
+      'run',
+      'ignored',
+      ...TTL_SET,
+      '--on-lost',
+      'ignore',
+      '--',
+      'sh',
+      '-c',
+      'read line; exit 7',
+    );
+    await run.told('started');
+    await redis.del('ignored');
+    await run.told('lost');
+    run.type('\n');
+    expect(await run.ended).to.equal(7);
+    expect(run.err).to.contain('the command goes on without it');
+  });
+
+  it('holds the other locks until the group is gone', async () => {
+    const script = 'trap "sleep 0.7; exit" TERM; echo ready; while :; do sleep 0.02; done';
+    const run = await redisync(server.url, 'run', 'both:1', 'both:2', ...TTL_SET, '--', 'sh', '-c', script);
+    const { pid = 0 } = await run.told('started');
+    await eventually('the command is ready', () => run.out.includes('ready'));
+    await redis.del('both:1');
+    await run.told('signalled');
+    let held = await redis.exists('both:2');
+    await eventually('the group is gone', async () => {
+      if (statesIn(pid).length === 0) return true;
+      held = Math.min(held, await redis.exists('both:2'));
+      return false;
+    });
+    expect(await run.ended).to.equal(79);
+    expect(held).to.equal(1);
+    expect(await redis.exists('both:2')).to.equal(0);
+  });
+
+  it('says so also when the command has ended before it was noticed', async () => {
+    const run = await redisync(server.url, 'run', 'unnoticed', '--', 'sh', '-c', 'echo ready; read line; exit 0');
+    await eventually('the command is ready', () => run.out.includes('ready'));
+    await redis.del('unnoticed');
+    run.type('\n');
+    expect(await run.ended).to.equal(79);
+    expect(run.err).to.match(/is lost: \w+; the command has ended by itself with 0\n$/);
+  });
+
+  it('ends the command in time for --max-hold', async () => {
+    const run = await working('held', ['--max-hold', '2s', '--grace', '300ms'], 'trap "" TERM');
+    expect(await run.ended).to.equal(79);
+    const acquired = run.events.find(({ type }) => type === 'acquired')?.at ?? 0;
+    expect(lastWork('held') - acquired).to.be.within(1_400, 2_000);
+    expect(run.err).to.contain('--max-hold is over in');
+  });
+
+  for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+    it(`has ended its group before the lock is free, when redisync itself is hit by a ${signal}`, async () => {
+      const name = `guarded:${signal}`;
+      const run = await working(name, [], 'trap "" TERM');
+      const { pid = 0 } = await run.told('started');
+      run.child.kill(signal);
+      const end = await redis.pexpiretime(name);
+      await eventually('the group is gone', () => statesIn(pid).length === 0);
+      expect(lastWork(name)).to.be.below(end);
+      run.child.kill('SIGKILL');
+    });
+  }
+});
