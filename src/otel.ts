@@ -1,0 +1,167 @@
+/** `redisync/otel`: metrics and traces of OpenTelemetry from what a coordinator tells. */
+import {
+  type Attributes,
+  type MeterProvider,
+  metrics,
+  type Span,
+  SpanStatusCode,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from '@opentelemetry/api';
+import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
+
+export interface Instrumentation {
+  /** Where metrics go; the global one unless told. */
+  readonly meterProvider?: MeterProvider;
+  /** Where spans go; the global one unless told. */
+  readonly tracerProvider?: TracerProvider;
+  /**
+   * What stands for a name in the attributes of metrics, where every different value costs a time series for ever:
+   * few values, such as 'order:{id}'. Without it, or for undefined, metrics do not tell the name. Spans always do.
+   */
+  readonly nameTemplate?: (name: string) => string | undefined;
+}
+
+const SCOPE = 'redisync';
+
+/** Bounds of histograms, in seconds: from a hand-off on one machine to a day's job. */
+const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
+
+/**
+ * Makes metrics and spans of all locks of a coordinator, until the returned function is called.
+ *
+ * - `redisync.wait.duration`, `redisync.hold.duration`: histograms, in seconds
+ * - `redisync.grants`, `redisync.losses` (by `redisync.loss.reason`), `redisync.abandoned`, `redisync.hand_offs`,
+ *   `redisync.renewal.failures`, `redisync.attempt.failures`: counters
+ * - `redisync.held`, `redisync.waiting`: how many leases and waiters this process has now
+ * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`
+ *
+ * A wait that times out is `abandoned`, as every wait that ends before its turn. Watching never influences locking.
+ *
+ * @returns stops it, and ends the spans of what is still held
+ * @example const stop = instrument(locks, { nameTemplate: (name) => name.replace(/\d+/g, '{id}') });
+ */
+export const instrument = (locks: LockCoordinator, options: Instrumentation = {}): (() => void) => {
+  const telemetry = new Telemetry(options);
+  const subscription = locks.events$.subscribe({
+    next: (event) => telemetry.take(event),
+    complete: () => telemetry.stop(),
+  });
+  return () => {
+    subscription.unsubscribe();
+    telemetry.stop();
+  };
+};
+
+const instruments = (provider: MeterProvider) => {
+  const meter = provider.getMeter(SCOPE);
+  const histogram = (name: string, description: string) =>
+    meter.createHistogram(name, { description, unit: 's', advice: { explicitBucketBoundaries: SECONDS } });
+  const counter = (name: string, unit: string, description: string) => meter.createCounter(name, { unit, description });
+  const gauge = (name: string, unit: string, description: string) =>
+    meter.createUpDownCounter(name, { unit, description });
+  return {
+    wait: histogram('redisync.wait.duration', 'From asking for a lock to its grant'),
+    hold: histogram('redisync.hold.duration', 'From the grant of a lease to its release or loss'),
+    grants: counter('redisync.grants', '{lease}', 'Leases granted'),
+    losses: counter('redisync.losses', '{lease}', 'Leases that ended without being released'),
+    abandoned: counter('redisync.abandoned', '{waiter}', 'Waits that ended before their turn, time-outs among them'),
+    handOffs: counter('redisync.hand_offs', '{lease}', 'Leases that went straight to the next waiter'),
+    renewalFailures: counter('redisync.renewal.failures', '{attempt}', 'Renewals that failed and are tried again'),
+    attemptFailures: counter(
+      'redisync.attempt.failures',
+      '{attempt}',
+      'Attempts to acquire that failed and are tried again',
+    ),
+    held: gauge('redisync.held', '{lease}', 'Leases held now'),
+    waiting: gauge('redisync.waiting', '{waiter}', 'Waiters now'),
+  };
+};
+
+const keyOf = ({ name, owner }: { name: string; owner: string }): string => JSON.stringify([name, owner]);
+
+class Telemetry {
+  private readonly to: ReturnType<typeof instruments>;
+  private readonly tracer: Tracer;
+  private readonly nameTemplate: (name: string) => string | undefined;
+  /** What was seen to begin, and is to be ended once, however it ends. */
+  private readonly waiting = new Map<string, Attributes>();
+  private readonly held = new Map<string, { readonly attributes: Attributes; readonly span: Span }>();
+
+  constructor({ meterProvider, tracerProvider, nameTemplate = () => undefined }: Instrumentation) {
+    this.to = instruments(meterProvider ?? metrics.getMeterProvider());
+    this.tracer = (tracerProvider ?? trace.getTracerProvider()).getTracer(SCOPE);
+    this.nameTemplate = nameTemplate;
+  }
+
+  take(event: LockEvent): void {
+    const { to } = this;
+    const template = this.nameTemplate(event.name);
+    const attributes: Attributes = template === undefined ? {} : { 'redisync.lock.template': template };
+    switch (event.type) {
+      case 'waiting':
+        this.waiting.set(keyOf(event), attributes);
+        to.waiting.add(1, attributes);
+        break;
+      case 'acquired':
+        this.leaveQueue(keyOf(event));
+        this.begin(event, attributes);
+        to.grants.add(1, attributes);
+        to.wait.record(event.waited / 1_000, attributes);
+        break;
+      case 'abandoned':
+        this.leaveQueue(keyOf(event));
+        to.abandoned.add(1, attributes);
+        break;
+      case 'lost':
+        to.losses.add(1, { ...attributes, 'redisync.loss.reason': event.reason });
+        to.hold.record(event.held / 1_000, attributes);
+        this.end(keyOf(event), event.at, event.reason);
+        break;
+      case 'released':
+        to.hold.record(event.held / 1_000, attributes);
+        this.end(keyOf(event), event.at);
+        break;
+      case 'handedOver':
+        to.handOffs.add(event.to, attributes);
+        break;
+      case 'renewalFailed':
+        to.renewalFailures.add(1, attributes);
+        this.held.get(keyOf(event))?.span.addEvent('renewal failed', { reason: event.error.message }, event.at);
+        break;
+      case 'attemptFailed':
+        to.attemptFailures.add(1, attributes);
+        break;
+    }
+  }
+
+  /** Ends what is open: nobody will tell of its end. */
+  stop(): void {
+    for (const key of [...this.waiting.keys()]) this.leaveQueue(key);
+    for (const key of [...this.held.keys()]) this.end(key, Date.now());
+  }
+
+  private begin({ name, owner, at, fence }: LockEvent & { type: 'acquired' }, attributes: Attributes): void {
+    const about = { 'redisync.lock': name, 'redisync.owner': owner, ...attributes };
+    const span = this.tracer.startSpan('redisync.hold', {
+      startTime: at,
+      attributes: fence === undefined ? about : { ...about, 'redisync.fence': fence },
+    });
+    this.held.set(keyOf({ name, owner }), { attributes, span });
+    this.to.held.add(1, attributes);
+  }
+
+  private end(key: string, at: number, reason?: LossReason): void {
+    const open = this.held.get(key);
+    if (!this.held.delete(key) || !open) return;
+    this.to.held.add(-1, open.attributes);
+    if (reason) open.span.setStatus({ code: SpanStatusCode.ERROR, message: `The lease was lost: ${reason}` });
+    open.span.end(at);
+  }
+
+  private leaveQueue(key: string): void {
+    const attributes = this.waiting.get(key);
+    if (attributes && this.waiting.delete(key)) this.to.waiting.add(-1, attributes);
+  }
+}
