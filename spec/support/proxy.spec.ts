@@ -1,0 +1,139 @@
+import { assert } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from './eventually.ts';
+import { TcpProxy } from './proxy.ts';
+import { type Server, startServer } from './server.ts';
+
+describe('The proxy of the fault specs', () => {
+  let server: Server;
+  let proxy: TcpProxy;
+  let direct: Redis;
+  let redis: Redis;
+  const naming = (word: string) => (bytes: Buffer) => bytes.includes(word);
+
+  before(async () => {
+    server = await startServer();
+    direct = new Redis(server.port);
+  });
+  after(async () => {
+    direct.disconnect();
+    await server.stop();
+  });
+  beforeEach(async () => {
+    proxy = await TcpProxy.to(server.port);
+    redis = new Redis(proxy.port, { retryStrategy: () => 10, maxRetriesPerRequest: null });
+    redis.on('error', () => undefined);
+    await redis.ping();
+  });
+  afterEach(async () => {
+    redis.disconnect();
+    await proxy.stop();
+  });
+
+  it('delays each way by what it is told, also by less than a timer can', async () => {
+    for (const delay of [0.5, 5]) {
+      proxy.delay = delay;
+      const since = performance.now();
+      for (let i = 0; i < 10; i += 1) await redis.ping();
+      const trip = (performance.now() - since) / 10;
+      assert.isAtLeast(trip, 2 * delay);
+    }
+  });
+
+  it('splits frames at every byte, and each arrives by itself', async () => {
+    proxy.split = 1;
+    const seen: number[] = [];
+    redis.stream.on('data', (bytes: Buffer) => seen.push(bytes.length));
+    assert.equal(await redis.set('split', 'välue'), 'OK');
+    assert.equal(await redis.get('split'), 'välue');
+    assert.isAbove(seen.length, 10);
+  });
+
+  it('cuts connections, which can be made again', async () => {
+    const closed = new Promise((resolve) => redis.once('close', resolve));
+    proxy.cut();
+    await closed;
+    assert.equal(await redis.ping(), 'PONG');
+  });
+
+  it('refuses connections while it is down', async () => {
+    let closes = 0;
+    redis.on('close', () => {
+      closes += 1;
+    });
+    proxy.down();
+    await eventually('several attempts are refused', () => closes > 3);
+    assert.equal(proxy.connections, 0);
+    proxy.up();
+    assert.equal(await redis.ping(), 'PONG');
+  });
+
+  it('swallows what is sent over a half-open connection, and leaves it open', async () => {
+    proxy.silent = true;
+    const answer = redis.incr('half');
+    await direct.ping();
+    assert.equal(redis.status, 'ready');
+    assert.equal(proxy.connections, 1);
+    proxy.silent = false;
+    proxy.cut();
+    assert.equal(await answer, 1, 'as ioredis sends it on a new connection, for the first time that counts');
+  });
+
+  it('keeps everything while it is frozen, and delivers it in order when that ends', async () => {
+    proxy.freeze();
+    const answers = Promise.all([redis.rpush('frozen', 'a'), redis.rpush('frozen', 'b')]);
+    assert.deepEqual(await direct.lrange('frozen', 0, -1), []);
+    proxy.thaw();
+    await answers;
+    assert.deepEqual(await direct.lrange('frozen', 0, -1), ['a', 'b']);
+  });
+
+  it('holds a request back, and all behind it, until it is delivered', async () => {
+    const holding = proxy.hold(naming('late'));
+    const first = redis.set('late', '1');
+    const held = await holding;
+    const second = redis.set('behind', '1');
+    assert.include(held.bytes.toString(), 'late');
+    assert.deepEqual(await direct.mget('late', 'behind'), [null, null]);
+    held.deliver();
+    assert.deepEqual(await Promise.all([first, second]), ['OK', 'OK']);
+  });
+
+  it('delivers a held request even after its client has hung up', async () => {
+    const holding = proxy.hold(naming('ghost'));
+    redis.set('ghost', '1').catch(() => undefined);
+    const held = await holding;
+    redis.disconnect();
+    await eventually('the client has gone', () => proxy.connections === 0);
+    held.deliver();
+    await eventually('the request has arrived', async () => (await direct.get('ghost')) === '1');
+  });
+
+  it('holds a reply back, or drops it', async () => {
+    const holding = proxy.hold(naming('PONG'), 'reply');
+    const answer = redis.ping();
+    (await holding).deliver();
+    assert.equal(await answer, 'PONG');
+    const dropping = proxy.hold(naming('PONG'), 'reply');
+    let answered = false;
+    redis.ping().then(
+      () => {
+        answered = true;
+      },
+      () => undefined,
+    );
+    (await dropping).drop();
+    await direct.ping();
+    assert.isFalse(answered);
+  });
+
+  it('replays bytes on a connection of their own', async () => {
+    const holding = proxy.hold(naming('again'));
+    const answer = redis.incr('again');
+    const held = await holding;
+    held.deliver();
+    assert.equal(await answer, 1);
+    assert.equal((await proxy.replay(held.bytes)).toString(), ':2\r\n');
+    assert.equal(await direct.get('again'), '2');
+  });
+});
