@@ -81,7 +81,9 @@ describe('The proxy of the fault specs', () => {
 
   it('keeps everything while it is frozen, and delivers it in order when that ends', async () => {
     proxy.freeze();
+    const coming = proxy.hold(naming('frozen'));
     const answers = Promise.all([redis.rpush('frozen', 'a'), redis.rpush('frozen', 'b')]);
+    (await coming).deliver();
     assert.deepEqual(await direct.lrange('frozen', 0, -1), []);
     proxy.thaw();
     await answers;
@@ -109,22 +111,23 @@ describe('The proxy of the fault specs', () => {
     await eventually('the request has arrived', async () => (await direct.get('ghost')) === '1');
   });
 
-  it('holds a reply back, or drops it', async () => {
-    const holding = proxy.hold(naming('PONG'), 'reply');
-    const answer = redis.ping();
-    (await holding).deliver();
-    assert.equal(await answer, 'PONG');
-    const dropping = proxy.hold(naming('PONG'), 'reply');
-    let answered = false;
-    redis.ping().then(
-      () => {
-        answered = true;
-      },
-      () => undefined,
-    );
-    (await dropping).drop();
-    await direct.ping();
-    assert.isFalse(answered);
+  it('holds a reply back', async () => {
+    const holding = proxy.hold(naming('echo'), 'reply');
+    const answer = redis.echo('echo');
+    const held = await holding;
+    assert.equal(held.bytes.toString(), '$4\r\necho\r\n');
+    held.deliver();
+    assert.equal(await answer, 'echo');
+  });
+
+  it('drops what it held, and lets through what waits behind it', async () => {
+    const holding = proxy.hold(naming('dropped'));
+    const first = redis.set('dropped', '1');
+    const held = await holding;
+    redis.incr('kept').catch(() => undefined);
+    held.drop();
+    assert.equal((await first) as unknown, 1, 'the answer to the next command, since the first never came');
+    assert.deepEqual(await direct.mget('dropped', 'kept'), [null, '1']);
   });
 
   it('replays bytes on a connection of their own', async () => {
