@@ -154,6 +154,24 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
+  it('is a loss also for whoever gives the lease back then: it is too late to', () =>
+    virtual((v) => {
+      const { lock$, step } = stepped(v);
+      let lease: Lease | undefined;
+      const answers: unknown[] = [];
+      v.expectObservable(shown(lock$.pipe(tap((value) => (lease = value))))).toBe(
+        '-L 98ms #',
+        undefined,
+        'lost: expired',
+      );
+      v.at(100, () => {
+        step.now = step.wall = 5_000;
+        answers.push(lease?.release());
+        assert.equal(label(lease?.signal.reason), 'lost: expired');
+      });
+      v.ends(['0 acquire', '100 release']);
+    }));
+
   it('is a loss at the next renewal, which is not even sent, if nobody looks', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);

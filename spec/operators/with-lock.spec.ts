@@ -16,6 +16,7 @@ import {
   timeout,
   toArray,
 } from 'rxjs';
+import { Lock } from '../../src/locks/lock.ts';
 import { withLock } from '../../src/operators/with-lock.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { labelled, virtual } from '../support/virtual.ts';
@@ -62,6 +63,16 @@ describe('withLock', () => {
       expectObservable(source.pipe(withLock(lock()), labelled())).toBe(expected, undefined, 'lost: taken');
       expectSubscriptions(source.subscriptions).toBe(subscribed);
       ends(['0 acquire', '300 renew', '305 release']);
+    }));
+
+  it('errors with the loss when the source ends after the lease did, whichever is seen first', () =>
+    virtual(({ lock, cold, registry, time, expectObservable, ends }) => {
+      const step = { now: 0 };
+      const clock = { now: () => time.now() + step.now, wall: () => time.now() + step.now };
+      const lock$ = new Lock(registry, { ...lock().terms, clock });
+      const blocking = cold('99ms a|').pipe(tap(() => (step.now = 5_000)));
+      expectObservable(blocking.pipe(withLock(lock$), labelled())).toBe('100ms a#', undefined, 'lost: expired');
+      ends(['0 acquire', '101 release']);
     }));
 
   it('unsubscribes the source when it is unsubscribed, and starts the release on the same frame', () =>

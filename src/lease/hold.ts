@@ -136,6 +136,7 @@ export class Hold implements Keeper {
   }
 
   release(): Observable<boolean> {
+    if (this.lease && !this.gone && this.lease.remaining() <= 0) this.expire(); // it is too late to give it back
     return this.depart('released');
   }
 
@@ -207,7 +208,11 @@ export class Hold implements Keeper {
   private wake(): void {
     const { lease } = this;
     if (lease && lease.remaining() > 0) this.renew().subscribe({ error: () => undefined });
-    else this.lose(this.failures > 0 ? 'unreachable' : 'expired', this.failure);
+    else this.expire();
+  }
+
+  private expire(): void {
+    this.lose(this.failures > 0 ? 'unreachable' : 'expired', this.failure);
   }
 
   private renewalFailed(error: Error): void {
