@@ -1,0 +1,164 @@
+/** What is published: packed from the sources alone, installed into an empty project, and used from there in every way. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { publint } from 'publint';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const MODULES = join(ROOT, 'node_modules');
+const PACKED = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'tsconfig.json', 'tsconfig.build.json', 'src'];
+
+interface Manifest {
+  readonly version: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly scripts?: Readonly<Record<string, string>>;
+}
+
+const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+/** The packages that these need, themselves among them, all of which are installed here. */
+const closure = (names: readonly string[]): string[] => {
+  const found = new Set<string>();
+  const visit = (name: string): void => {
+    if (found.has(name)) return;
+    found.add(name);
+    Object.keys(manifestOf(join(MODULES, name)).dependencies ?? {}).forEach(visit);
+  };
+  names.forEach(visit);
+  return [...found];
+};
+
+describe('the package', function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), 'redisync-package-'));
+  const source = join(folder, 'source');
+  const project = join(folder, 'project');
+  const installed = join(project, 'node_modules', 'redisync');
+  let tarball: string;
+
+  const npm = (cwd: string, ...args: string[]): string =>
+    execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const node = (...args: string[]): string =>
+    execFileSync(process.execPath, args, {
+      cwd: project,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }).trim();
+  const write = (name: string, text: string): void => writeFileSync(join(project, name), text);
+
+  /** Every tarball is made of what is installed here, so that no registry is asked. */
+  before('packs it and installs it', () => {
+    mkdirSync(project);
+    mkdirSync(source);
+    for (const name of PACKED) cpSync(join(ROOT, name), join(source, name), { recursive: true });
+    symlinkSync(MODULES, join(source, 'node_modules'));
+    npm(source, 'run', 'build');
+    const { dependencies = {} } = manifestOf(ROOT);
+    const names = closure([...Object.keys(dependencies), 'ioredis', 'rxjs', '@types/node']);
+    const packing = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
+    const [own, ...others]: { filename: string }[] = JSON.parse(
+      npm(source, ...packing, '.', ...names.map((name) => join(MODULES, name))),
+    );
+    tarball = join(project, own?.filename ?? '');
+    const entry = (name: string, file = ''): [string, string] => [name, `file:${file}`];
+    const needed = names.map((name, i) => entry(name, others[i]?.filename));
+    write(
+      'package.json',
+      JSON.stringify({ dependencies: Object.fromEntries([entry('redisync', own?.filename), ...needed]) }),
+    );
+    npm(project, 'install', '--offline', '--no-audit', '--no-fund');
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('is made of what serves at run time, and of nothing else', () => {
+    const files = readdirSync(installed, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+    const others = files.map(({ name }) => name).filter((name) => !/\.js$|\.d\.ts$/.test(name));
+    expect(others.sort()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
+    expect(files.filter(({ name }) => /\.spec\.|embed/.test(name))).to.deep.equal([]);
+  });
+
+  it('runs nothing when it is installed', () => {
+    expect(Object.keys(manifestOf(ROOT).scripts ?? {})).not.to.include.members([
+      'preinstall',
+      'install',
+      'postinstall',
+    ]);
+    const scripted = closure(Object.keys(manifestOf(ROOT).dependencies ?? {})).filter((name) =>
+      Object.keys(manifestOf(join(MODULES, name)).scripts ?? {}).some((script) => /^(pre|post)?install$/.test(script)),
+    );
+    expect(scripted).to.deep.equal([]);
+  });
+
+  it('is imported, whole and for testing', () => {
+    write(
+      'main.mjs',
+      `import { LockCoordinator, withLock } from 'redisync';
+       import { memoryCoordinator } from 'redisync/testing';
+       import { lastValueFrom, of } from 'rxjs';
+       const locks = memoryCoordinator();
+       console.log(locks instanceof LockCoordinator, await lastValueFrom(of('done').pipe(withLock(locks.mutex('a')))));
+       await locks.close();`,
+    );
+    expect(node('main.mjs')).to.equal('true done');
+  });
+
+  it('is required, whole and for testing', () => {
+    write(
+      'main.cjs',
+      `const { LockCoordinator } = require('redisync');
+       const { memoryCoordinator } = require('redisync/testing');
+       console.log(memoryCoordinator() instanceof LockCoordinator, require('redisync/package.json').name);`,
+    );
+    expect(node('main.cjs')).to.equal('true redisync');
+  });
+
+  it('is bundled', () => {
+    const out = join(project, 'bundle.cjs');
+    const settings = ['--bundle', '--platform=node', '--format=cjs', '--log-level=error', `--outfile=${out}`];
+    write('entry.mjs', `import { LockCoordinator } from 'redisync'; console.log(typeof LockCoordinator);`);
+    execFileSync(join(MODULES, '.bin', 'esbuild'), ['entry.mjs', ...settings], { cwd: project });
+    expect(node(out)).to.equal('function');
+  });
+
+  for (const [module, moduleResolution] of [
+    ['NodeNext', 'NodeNext'],
+    ['ESNext', 'Bundler'],
+  ]) {
+    it(`has types under ${moduleResolution}`, () => {
+      write(
+        'typed.mts',
+        `import { allOf, type Lease, LockCoordinator, withLock } from 'redisync';
+         import { memoryCoordinator } from 'redisync/testing';
+         import { Redis } from 'ioredis';
+         import { type Observable, of } from 'rxjs';
+         const locks: LockCoordinator = process.env.TEST ? memoryCoordinator() : new LockCoordinator(new Redis());
+         export const charged: Observable<number> = of(1).pipe(withLock(allOf(locks.mutex('a'), locks.mutex('b'))));
+         export const held = async (): Promise<Lease> => locks.semaphore('c', 2).acquire({ timeout: 1_000 });
+         // @ts-expect-error: a limit is a number
+         locks.semaphore('c', 'two');`,
+      );
+      const compilerOptions = { module, moduleResolution, target: 'ES2022', lib: ['ES2023', 'ESNext.Disposable'] };
+      const options = { ...compilerOptions, strict: true, noEmit: true, types: ['node'] };
+      write('tsconfig.json', JSON.stringify({ compilerOptions: options, files: ['typed.mts'] }));
+      execFileSync(join(MODULES, '.bin', 'tsc'), ['-p', project], { stdio: ['ignore', 'inherit', 'inherit'] });
+    });
+  }
+
+  it('is clean by publint', async () => {
+    const packed = readFileSync(tarball);
+    const content = packed.buffer.slice(packed.byteOffset, packed.byteOffset + packed.byteLength);
+    const { messages } = await publint({ pack: { tarball: content as ArrayBuffer }, strict: true });
+    expect(messages).to.deep.equal([]);
+  });
+
+  it('has its types resolved as its code is, by attw', () => {
+    execFileSync(join(MODULES, '.bin', 'attw'), ['--profile', 'esm-only', tarball], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  });
+});
