@@ -1,5 +1,6 @@
 /** A Cluster of three masters and three replicas: names spread over it, and neither a moving slot nor a dead master reaches a user. */
 
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Cluster, type Redis } from 'ioredis';
@@ -16,9 +17,10 @@ describe('a Cluster', function () {
   let shards: Shards;
   const open: LockCoordinator[] = [];
 
-  const coordinator = (options: Options = {}, keyPrefix = ''): LockCoordinator => {
+  const coordinator = (options: Options = {}, keyPrefix = '', redisOptions = {}): LockCoordinator => {
     const places = shards.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-    const locks = new LockCoordinator(new Cluster(places, { lazyConnect: true, keyPrefix }), { ttl: TTL, ...options });
+    const cluster = new Cluster(places, { lazyConnect: true, keyPrefix, redisOptions });
+    const locks = new LockCoordinator(cluster, { ttl: TTL, ...options });
     open.push(locks);
     return locks;
   };
@@ -94,7 +96,7 @@ describe('a Cluster', function () {
   const channelsOf = async (name: string): Promise<string[]> => {
     const master = shards.nodes[Math.floor((slotOf(name) * 3) / 16_384)];
     const specs = (await master?.hvals(`{${name}}~redisync:specs`)) ?? [];
-    return specs.map((spec) => spec.split(' ')[5] ?? '').filter((channel) => channel.startsWith('s'));
+    return specs.map((spec) => spec.split(' ')[5] ?? '').filter((channel) => channel !== '-');
   };
 
   it('passes a waiter over whose coordinator has gone', async () => {
@@ -122,6 +124,72 @@ describe('a Cluster', function () {
     const id = /id=(\d+)/.exec(list.split('\n').find((line) => line.includes('ssub=1')) ?? '')?.[1] ?? '';
     await master?.client('KILL', 'ID', id);
   };
+
+  /** A user of this name and password, on every node. */
+  const user = (name: string, ...rules: readonly string[]): Promise<unknown> =>
+    Promise.all(shards.nodes.map((node) => node.acl('SETUSER', name, 'reset', 'on', `>${name}`, ...rules)));
+
+  it('needs no more rights than the docs list', async () => {
+    const docs = readFileSync(new URL('../../docs/guarantees.md', import.meta.url), 'utf8');
+    const rules = [...docs.matchAll(/```acl(?:-cluster)?\n([^`]*)```/g)].flatMap(([, block = '']) =>
+      block.trim().split(/\s+/),
+    );
+    await user('locks', ...rules);
+    const access = { username: 'locks', password: 'locks' };
+    const [a, b] = [coordinator({}, 'app:', access), coordinator({}, 'app:', access)];
+    for (const name of spread('right')) {
+      const lease = await a.mutex(name).acquire({ timeout: 5_000 });
+      const next = b.mutex(name).acquire();
+      await eventually('it waits', async () => (await channelsOf(`app:${name}`)).length === 1);
+      await lease.release();
+      await (await next).release();
+    }
+    expect(await firstValueFrom(a.list().pipe(toArray()))).to.deep.equal([]);
+    expect(
+      await firstValueFrom(
+        a.diagnose().pipe(
+          filter(({ code }) => code === 'ACL'),
+          toArray(),
+        ),
+      ),
+    ).to.deep.equal([]);
+    expect(await Promise.all(shards.nodes.map((node) => node.acl('LOG')))).to.deep.equal(shards.nodes.map(() => []));
+  });
+
+  it('hands over by ordinary messages where sharded ones are refused', async () => {
+    await user('classic', '~*', '&*', '+@all', '-ssubscribe');
+    const access = { username: 'classic', password: 'classic' };
+    const [a, b] = [coordinator(), coordinator({ waiterTtl: 30_000 }, '', access)];
+    const names = spread('classic');
+    const leases = await Promise.all(names.map((name) => a.mutex(name).acquire()));
+    const waiting = names.map((name) => b.mutex(name).acquire());
+    for (const name of names) {
+      await eventually('it waits', async () => (await channelsOf(name)).some((channel) => channel.startsWith('c')));
+    }
+    const began = performance.now();
+    for (const [i, lease] of leases.entries()) {
+      await lease.release();
+      await (await waiting[i])?.release();
+    }
+    expect(performance.now() - began).to.be.below(1_000);
+  });
+
+  it('grants only what a replica of the shard has, where that is asked for', async () => {
+    const locks = coordinator({ replicas: { count: 1, timeout: 200 } });
+    const names = spread('copied');
+    const leases = await Promise.all(names.map((name) => locks.mutex(name).acquire({ timeout: 5_000 })));
+    for (const [i, lease] of leases.entries()) {
+      const replica = shards.nodes[3 + i];
+      await replica?.readonly();
+      expect(await replica?.get(lease.name)).to.equal(lease.owner);
+    }
+    shards.servers[3]?.process?.kill('SIGSTOP');
+    const [name = ''] = spread('uncopied');
+    const failure = await firstValueFrom(locks.mutex(name).try()).catch((error: unknown) => error);
+    shards.servers[3]?.process?.kill('SIGCONT');
+    expect(failure).to.include({ code: 'NOT_REPLICATED' });
+    await Promise.all(leases.map((lease) => lease.release()));
+  });
 
   it('lists the names of all shards, takes locks of several at once, and keeps the prefix of the connection', async () => {
     const locks = coordinator({}, 'app:');
