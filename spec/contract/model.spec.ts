@@ -130,7 +130,10 @@ class Run {
     }
     const grants = told.map((heard) => ours(heard.splice(0)).map(({ owner, fence = 0 }) => ({ owner, fence })));
     const inOrder = grants.flat().sort((one, two) => one.fence - two.fence);
-    for (const { owner, fence } of inOrder) this.fences.set(owner, fence);
+    for (const { owner, fence } of inOrder) {
+      this.fences.set(owner, fence);
+      this.arrivals.delete(owner);
+    }
     return [...grants, inOrder].map((heard) => heard.map(({ owner, fence }) => ({ owner, fence: this.rank(fence) })));
   }
 

@@ -108,13 +108,12 @@ export class Hold implements Keeper {
   renew(ttl = this.ttl, downgrade = false): Observable<void> {
     return defer(() => {
       const { lease } = this;
-      const left = lease?.remaining() ?? 0;
-      if (!lease || left <= 0)
+      if (!lease || lease.remaining() <= 0)
         return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
       this.alarm?.unsubscribe();
       const since = instant(this.clock);
-      const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(left)));
       lease.concede(since, ttl, downgrade);
+      const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
         map((renewal) => {
           if (lease.end) throw lease.reason;

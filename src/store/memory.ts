@@ -31,8 +31,9 @@ import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } fr
 /** What stands in for a Redis server: the locks of all coordinators that are made over it. */
 export class Memory {
   /**
-   * ms from a command to its answer, and from a grant to its message; 0 unless told. A command that would take longer
-   * than its `commandTimeout` fails as it does when Redis is out of reach, without effect: `Infinity` is an outage.
+   * ms from a command to its answer, and from a grant to its message; 0 unless told. A command that takes longer than
+   * its `commandTimeout` fails as it does when Redis does not answer: what became of it is unknown. It has taken effect
+   * all the same, unless `latency` is `Infinity`: then nothing arrives, which is an outage.
    */
   latency: number;
   /** @internal */
@@ -169,8 +170,9 @@ export class MemoryStore implements Store, Listener {
     const answer = defer(() => {
       const late = memory.latency > within;
       const outcome = defer(() => {
+        const answers = memory.latency === Infinity ? [] : [verb(scheduler.now())];
         if (late) throw new RedisUnreachableError(lock, `No answer within ${within} ms`, 0);
-        return of(verb(scheduler.now()));
+        return answers;
       });
       return outcome.pipe(materialize(), delay(late ? within : memory.latency, scheduler), dematerialize());
     });
