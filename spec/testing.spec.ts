@@ -5,6 +5,7 @@ import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { allOf, anyOf, type Lease, RedisUnreachableError, whileHeld, withLock } from '../src/index.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { VirtualTime } from './contract/virtual-time.ts';
+import { run } from './examples/run.ts';
 import { label } from './support/virtual.ts';
 
 const marbles = (spec: (helpers: RunHelpers) => void): void =>
@@ -182,6 +183,12 @@ describe('The coordinator over memory', () => {
     };
     await Promise.all([work('a'), work('b'), work('c')]);
     expect(order).to.deep.equal(['a in', 'a out', 'b in', 'b out', 'c in', 'c out']);
+  });
+
+  it('shows in its example how a pipeline is tested without Redis', async () => {
+    const { code, output } = await run('testing.ts', 'redis://127.0.0.1:1');
+    expect(code, output).to.equal(0);
+    expect(output.match(/^ok: /gm)).to.have.length(4);
   });
 
   it('has every check of a coordinator', () => {
