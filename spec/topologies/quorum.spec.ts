@@ -1,7 +1,7 @@
 /** A quorum of five real servers: what a majority grants is held, and a minority can neither grant nor keep anything. */
 import { expect } from 'chai';
 import { Cluster, Redis } from 'ioredis';
-import { firstValueFrom, toArray } from 'rxjs';
+import { filter, firstValueFrom, toArray } from 'rxjs';
 import {
   type CoordinatorOptions,
   constantBackoff,
@@ -176,10 +176,23 @@ describe('a quorum of five', () => {
       .reduce((sum, count) => sum + count, 0);
   };
 
+  it('gives back what a minority granted before it answers, and between attempts while it waits', async () => {
+    const locks = coordinator({ backoff: constantBackoff(200) });
+    const others = redis.slice(0, 3);
+    await Promise.all(others.map((node) => node.set('minority', 'other', 'PX', TTL)));
+    expect(await firstValueFrom(locks.mutex('minority').try(), { defaultValue: 'busy' })).to.equal('busy');
+    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', null, null]);
+    const waiting = locks.mutex('minority').acquire();
+    await firstValueFrom(locks.events$.pipe(filter(({ type }) => type === 'waiting')));
+    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', null, null]);
+    await Promise.all(others.map((node) => node.del('minority')));
+    await (await waiting).release();
+  });
+
   it('settles a tie of an even number of nodes', async () => {
     const even = redis.slice(0, 4);
     const options = { ttl: TTL, delayedRestart: 0, backoff: constantBackoff(1) } as const;
-    const [a, b] = [new LockCoordinator(even, options), new LockCoordinator(even, options)];
+    const [a, b] = [new LockCoordinator(even, options), new LockCoordinator([...even].reverse(), options)];
     open.push(a, b);
     for (let round = 0; round < 20; round += 1) {
       const both = [a, b].map(async (locks) => {

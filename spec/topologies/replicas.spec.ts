@@ -129,9 +129,11 @@ describe('a lease that a replica must have', () => {
       waiting = /id=(\d+) .*cmd=wait/.exec(list.split('\n').find((line) => line.includes('cmd=wait')) ?? '')?.[1];
       return waiting !== undefined;
     });
+    const killed = performance.now();
     await redis.client('KILL', 'ID', waiting ?? '');
     resume();
     expect(await attempt).to.include({ code: 'REDIS_UNREACHABLE' });
+    expect(performance.now() - killed).to.be.below(1_000);
     await locks.close();
     expect(await redis.exists('cut')).to.equal(0);
   });
