@@ -211,7 +211,7 @@ describe('redisync run', () => {
       expect(await child.ended).to.equal(0);
       expect(child.out).to.match(new RegExp(`Usage: redisync ${name} [^]*\nExample:\n  redisync ${name} `));
     };
-    await Promise.all(['run', 'elect', 'ls', 'inspect', 'watch', 'break'].map(show));
+    await Promise.all(['run', 'elect', 'ls', 'inspect', 'watch', 'break', 'doctor'].map(show));
     const version = await redisync(server.url, '--version');
     expect([await version.ended, version.out]).to.deep.equal([0, `${process.env.npm_package_version ?? '0.1.0'}\n`]);
   });

@@ -42,8 +42,8 @@ const breakLock = async (locks: LockCoordinator, name: string, yes: boolean): Pr
   return (await firstValueFrom(locks.forceRelease(name))) ? 'broken' : 'free already';
 };
 
-const act = (name: string, { yes = false, json, redis }: Options): Promise<void> =>
-  withLocks(redis ? { redis } : {}, {}, async (locks) => {
+const act = (name: string, { yes = false, json, ...where }: Options): Promise<void> =>
+  withLocks(where, {}, async (locks) => {
     const done = await breakLock(locks, name, yes);
     process.stdout.write(
       json ? `${JSON.stringify({ name, broken: done === 'broken' })}\n` : `${printable(name)}: ${done}\n`,

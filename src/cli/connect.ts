@@ -1,31 +1,33 @@
 /** From URLs to a coordinator, with proof that Redis is there before anything is promised. */
-import { Redis } from 'ioredis';
-import { LockCoordinator, type Options } from '../index.ts';
+import { Cluster, Redis } from 'ioredis';
+import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
 import { checked, EXIT, Failure } from './exit.ts';
 
+/** Where Redis is, and what kind of it. */
 export interface Where {
   readonly redis?: readonly string[];
+  readonly quorum?: boolean;
+  readonly cluster?: boolean;
+}
+
+interface Server {
+  readonly client: Redis;
+  readonly url: string;
+  /** The URL as it may be shown: without user, password and query. */
+  readonly at: string;
 }
 
 const LOCAL = 'redis://127.0.0.1:6379';
 
-/** The URL without user, password and query. */
-const shown = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`;
-
-/** Neither the message nor the error may repeat what was given: a password may be in it. */
-const parse = (source: string, text: string): URL => {
+/** What is said may not repeat what was given: a password may be in it. */
+const serverAt = (source: string, text: string): Server => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^rediss?:$/.test(url.protocol) && url.host !== '') return url;
-  throw new Failure(
-    EXIT.usage,
-    `${source} is no Redis URL: write it as redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT`,
-  );
-};
-
-const open = (source: string, text: string): { redis: Redis; at: string } => {
-  const url = parse(source, text);
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.host === '') {
+    const forms = 'redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT';
+    throw new Failure(EXIT.usage, `${source} is no Redis URL: write it as ${forms}`);
+  }
   try {
-    const redis = new Redis(text, {
+    const client = new Redis(text, {
       lazyConnect: true,
       enableReadyCheck: false, // it needs the right to INFO
       retryStrategy: () => null,
@@ -33,21 +35,21 @@ const open = (source: string, text: string): { redis: Redis; at: string } => {
       disconnectTimeout: 0, // else a failed connection keeps the process alive for 2 s
       commandTimeout: 5_000,
     });
-    return { redis, at: shown(url) };
+    return { client, url: text, at: `${url.protocol}//${url.host}${url.pathname}` };
   } catch {
     throw new Failure(EXIT.usage, `${source} is no Redis URL: percent-encode what is special in user and password`);
   }
 };
 
 /** One answered command; a refused one is an answer too, unless it is about who we are. */
-const reach = async ({ redis, at }: { redis: Redis; at: string }): Promise<void> => {
+const reach = async ({ client, at }: Server): Promise<void> => {
   let complaint: Error | undefined;
-  redis.on('error', (error: Error) => {
+  client.on('error', (error: Error) => {
     complaint = error;
   });
   try {
-    await redis.connect();
-    await redis.ping();
+    await client.connect();
+    await client.ping();
   } catch (error) {
     const { message } = complaint ?? (error as Error);
     if (message.startsWith('NOPERM')) return;
@@ -55,21 +57,55 @@ const reach = async ({ redis, at }: { redis: Redis; at: string }): Promise<void>
     const remedy = refused ? 'set user and password in its URL' : 'name another in --redis or REDIS_URL';
     throw new Failure(EXIT.noRedis, `no Redis at ${at}: ${message.replace(/\.$/, '')}; ${remedy}`);
   } finally {
-    redis.disconnect();
+    client.disconnect();
   }
 };
 
-/** Makes a coordinator for as long as `use` takes, and leaves nothing of it. */
+/** As many as must be there: a quorum does with a majority, a Cluster with one node that knows the others. */
+const reachEnough = async (servers: readonly Server[], { quorum, cluster }: Where): Promise<void> => {
+  const failures = (await Promise.allSettled(servers.map(reach))).filter((end) => end.status === 'rejected');
+  const enough = cluster ? 1 : quorum ? Math.floor(servers.length / 2) + 1 : servers.length;
+  if (servers.length - failures.length < enough) throw failures[0]?.reason;
+};
+
+/** A Cluster's nodes tell their addresses, but not how to log in to them. */
+const clusterOf = (servers: readonly Server[]): Cluster => {
+  const { username, password, tls } = servers[0]?.client.options ?? {};
+  const login = Object.fromEntries(Object.entries({ username, password, tls }).filter(([, value]) => value != null));
+  return new Cluster(
+    servers.map(({ url }) => url),
+    { lazyConnect: true, redisOptions: login },
+  );
+};
+
+const coordinatorOf = (servers: readonly Server[], where: Where, options: CoordinatorOptions): LockCoordinator => {
+  const [first] = servers;
+  if (where.cluster) return new LockCoordinator(clusterOf(servers), options);
+  if (where.quorum || !first)
+    return new LockCoordinator(
+      servers.map(({ client }) => client),
+      options,
+    );
+  if (servers.length === 1) return new LockCoordinator(first.client, options);
+  throw new RangeError('several --redis are a --quorum, or nodes of a --cluster: say which');
+};
+
+/**
+ * Makes a coordinator for as long as `use` takes, and leaves nothing of it.
+ *
+ * @param unseen whether to go on without knowing that Redis is there
+ */
 export const withLocks = async <T>(
-  { redis: given }: Where,
-  options: Options,
+  where: Where,
+  options: CoordinatorOptions,
   use: (locks: LockCoordinator) => Promise<T>,
+  unseen = false,
 ): Promise<T> => {
-  const [first = process.env.REDIS_URL || LOCAL] = given ?? [];
-  const server = open(given ? '--redis' : 'REDIS_URL', first);
-  const locks = checked(() => new LockCoordinator(server.redis, options));
-  await reach(server);
+  const source = where.redis ? '--redis' : 'REDIS_URL';
+  const servers = (where.redis ?? [process.env.REDIS_URL || LOCAL]).map((text) => serverAt(source, text));
+  const locks = checked(() => coordinatorOf(servers, where, options));
   try {
+    if (!unseen) await reachEnough(servers, where);
     return await use(locks);
   } finally {
     await locks.close();

@@ -5,6 +5,7 @@ import {
   LockCorruptedError,
   LockLostError,
   LockTimeoutError,
+  NotReplicatedError,
   RedisRefusedError,
   RedisUnreachableError,
 } from '../index.ts';
@@ -35,14 +36,15 @@ export const checked = <T>(make: () => T): T => {
   }
 };
 
+const NO_REDIS = [RedisUnreachableError, RedisRefusedError, NotReplicatedError];
+
 export const exitCodeOf = (error: unknown): number => {
   if (error instanceof Failure) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
   if (error instanceof LockTimeoutError) return EXIT.busy;
   if (error instanceof LockLostError) return EXIT.lost;
   if (error instanceof LockCorruptedError) return EXIT.data;
-  if (error instanceof RedisUnreachableError || error instanceof RedisRefusedError) return EXIT.noRedis;
-  return EXIT.bug;
+  return NO_REDIS.some((kind) => error instanceof kind) ? EXIT.noRedis : EXIT.bug;
 };
 
 /** One line for people; never a stack. Undefined where the parser has said it already. */

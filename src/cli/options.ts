@@ -6,7 +6,7 @@ import type { Where } from './connect.ts';
 import { EXIT, Failure } from './exit.ts';
 import { type Report, reportTo } from './report.ts';
 import type { Supervision } from './supervise.ts';
-import { milliseconds, spoken } from './values.ts';
+import { integer, milliseconds, spoken } from './values.ts';
 
 export interface Common extends Where {
   readonly json?: boolean;
@@ -32,6 +32,8 @@ export const common = (command: Command, json: string, example: string): Command
     .configureOutput(inOneLine(`redisync ${command.name()}`))
     .option('--json', json)
     .option('--redis <url>', 'where Redis is; else REDIS_URL, else redis://127.0.0.1:6379', collect)
+    .addOption(new Option('--quorum', 'several --redis: a majority of independent servers grants').conflicts('cluster'))
+    .option('--cluster', '--redis is a node of a Cluster')
     .addHelpText('after', `\nExample:\n  ${example}`);
 
 export interface Supervised extends Common {
@@ -39,10 +41,12 @@ export interface Supervised extends Common {
   readonly onLost: Supervision['onLost'];
   readonly grace?: number;
   readonly identity: string;
+  readonly replicas?: number;
 }
 
 export const supervised = (command: Command, whenLost: readonly string[]): Command =>
   command
+    .option('--replicas <n>', 'the lock counts only once so many replicas have it', integer(1, 100))
     .addOption(
       new Option('--ttl <duration>', 'how long the lock outlives us if we die')
         .argParser(milliseconds('1s'))
@@ -83,11 +87,18 @@ export const supervision = (options: Supervised, command: readonly string[], rep
   return { command, onLost, grace, margin: Math.min(1_000, ttl / 10), maxHold: Number.POSITIVE_INFINITY, report };
 };
 
+/** How long replicas may take to confirm, in ms: within one command's time. */
+const CONFIRMATION = 300;
+
+export const replication = ({ replicas }: { readonly replicas?: number }): Options =>
+  replicas === undefined ? {} : { replicas: { count: replicas, timeout: CONFIRMATION } };
+
 /** What the locks are made with. A command to Redis that hangs is given up in time for another before the lease ends. */
-export const lockOptions = ({ ttl, identity }: Supervised): Options => ({
-  ttl,
-  identity,
-  commandTimeout: Math.min(2_000, Math.floor(ttl / 3)),
+export const lockOptions = (options: Supervised): Options => ({
+  ...replication(options),
+  ttl: options.ttl,
+  identity: options.identity,
+  commandTimeout: Math.min(2_000, Math.floor(options.ttl / 3)),
 });
 
 /** ms that must be left of a lease when the command starts. */

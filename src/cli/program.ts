@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { addBreak } from './break.ts';
+import { addDoctor } from './doctor.ts';
 import { addElect } from './elect.ts';
 import { EXIT, exitCodeOf, Failure, sayingOf } from './exit.ts';
 import { addInspect } from './inspect.ts';
@@ -35,6 +36,7 @@ const programOf = (operands: readonly string[] | undefined): Command => {
   addInspect(program);
   addWatch(program);
   addBreak(program);
+  addDoctor(program);
   return program;
 };
 

@@ -1,6 +1,6 @@
 /** `redisync run`: holds locks while a command runs. */
 import { type Command, Option } from 'commander';
-import { type Lease, type Lock, type LockCoordinator, LockTimeoutError } from '../index.ts';
+import { type Lease, type Lock, type LockCoordinator, LockTimeoutError, RedisyncError } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked, EXIT, Failure } from './exit.ts';
 import { busyWith, holdAll } from './hold.ts';
@@ -46,6 +46,7 @@ const hold = async (
     return await holdAll(made, options.try ? 0 : options.wait, enough(terms));
   } catch (error) {
     if (!(error instanceof LockTimeoutError)) throw error;
+    if (error.cause instanceof RedisyncError) throw error.cause; // it failed, which is not the same as busy
     terms.report.say(await busyWith(locks, error.lock ?? ''));
     return options.skipOk ? 0 : options.conflictExitCode;
   }

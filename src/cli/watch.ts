@@ -88,8 +88,11 @@ const onScreen = (look: Look, view: View): Observable<number> =>
     );
   });
 
-const watch = (pattern: string | undefined, { every, sort, reverse = false, json, redis }: Options): Promise<number> =>
-  withLocks(redis ? { redis } : {}, {}, (locks) => {
+const watch = (
+  pattern: string | undefined,
+  { every, sort, reverse = false, json, ...where }: Options,
+): Promise<number> =>
+  withLocks(where, {}, (locks) => {
     const look: Look = (failed) => looks(locks, pattern, every, failed);
     const { stdout } = process;
     const view = new View(`redisync watch ${pattern ?? '*'}`, sort, reverse, stdout.isTTY && stdout.hasColors());

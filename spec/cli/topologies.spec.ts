@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { startCluster } from '../support/cluster.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { endAll, redisync } from './support/command.ts';
+
+describe('redisync, beside a single Redis', () => {
+  after(endAll);
+
+  it('holds a lock on a quorum, whose servers have been up for a ttl and of which one server may be away, and says where too many are', async () => {
+    const servers = await Promise.all([startServer(), startServer(), startServer()]);
+    const [first, second, third] = servers as [Server, Server, Server];
+    const quorum = ['--ttl', '1s', '--quorum', ...servers.flatMap(({ url }) => ['--redis', url])];
+    await third.stop();
+    const run = await redisync('', 'run', 'q', ...quorum, '--json', '--', 'sh', '-c', 'read line; exit 3');
+    await run.told('started');
+    for (const { url } of [first, second]) {
+      const redis = new Redis(url);
+      expect(await redis.exists('q')).to.equal(1);
+      redis.disconnect();
+    }
+    run.type('\n');
+    expect(await run.ended).to.equal(3);
+    await second.stop();
+    const away = await redisync('', 'run', 'q', ...quorum, '--', 'true');
+    expect(await away.ended).to.equal(69);
+    expect(away.err).to.match(/^redisync: no Redis at redis:\/\/127.0.0.1:\d+: .*ECONNREFUSED/);
+    await first.stop();
+  });
+
+  it('holds and lists locks on a Cluster', async () => {
+    const shards = await startCluster(1);
+    try {
+      const cluster = ['--cluster', '--redis', shards.servers[0]?.url ?? ''];
+      const run = await redisync('', 'run', 'c', ...cluster, '--json', '--', 'sh', '-c', 'read line; exit 3');
+      await run.told('started');
+      const ls = await redisync('', 'ls', ...cluster);
+      expect([await ls.ended, ls.out.split('\n')[1]?.split(' ')[0]]).to.deep.equal([0, 'c']);
+      run.type('\n');
+      expect(await run.ended).to.equal(3);
+    } finally {
+      await shards.stop();
+    }
+  });
+
+  it('counts a lock only once --replicas have it', async () => {
+    const server = await startServer();
+    try {
+      const run = await redisync(server.url, 'run', 'r', '--replicas', '1', '--try', '--', 'echo', 'ran');
+      expect([await run.ended, run.out]).to.deep.equal([69, '']);
+      expect(run.err).to.equal('redisync: 0 of 1 replicas confirmed the lease on "r"\n');
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('has a doctor that exits with 1 on errors, and is content with a good server', async () => {
+    const server = await startServer();
+    const good = await redisync(server.url, 'doctor');
+    expect([await good.ended, good.out]).to.deep.equal([0, 'nothing found: locks are as safe here as the docs say\n']);
+    const bad = await redisync(server.url, 'doctor', '--replicas', '1');
+    expect(await bad.ended).to.equal(1);
+    expect(bad.out).to.match(/^error: 127\.0\.0\.1:\d+: .*\.\n/);
+    await server.stop();
+    const none = await redisync(server.url, 'doctor', '--json');
+    expect(await none.ended).to.equal(1);
+    expect(JSON.parse(none.out)).to.include({ severity: 'error', code: 'UNREACHABLE' });
+  });
+});
