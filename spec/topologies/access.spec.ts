@@ -84,6 +84,20 @@ describe('access', () => {
     expect(await redis.acl('LOG')).to.deep.equal([]);
   });
 
+  it('shows what there is to a user who may only read keys, and lets nothing be taken', async () => {
+    const reading = '+@read +eval +evalsha +eval_ro +time +info'.split(' ');
+    await redis.acl('SETUSER', 'eyes', 'reset', 'on', '>pass', '%R~*', ...reading);
+    await using holder = new LockCoordinator(redis);
+    await using eyes = new LockCoordinator(
+      new Redis({ port: server.port, username: 'eyes', password: 'pass', lazyConnect: true }),
+    );
+    const lease = await holder.mutex('seen').acquire();
+    expect(await firstValueFrom(eyes.inspect('seen'))).to.nested.include({ 'holders[0].owner': lease.owner });
+    expect(await firstValueFrom(eyes.list().pipe(toArray()))).to.deep.equal(['seen']);
+    const refusal = await firstValueFrom(eyes.mutex('other').try()).catch((reason: Error) => reason);
+    expect(refusal).to.include({ code: 'REDIS_REFUSED', transient: false });
+  });
+
   it('lists in the docs every command of the scripts, and the user may run no other on a key', async () => {
     const scripts = readFileSync(new URL('../../src/lua/scripts.ts', import.meta.url), 'utf8');
     const used = [...scripts.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => `+${name.toLowerCase()}`);

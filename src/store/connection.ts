@@ -59,8 +59,12 @@ export interface Command<T> {
   readonly read: (reply: Reply, server: Server) => T | undefined;
   /** The name that errors tell. */
   readonly lock?: string;
+  /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
+  readonly readOnly?: boolean;
   /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
   readonly bounded?: boolean;
+  /** Its turn among those that wait for the connection: the lowest is sent first. */
+  readonly turn?: number | undefined;
   /** The node to ask, where no key tells. */
   readonly node?: Redis | undefined;
 }
@@ -91,20 +95,19 @@ interface Call<T = unknown> {
 /** The most names in one command: a longer one would keep the server from others. */
 const LARGEST = 64;
 
-/** Calls by script, in the order in which they came. */
+/** Calls by script, in the order in which they came; those about one key stay in theirs, whatever their scripts. */
 const batchesOf = (calls: readonly Call[]): Call[][] => {
-  const open = new Map<Script, Call[]>();
+  const open = new Map<Script, number>();
+  const latest = new Map<string, number>();
   const batches: Call[][] = [];
   for (const call of calls) {
-    const { script } = call.command;
-    const batch = open.get(script);
-    if (batch && batch.length < LARGEST) {
-      batch.push(call);
-    } else {
-      const fresh = [call];
-      open.set(script, fresh);
-      batches.push(fresh);
-    }
+    const { script, keys } = call.command;
+    const [key = ''] = keys;
+    let place = open.get(script) ?? -1;
+    if (place < (latest.get(key) ?? 0) || batches[place]?.length === LARGEST) place = batches.push([]) - 1;
+    batches[place]?.push(call);
+    open.set(script, place);
+    latest.set(key, place);
   }
   return batches;
 };
@@ -119,11 +122,17 @@ export class Connection {
   private alarm: Subscription | undefined;
   private nextLook = Number.POSITIVE_INFINITY;
   private complaint: Error | undefined;
+  /** Whether anything failed for want of a connection since there was one. */
+  private missed = false;
+  private resuming = false;
   private readonly source: Client;
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
+  private readonly back: () => void;
 
-  constructor(source: Client, scheduler: SchedulerLike) {
+  /** @param back called when there is a connection again, before anything is sent on it */
+  constructor(source: Client, scheduler: SchedulerLike, back: () => void) {
+    this.back = back;
     this.source = source;
     this.scheduler = scheduler;
     this.clock = clockOf(scheduler);
@@ -133,11 +142,9 @@ export class Connection {
   open(): Client {
     if (this.client) return this.client;
     const client = duplicate(this.source);
-    client.on('ready', () => {
-      this.complaint = undefined;
-      for (const call of this.calls) if (call.sentAt === undefined) this.send(client, call);
-    });
+    client.on('ready', () => this.resume(client));
     client.on('close', () => {
+      this.missed = true;
       this.servers = new WeakMap();
       this.closing$.next();
       for (const call of this.calls) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
@@ -168,7 +175,7 @@ export class Connection {
     };
     this.calls.add(call as Call);
     if (deadline < this.nextLook) this.lookAt(deadline);
-    if (client.status === 'ready') this.send(client, call as Call);
+    if (client.status === 'ready' && !this.resuming) this.send(client, call as Call);
     return outcome;
   }
 
@@ -224,6 +231,17 @@ export class Connection {
     );
   }
 
+  /** Sends what waited for the connection, and what is asked for again because there is one, each in its turn. */
+  private resume(client: Client): void {
+    this.complaint = undefined;
+    this.resuming = true;
+    if (this.missed) this.back();
+    this.missed = this.resuming = false;
+    const unsent = [...this.calls].filter(({ sentAt }) => sentAt === undefined);
+    unsent.sort(({ command: a }, { command: b }) => (a.turn ?? 0) - (b.turn ?? 0));
+    for (const call of unsent) this.send(client, call);
+  }
+
   private send(client: Client, call: Call): void {
     const { script, keys, bounded } = call.command;
     const [key = ''] = keys;
@@ -252,7 +270,7 @@ export class Connection {
   private dispatch(client: Client, node: Redis, calls: readonly Call[]): void {
     const [first] = calls;
     if (!first) return;
-    const { script } = first.command;
+    const { script, readOnly } = first.command;
     const keys = calls.flatMap(({ command }) => command.keys);
     const args = calls.flatMap(({ command, notAfter }) => command.args(notAfter ?? 0));
     const values = [keys.length, ...keys, ...args] as const;
@@ -264,7 +282,9 @@ export class Connection {
       for (const call of calls) this.answer(client, node, call, error);
     };
     node.evalsha(script.sha, ...values).then(answered, (error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT')) refused(error);
+      if (readOnly && error.message.startsWith('NOPERM'))
+        node.eval_ro(script.text, ...values).then(answered, () => refused(error));
+      else if (!error.message.startsWith('NOSCRIPT')) refused(error);
       else if (calls.some((call) => this.calls.has(call))) node.eval(script.text, ...values).then(answered, refused);
     });
   }
@@ -318,6 +338,7 @@ export class Connection {
   private late(call: Call): void {
     const { within } = call;
     if (call.sentAt === undefined) {
+      this.missed = true;
       const message = `No connection within ${within} ms`;
       this.fail(call, new RedisUnreachableError(call.command.lock, message, undefined, this.complaint));
       return;

@@ -40,7 +40,7 @@ export class RedisStore implements Store {
   constructor(client: Client, scheduler: SchedulerLike) {
     this.prefix = client.options.keyPrefix ?? '';
     this.clock = clockOf(scheduler);
-    this.connection = new Connection(client, scheduler);
+    this.connection = new Connection(client, scheduler, () => this.grants$.next(undefined));
     this.listener = isCluster(client)
       ? new ShardListener((key) => this.connection.masterOf(key), this.prefix, scheduler)
       : new Subscriber(client, this.prefix);
@@ -66,6 +66,7 @@ export class RedisStore implements Store {
       script: scripts.acquire,
       keys,
       bounded: true,
+      turn: request.turn,
       args: (notAfter) => [owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.arrival ?? ''],
       read: (reply, server) => {
         asked = server;
@@ -148,6 +149,7 @@ export class RedisStore implements Store {
     const command: Command<Inspection> = {
       lock: name,
       script: scripts.inspect,
+      readOnly: true,
       keys: keysOf(this.prefix, name),
       args: () => [],
       read: ([token, holders, waiting]) => ({
