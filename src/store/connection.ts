@@ -61,8 +61,6 @@ export interface Command<T> {
   readonly lock?: string;
   /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
   readonly readOnly?: boolean;
-  /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
-  readonly readOnly?: boolean;
   /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
   readonly bounded?: boolean;
   /** Its turn among those that wait for the connection: the lowest is sent first. */
