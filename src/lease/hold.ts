@@ -23,6 +23,9 @@ import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
 import type { Terms } from './terms.ts';
 
+/** How many have begun in this process. */
+let lives = 0;
+
 /** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
 const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
 
@@ -68,7 +71,8 @@ export class Hold implements Keeper {
 
   constructor(registry: Registry, terms: Terms, subscriber: Subscriber<Lease>) {
     const owner = terms.owner ?? (terms.identity === undefined ? uuid() : `${terms.identity}:${uuid()}`);
-    this.request = { ...terms.request, owner };
+    lives += 1;
+    this.request = { ...terms.request, owner, turn: lives };
     this.clock = terms.clock;
     this.registry = registry;
     this.terms = terms;

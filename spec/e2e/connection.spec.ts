@@ -1,0 +1,336 @@
+/** The connections of a coordinator on a real Redis: how many, whose rights, and what happens while they come and go. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { assert } from 'chai';
+import { Redis } from 'ioredis';
+import { firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
+import {
+  constantBackoff,
+  type Lease,
+  LockCoordinator,
+  type LockEvent,
+  RedisRefusedError,
+  RedisUnreachableError,
+  whileHeld,
+} from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort, type Server, startServer } from '../support/server.ts';
+
+describe('the connections of a coordinator', () => {
+  let server: Server;
+  let redis: Redis;
+
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+    await redis.ping();
+  });
+
+  after(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const clients = async (): Promise<string[]> =>
+    String(await redis.client('LIST'))
+      .trim()
+      .split('\n');
+  const queued = async (locks: LockCoordinator, name: string): Promise<number> =>
+    (await firstValueFrom(locks.inspect(name))).waiting.length;
+
+  it('are none before its first use, one until something waits, two from then on, and none after close()', async () => {
+    const own = (await clients()).length;
+    const locks = new LockCoordinator(redis);
+    locks.mutex('count');
+    await sleep(50);
+    assert.lengthOf(await clients(), own);
+    const lease = await locks.mutex('count').acquire();
+    assert.lengthOf(await clients(), own + 1);
+    assert.isEmpty(await lastValueFrom(locks.mutex('count').try(), { defaultValue: [] as never }));
+    await Promise.all(Array.from({ length: 50 }, (_, i) => locks.mutex(`other-${i}`).acquire()));
+    assert.lengthOf(await clients(), own + 1, 'a try that was denied waits for nothing');
+    const waiting = locks.mutex('count').subscribe();
+    await eventually('the subscriber is there', async () => (await clients()).length === own + 2);
+    waiting.unsubscribe();
+    await lease.release();
+    await Promise.all(
+      Array.from({ length: 50 }, () =>
+        locks
+          .mutex('count')
+          .acquire()
+          .then((one) => one.release()),
+      ),
+    );
+    assert.lengthOf(await clients(), own + 2);
+    await locks.close();
+    await eventually('only the caller’s is left', async () => (await clients()).length === own);
+    assert.equal(await redis.ping(), 'PONG', 'the caller’s own stays open');
+  });
+
+  it('honour the caller’s keyPrefix for keys, channels and what is told', async () => {
+    const prefixed = redis.duplicate({ keyPrefix: 'my app:' });
+    const [a, b] = [new LockCoordinator(prefixed), new LockCoordinator(prefixed)];
+    const told: string[] = [];
+    a.events$.subscribe(({ name }: LockEvent) => told.push(name));
+    const lease = await a.mutex('prefixed').acquire();
+    assert.equal(await redis.get('my app:prefixed'), lease.owner);
+    const waiting = b.mutex('prefixed').acquire();
+    await eventually('b is heard', async () => ((await redis.pubsub('CHANNELS', 'my?app:*')) as string[]).length === 1);
+    const { holders } = await firstValueFrom(a.inspect('prefixed'));
+    assert.equal(holders[0]?.owner, lease.owner);
+    assert.deepEqual(await firstValueFrom(a.list()), 'prefixed');
+    await lease.release();
+    await (await waiting).release();
+    for (const key of await redis.keys('*prefixed*')) assert.match(key, /^\{?my app:/);
+    assert.deepEqual([...new Set(told)], ['prefixed']);
+    await Promise.all([a.close(), b.close()]);
+    prefixed.disconnect();
+  });
+
+  it('survive SCRIPT FLUSH again and again, and no error reaches anybody', async () => {
+    const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
+    let flushing = true;
+    const flush = (async () => {
+      for (; flushing; await sleep(2)) await redis.script('FLUSH');
+    })();
+    const failures: LockEvent[] = [];
+    const failed = (event: LockEvent) => /Failed|lost/.test(event.type) && failures.push(event);
+    a.events$.subscribe(failed);
+    b.events$.subscribe(failed);
+    const turns$ = range(0, 300).pipe(
+      mergeMap(
+        (i) =>
+          (i % 2 ? a : b).mutex(`flush-${i % 5}`, { ttl: 300 }).pipe(whileHeld(() => sleep(i % 11 === 0 ? 250 : 3))),
+        20,
+      ),
+    );
+    await lastValueFrom(turns$, { defaultValue: undefined });
+    flushing = false;
+    await flush;
+    assert.deepEqual(failures, []);
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it('lose nothing and grant nothing twice while they are killed again and again', async () => {
+    const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
+    let killing = true;
+    const kill = (async () => {
+      for (; killing; await sleep(100)) await redis.call('CLIENT', 'KILL', 'TYPE', 'normal');
+    })();
+    let register = 0;
+    let overlaps = 0;
+    const turn = async (lease: Lease): Promise<void> => {
+      const value = register;
+      await sleep(1);
+      if (lease.held && register !== value) overlaps += 1;
+      register = value + 1;
+    };
+    const turns$ = range(0, 100).pipe(
+      mergeMap((i) => (i % 2 ? a : b).mutex('killed', { backoff: constantBackoff(5) }).pipe(whileHeld(turn)), 20),
+    );
+    await lastValueFrom(turns$, { defaultValue: undefined });
+    killing = false;
+    await kill;
+    assert.deepEqual({ register, overlaps }, { register: 100, overlaps: 0 });
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it('that were in the queue before the channel was heard are told of their grant all the same', async () => {
+    const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
+    const lease = await a.mutex('unheard').acquire();
+    const waiting = b.mutex('unheard').acquire();
+    await eventually('b waits', async () => (await queued(a, 'unheard')) === 1);
+    await eventually('b is heard', async () => ((await redis.pubsub('CHANNELS', 'redisync:*')) as string[]).length > 0);
+    await eventually(
+      'b has asked again',
+      async () => {
+        const key = (await redis.keys('*unheard*specs'))[0] ?? '';
+        return Object.values(await redis.hgetall(key)).some((spec) => spec.includes('redisync:'));
+      },
+      1_000,
+    );
+    const since = performance.now();
+    await lease.release();
+    await (await waiting).release();
+    assert.isBelow(performance.now() - since, 1_000);
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it('keep the order of what one owner asks in one tick: a release, then a request again', async () => {
+    const locks = new LockCoordinator(redis);
+    for (let round = 0; round < 20; round += 1) {
+      const lease = await locks.mutex('tick', { owner: 'me' }).acquire();
+      const others = [locks.mutex('tick-0').subscribe(), locks.mutex('tick-1').subscribe()];
+      const released = lease.release();
+      const again = locks.mutex('tick', { owner: 'me' }).acquire();
+      assert.isTrue(await released);
+      const next = await again;
+      assert.isTrue(next.held);
+      assert.equal(await redis.get('tick'), 'me', 'a lease that is held has its key');
+      await next.release();
+      for (const other of others) other.unsubscribe();
+    }
+    await locks.close();
+  });
+});
+
+describe('a coordinator without a server', () => {
+  const down = async (options = {}): Promise<{ port: number; redis: Redis; locks: LockCoordinator }> => {
+    const port = await freePort();
+    const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true });
+    redis.on('error', () => undefined);
+    return { port, redis, locks: new LockCoordinator(redis, { commandTimeout: 200, ...options }) };
+  };
+
+  it('errors after commandTimeout where there is one attempt: silence is never “free”', async () => {
+    const { redis, locks } = await down();
+    const since = performance.now();
+    for (const call$ of [locks.mutex('a').try(), locks.inspect('a'), locks.list(), locks.forceRelease('a')]) {
+      const error = await lastValueFrom(call$ as never, { defaultValue: 'nothing' }).catch((reason) => reason);
+      assert.instanceOf(error, RedisUnreachableError);
+      assert.match(error.message, /^No connection within 200 ms: connect ECONNREFUSED/);
+    }
+    assert.isBelow(performance.now() - since, 4 * 200 + 1_000);
+    await locks.close();
+    redis.disconnect();
+  });
+
+  it('grants all that wait once there is one, in their order of arrival', async () => {
+    const { port, redis, locks } = await down();
+    const order: number[] = [];
+    const failures: LockEvent[] = [];
+    locks.events$.subscribe((event) => event.type === 'attemptFailed' && failures.push(event));
+    const turns$ = range(0, 30).pipe(
+      mergeMap((i) =>
+        locks.mutex('order').pipe(
+          whileHeld(() => {
+            order.push(i);
+            return [i];
+          }),
+        ),
+      ),
+    );
+    const served = lastValueFrom(turns$);
+    await eventually('all have failed once', () => failures.length >= 30);
+    const server = await startServer([], port);
+    await served;
+    assert.deepEqual(
+      order,
+      Array.from({ length: 30 }, (_, i) => i),
+    );
+    await locks.close();
+    redis.disconnect();
+    await server.stop();
+  });
+
+  it('goes on waiting through a restart of the server that has forgotten all', async () => {
+    const { port, redis, locks } = await down({ ttl: 500 });
+    const other = new LockCoordinator(redis);
+    let server = await startServer([], port);
+    const holder = await other.mutex('restart').acquire();
+    const waiting = locks.mutex('restart').acquire();
+    await eventually('it waits', async () => (await firstValueFrom(other.inspect('restart'))).waiting.length === 1);
+    await server.stop();
+    server = await startServer([], port);
+    const lease = await waiting;
+    assert.isAbove(lease.fence ?? 0, holder.fence ?? 0, 'the token rises though the server remembers none');
+    await Promise.all([locks.close(), other.close()]);
+    redis.disconnect();
+    await server.stop();
+  });
+});
+
+describe('a password', () => {
+  const SECRET = 'correct-horse-battery';
+  const WRONG = 'hunter2-hunter2';
+  let server: Server;
+  let admin: Redis;
+
+  before(async () => {
+    server = await startServer();
+    admin = new Redis(server.url);
+    await admin.config('SET', 'requirepass', SECRET);
+    await admin.acl('SETUSER', 'weak', 'on', `>${SECRET}`, '~*', '&*', '+@all', '-@scripting');
+  });
+
+  after(async () => {
+    admin.disconnect();
+    await server.stop();
+  });
+
+  /** All that can be seen of a value, its hidden parts too. */
+  const seen = (value: unknown): string => inspect(value, { depth: 20, showHidden: true }) + JSON.stringify(value);
+
+  const refused = async (credentials: string): Promise<{ error: RedisRefusedError; ms: number }> => {
+    const redis = new Redis(server.url.replace('//', `//${credentials}`), { lazyConnect: true });
+    redis.on('error', () => undefined);
+    const locks = new LockCoordinator(redis, { commandTimeout: 5_000 });
+    const told: unknown[] = [];
+    locks.events$.subscribe((event) => told.push(event));
+    const since = performance.now();
+    const errors = await Promise.all([
+      firstValueFrom(locks.mutex('a').try()).catch((reason) => reason),
+      locks
+        .mutex('a')
+        .acquire()
+        .catch((reason) => reason),
+      firstValueFrom(locks.inspect('a')).catch((reason) => reason),
+    ]);
+    const ms = performance.now() - since;
+    await locks.close();
+    redis.disconnect();
+    for (const error of errors) {
+      assert.instanceOf(error, RedisRefusedError);
+      assert.isFalse(error.transient);
+    }
+    for (const text of [seen(errors), seen(told), errors.map(({ stack }) => stack).join()]) {
+      assert.notInclude(text, SECRET);
+      assert.notInclude(text, WRONG);
+    }
+    return { error: errors[0], ms };
+  };
+
+  it('that is wrong is refused at once, with an error of its own, also while waiting, and is not shown', async () => {
+    const { error, ms } = await refused(`:${WRONG}@`);
+    assert.match(error.message, /WRONGPASS/);
+    assert.isBelow(ms, 2_000);
+  });
+
+  it('of a user that does not exist likewise', async () => {
+    const { error, ms } = await refused(`nobody:${WRONG}@`);
+    assert.match(error.message, /WRONGPASS/);
+    assert.isBelow(ms, 2_000);
+  });
+
+  it('that is missing likewise', async () => {
+    const { error, ms } = await refused('');
+    assert.match(error.message, /NOAUTH/);
+    assert.isBelow(ms, 2_000);
+  });
+
+  it('of a user without the rights likewise', async () => {
+    const { error, ms } = await refused(`weak:${SECRET}@`);
+    assert.match(error.message, /NOPERM/);
+    assert.isBelow(ms, 2_000);
+  });
+
+  it('that is right is used by both connections, and is not shown when they fail', async () => {
+    const redis = new Redis(server.url.replace('//', `//:${SECRET}@`));
+    const locks = new LockCoordinator(redis, { ttl: 300, commandTimeout: 100, backoff: constantBackoff(20) });
+    const told: unknown[] = [];
+    locks.events$.subscribe((event) => told.push(event));
+    const lease = await locks.mutex('right').acquire();
+    const waiting = locks.mutex('right').acquire();
+    waiting.catch(() => undefined);
+    await eventually('it waits', async () => (await firstValueFrom(locks.inspect('right'))).waiting.length === 1);
+    server.process?.kill('SIGSTOP');
+    await eventually('it is lost', () => !lease.held);
+    server.process?.kill('SIGCONT');
+    const next = await waiting;
+    told.push(next);
+    await locks.close();
+    redis.disconnect();
+    assert.include(inspect(told), 'renewalFailed');
+    assert.notInclude(inspect(told, { depth: 3, showHidden: true }), SECRET);
+  });
+});
