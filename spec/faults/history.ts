@@ -1,0 +1,189 @@
+/**
+ * Decides whether what the clients saw of their leases can have been a lock: one checker for every fault.
+ *
+ * What is not known is read both ways, so only what no reading excuses is a violation: a lease whose end nobody told
+ * counts until it was last known to be held, a grant whose answer was lost counts for nothing, and a turn at the
+ * register that was not answered may or may not have happened.
+ */
+import { linearizable, type Operation } from './linearizable.ts';
+
+/** One request for a lease and what became of it. All times are ms of one monotonic clock that all processes share. */
+export interface Life {
+  readonly name: string;
+  readonly owner: string;
+  readonly mode: 'exclusive' | 'shared';
+  readonly permits: number;
+  /** 0 for none. */
+  readonly limit: number;
+  readonly asked: number;
+  /** By when its place in the queue was acknowledged. */
+  queued?: number;
+  /** When its lease was emitted. */
+  granted?: number;
+  fence?: number;
+  /** By when it was last told to be held for longer: until then, at least, it could be believed. */
+  seen?: number;
+  /** Until when it believes, unless it hears more: what `remaining()` said when it was granted or last renewed. */
+  until?: number;
+  /** When it stopped believing: a release begun, a loss told, a deadline passed. Absent where nobody lived to tell. */
+  ended?: number;
+  /** When it stopped waiting without a lease. */
+  left?: number;
+  /** Others may have passed it: it was stopped, cut off, or forgotten by the server. */
+  passable?: boolean;
+}
+
+/** A read and a write of the register under one lease: an increment that no other may come between. */
+export interface Turn {
+  readonly token: number;
+  readonly asked: number;
+  readonly saw: number;
+  /** Absent where the write was not answered. */
+  done?: number;
+}
+
+export interface Allowance {
+  /** ms for which leases that exclude each other may overlap: 0 unless the server's data or clock was broken. */
+  readonly overlap?: number;
+}
+
+type Held = Life & { readonly granted: number; readonly fence: number };
+
+const isHeld = (life: Life): life is Held => life.granted !== undefined && life.fence !== undefined;
+const endOf = ({ granted, seen, ended }: Held): number => ended ?? seen ?? granted;
+const byGrant = (a: Held, b: Held): number => a.granted - b.granted || a.fence - b.fence;
+const told = ({ owner, fence }: Life): string => `${owner} (${fence ?? 'no token'})`;
+
+const byName = (lives: readonly Life[]): Life[][] => {
+  const names = new Map<string, Life[]>();
+  for (const life of lives) names.set(life.name, [...(names.get(life.name) ?? []), life]);
+  return [...names.values()];
+};
+
+/** The longest time for which leases that exclude each other were held at once, in ms. */
+export const longestOverlap = (lives: readonly Life[]): number => {
+  let longest = 0;
+  for (const held of byName(lives).map((of) => of.filter(isHeld).sort(byGrant))) {
+    let active: Held[] = [];
+    for (const life of held) {
+      active = active.filter((other) => endOf(other) > life.granted);
+      for (const other of active) {
+        if (life.mode === 'shared' && other.mode === 'shared') continue;
+        longest = Math.max(longest, Math.min(endOf(life), endOf(other)) - life.granted);
+      }
+      active.push(life);
+    }
+  }
+  return longest;
+};
+
+const overlaps = (held: readonly Held[], allowed: number): string[] => {
+  const found: string[] = [];
+  let active: Held[] = [];
+  for (const life of held) {
+    active = active.filter((other) => endOf(other) - allowed > life.granted);
+    for (const other of active) {
+      const together = Math.min(endOf(life), endOf(other)) - life.granted;
+      if (together > allowed && (life.mode === 'exclusive' || other.mode === 'exclusive')) {
+        found.push(`overlap of ${together.toFixed(1)} ms: ${told(other)} and ${told(life)}`);
+      }
+    }
+    const shared = active.filter(({ mode }) => mode === 'shared');
+    const used = shared.reduce((sum, { permits }) => sum + permits, life.permits);
+    if (life.mode === 'shared' && life.limit > 0 && used > life.limit && endOf(life) - life.granted > allowed) {
+      found.push(`${used} permits in use of ${life.limit}: ${[...shared, life].map(told).join(', ')}`);
+    }
+    active.push(life);
+  }
+  return found;
+};
+
+/** Tokens are given once, and rise: from one lease to a later that it excludes, and to any that was asked for later. */
+const tokens = (held: readonly Held[]): string[] => {
+  const found: string[] = [];
+  const seen = new Map<number, Held>();
+  let exclusive: Held | undefined;
+  let highest: Held | undefined;
+  for (const life of held) {
+    const same = seen.get(life.fence);
+    if (same) found.push(`one token twice: ${told(same)} and ${told(life)}`);
+    seen.set(life.fence, life);
+    const before = life.mode === 'exclusive' ? highest : exclusive;
+    if (before && before.fence > life.fence) found.push(`a token fell: ${told(before)}, then ${told(life)}`);
+    if (!highest || life.fence > highest.fence) highest = life;
+    if (life.mode === 'exclusive' && (!exclusive || life.fence > exclusive.fence)) exclusive = life;
+  }
+  const asked = [...held].sort((a, b) => a.asked - b.asked);
+  let next = 0;
+  let earlier: Held | undefined;
+  for (const life of asked) {
+    for (let other = held[next]; other && other.granted < life.asked; other = held[++next]) {
+      if (!earlier || other.fence > earlier.fence) earlier = other;
+    }
+    if (earlier && earlier.fence > life.fence) found.push(`a token fell: ${told(earlier)}, then asked ${told(life)}`);
+  }
+  return found;
+};
+
+/** Whoever was told its place before another asked is served before that other. */
+const order = (lives: readonly Life[]): string[] => {
+  const found: string[] = [];
+  const queue = lives
+    .filter(({ queued, passable }) => queued !== undefined && !passable)
+    .sort((a, b) => Number(a.queued) - Number(b.queued));
+  const asked = [...lives].sort((a, b) => a.asked - b.asked);
+  let next = 0;
+  let last: Held | undefined;
+  const unserved: Life[] = [];
+  for (const life of asked) {
+    for (let other = queue[next]; other && Number(other.queued) < life.asked; other = queue[++next]) {
+      if (!isHeld(other)) unserved.push(other);
+      else if (!last || other.fence > last.fence) last = other;
+    }
+    if (!isHeld(life)) continue;
+    if (last && last.fence > life.fence) found.push(`${told(life)} passed ${told(last)}, who waited before it asked`);
+    for (const other of unserved) {
+      if ((other.left ?? Number.POSITIVE_INFINITY) > life.granted) {
+        found.push(`${told(life)} passed ${told(other)}, who still waited`);
+      }
+    }
+  }
+  return found;
+};
+
+/** What the register held is what the turns, one at a time and by rising tokens, have counted. */
+const register = (turns: readonly Turn[], value: number): string[] => {
+  interface State {
+    readonly value: number;
+    readonly token: number;
+  }
+  const operations = turns.map(
+    ({ asked, done, saw, token }): Operation<State> => ({
+      asked,
+      ...(done === undefined ? {} : { done }),
+      apply: (state) => (state.value === saw && token >= state.token ? { value: saw + 1, token } : undefined),
+    }),
+  );
+  const ends = (state: State): boolean => state.value === value;
+  if (linearizable(operations, { value: 0, token: 0 }, ends)) return [];
+  return [`the register holds ${value}, which no order of its ${turns.length} turns explains`];
+};
+
+/** Everything about the history that no lock explains; nothing is what a spec asks for. */
+export const violations = (
+  { lives, turns = [], value = turns.length }: Partial<History> & { readonly lives: readonly Life[] },
+  { overlap = 0 }: Allowance = {},
+): string[] => [
+  ...byName(lives).flatMap((of) => {
+    const held = of.filter(isHeld).sort(byGrant);
+    return [...overlaps(held, overlap), ...tokens(held), ...order(of)];
+  }),
+  ...register(turns, value),
+];
+
+export interface History {
+  readonly lives: readonly Life[];
+  readonly turns: readonly Turn[];
+  /** What the register holds in the end. */
+  readonly value: number;
+}
