@@ -170,6 +170,12 @@ describe('the examples', function () {
     for (const type of ['acquired', 'waiting', 'released', 'handedOver']) expect(types).to.include(type);
   });
 
+  it('telemetry: six leases are six spans, and one time series', async () => {
+    const output = (await outcome('telemetry.ts')).join('\n');
+    expect(output.match(/name: 'redisync\.hold',/g)).to.have.lengthOf(6);
+    expect(output).to.match(/name: 'redisync\.grants'[^]*?template': 'order:\{id\}' \}[^]*?value: 6\n/);
+  });
+
   it('are all run', () => {
     const files = readdirSync(new URL('../../examples', import.meta.url)).filter((name) => name.endsWith('.ts'));
     expect([...ran, ...ELSEWHERE.filter((name) => files.includes(name))].sort()).to.deep.equal(files.sort());
