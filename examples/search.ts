@@ -13,6 +13,7 @@ const query = (text: string): Observable<string> =>
     tap({ subscribe: () => console.log(`asks for "${text}"`), unsubscribe: () => console.log(`drops "${text}"`) }),
   );
 
+await firstValueFrom(locks.inspect('example:search')); // opens the connection before the first key is hit
 const typed$ = timer(0, 60).pipe(
   zipWith(from(['l', 'lo', 'loc', 'lock'])),
   map(([, text]) => text),

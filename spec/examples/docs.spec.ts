@@ -49,6 +49,7 @@ declare global {
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   redisync: ['allOf', 'anyOf', 'constantBackoff', 'exponentialBackoff', 'LockCoordinator', 'whileHeld', 'withLock'],
   'redisync/testing': ['memoryCoordinator'],
+  'redisync/otel': ['instrument'],
   'redis-semaphore': ['Mutex'],
   'redlock-universal': ['createLock', 'IoredisAdapter'],
   rxjs: ['filter', 'lastValueFrom', 'merge', 'mergeMap', 'race', 'retry', 'switchMap', 'timeout'],
