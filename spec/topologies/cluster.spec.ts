@@ -267,6 +267,24 @@ describe('a Cluster', function () {
     for (const node of shards.nodes.slice(0, 3)) await node.cluster('SETSLOT', slot, 'NODE', target ?? '');
   };
 
+  it('goes on when a master hangs, without an answer and without a closed connection', async () => {
+    const [locks, other] = [coordinator({ commandTimeout: 500 }), coordinator({ commandTimeout: 500 })];
+    const [, name = ''] = spread('hang');
+    const lease = await locks.mutex(name).acquire();
+    const waiter = other.mutex(name).acquire();
+    await firstValueFrom(other.watch(name).pipe(filter(({ waiting }) => waiting.length === 1)));
+    const lost = new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+    const hung = performance.now();
+    shards.servers[1]?.process?.kill('SIGSTOP');
+    await lost;
+    expect(performance.now() - hung).to.be.below(TTL);
+    const next = await waiter;
+    expect(performance.now() - hung).to.be.below(10_000);
+    expect(next.fence).to.be.above(Number(lease.fence));
+    await next.release();
+    shards.servers[1]?.process?.kill('SIGCONT');
+  });
+
   it('goes on after the death of a master: other shards are untouched, what was lost is told, tokens rise', async () => {
     const [locks, other] = [coordinator({ commandTimeout: 500 }), coordinator({ commandTimeout: 500 })];
     const [doomed = '', safe = ''] = spread('death');

@@ -328,10 +328,7 @@ export class Connection {
     else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args(0)[0])));
     else if (REFUSED.test(message))
       this.fail(call, new RedisRefusedError(call.command.lock, TRANSIENT.test(message), error));
-    else {
-      this.unknown(call, 'The command failed', error);
-      if (this.client && isCluster(this.client)) this.client.refreshSlotsCache();
-    }
+    else this.unknown(call, 'The command failed', error);
   }
 
   /** A connection on which nothing was heard since the call was sent may be half-open: it is replaced. */
@@ -356,7 +353,9 @@ export class Connection {
     }
   }
 
+  /** A node of a Cluster that does not answer may have been replaced; ioredis asks only when it is told MOVED. */
   private unknown(call: Call, message: string, cause?: Error): void {
+    if (this.client && isCluster(this.client)) this.client.refreshSlotsCache();
     this.fail(call, new RedisUnreachableError(call.command.lock, message, call.notAfter, cause));
   }
 
