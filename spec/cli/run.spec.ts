@@ -125,7 +125,7 @@ describe('redisync run', () => {
   });
 
   it('keeps the lock until the last process of the group has ended', async () => {
-    const script = '(read line <&3; echo last) 3<&0 & echo first';
+    const script = 'exec 3<&0; (read line <&3; echo last) & echo first';
     const child = await run('group', '--json', '--', 'bash', '-c', script);
     await eventually('the command has ended', () => child.out.includes('first'));
     const { pid = 0 } = await child.told('started');

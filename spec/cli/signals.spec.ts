@@ -32,14 +32,12 @@ describe('redisync run, on a signal', () => {
     run.events.flatMap(({ type, signal }) => (type === 'signalled' ? [signal] : []));
 
   it('passes it on to the whole group, and exits with the code of the command', async () => {
-    const run = await ready(
-      'passes',
-      '(trap "echo inner; exit" USR1; while :; do read line; done) &',
-      'trap "echo outer; wait; exit 9" USR1',
-    );
+    const inner = '(trap "echo inner; exit" USR1; echo inside; while :; do read line <&3; done) &';
+    const run = await ready('passes', 'exec 3<&0', inner, 'trap "echo outer; wait; exit 9" USR1');
+    await eventually('the inner one is ready', () => run.out.includes('inside'));
     run.child.kill('SIGUSR1');
     expect(await run.ended).to.equal(9);
-    expect(run.out.split('\n').sort()).to.deep.equal(['', 'inner', 'outer', 'ready']);
+    expect(run.out.split('\n').sort()).to.deep.equal(['', 'inner', 'inside', 'outer', 'ready']);
     expect(await redis.exists('passes')).to.equal(0);
   });
 
