@@ -1,0 +1,28 @@
+/** A client process that uses a coordinator in every way, closes it, and then has to end by itself. ARGV: url. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { firstValueFrom, NEVER } from 'rxjs';
+import { LockCoordinator, whileHeld } from '../../../src/index.ts';
+
+const [url = ''] = process.argv.slice(2);
+const redis = new Redis(url);
+const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
+const ignore = { error: () => undefined };
+
+const held = await a.mutex('quit').acquire();
+a.mutex('quit').subscribe(ignore);
+b.mutex('quit', { maxHold: 60_000 })
+  .pipe(whileHeld(() => NEVER))
+  .subscribe(ignore);
+b.semaphore('quit-too', 2)
+  .acquire({ timeout: 60_000, signal: new AbortController().signal })
+  .catch(() => undefined);
+b.leadership('quit').subscribe(ignore);
+a.watch('quit', { every: 60_000 }).subscribe(ignore);
+a.events$.subscribe();
+await firstValueFrom(b.inspect('quit'));
+await Promise.all([a.close(), b.close()]);
+redis.disconnect();
+await sleep(50); // ioredis has a timer of 0 ms of its own
+process.send?.(['closed', held.held, process.getActiveResourcesInfo().filter((what) => what === 'Timeout')]);
+process.disconnect?.();
