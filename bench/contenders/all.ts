@@ -1,0 +1,28 @@
+/** Everyone, the limit first: ratios are of it. */
+import type { Contender } from './contender.ts';
+import { observableFace, promiseFace } from './ours.ts';
+import { nodeRedisson, redisSemaphore, redlock, redlockAtFive, redlockUniversal } from './peers.ts';
+import { raw } from './raw.ts';
+
+export const OURS: readonly string[] = [promiseFace.name, observableFace.name];
+export const LIMIT = raw.name;
+
+export const contenders: readonly Contender[] = [
+  raw,
+  promiseFace,
+  observableFace,
+  redisSemaphore,
+  redlock,
+  redlockAtFive,
+  redlockUniversal,
+  nodeRedisson,
+];
+
+export const uncontended = contenders.filter(({ only }) => only !== 'contended').map(({ name }) => name);
+export const contended = contenders.map(({ name }) => name);
+
+export const contenderNamed = (name: string): Contender => {
+  const found = contenders.find((contender) => contender.name === name);
+  if (!found) throw new Error(`No contender is named ${name}`);
+  return found;
+};

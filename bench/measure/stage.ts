@@ -1,0 +1,56 @@
+/** What a scenario plays on, and how several contenders take turns on it. */
+import type { Redis } from 'ioredis';
+import type { Server } from '../../spec/support/server.ts';
+import type { Crew } from '../crew/crew.ts';
+import { Unfinished } from '../crew/worker.ts';
+import type { Report } from './table.ts';
+
+export interface Stage {
+  readonly crew: Crew;
+  readonly server: Server;
+  /** A connection of the program's own. */
+  readonly admin: Redis;
+  readonly quick: boolean;
+  /** Tells on stderr what is going on. */
+  say(what: string): void;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  run(stage: Stage): Promise<Report>;
+}
+
+/**
+ * Rounds in which everyone comes once, each round beginning with another one: what the machine does besides meets all
+ * alike. Who does not finish is left out of the rounds to come, and has an empty list.
+ */
+export const rounds = async <T>(
+  { crew, say }: Stage,
+  names: readonly string[],
+  count: number,
+  play: (name: string, round: number) => Promise<T>,
+): Promise<Map<string, T[]>> => {
+  const results = new Map<string, T[]>(names.map((name) => [name, []]));
+  const out = new Set<string>();
+  for (let round = 0; round < count; round += 1) {
+    for (const i of names.keys()) {
+      const name = names[(i + round) % names.length] ?? '';
+      if (out.has(name)) continue;
+      try {
+        results.get(name)?.push(await play(name, round));
+      } catch (error) {
+        if (!(error instanceof Unfinished)) throw error;
+        say(`${name}: ${error.message}`);
+        out.add(name);
+        results.set(name, []);
+        crew.dismiss(name);
+      }
+    }
+  }
+  return results;
+};
+
+/** The median over rounds of what each round was to the same round of another. */
+export const ratios = (of: readonly number[], to: readonly number[]): number[] =>
+  of.flatMap((value, i) => (to[i] === undefined ? [] : [value / to[i]]));

@@ -1,0 +1,251 @@
+/** One name that many wait for, from one process and from four, without work and with it. */
+import { contenderNamed, LIMIT, contended as names, OURS } from '../contenders/all.ts';
+import { now } from '../crew/clock.ts';
+import { median, sum } from '../measure/numbers.ts';
+import { sent, served } from '../measure/server-side.ts';
+import { ratios, rounds, type Scenario, type Stage } from '../measure/stage.ts';
+import { atLeast, atMost, type Column, type Row, type Table, type Verdict } from '../measure/table.ts';
+import { overlaps, overtaken, turnsOf, waits } from '../measure/turns.ts';
+
+/** How many processes, how many waiters in each, and how many ms of work in a turn. */
+interface Setting {
+  readonly id: string;
+  readonly processes: number;
+  readonly waiters: number;
+  readonly work: number;
+}
+
+/** ms that a request can have been on its way between processes that share two cores with a server. */
+const SLACK = 10;
+
+/** ms from the order to the first request, so that all processes begin together. */
+const START = 30;
+
+interface Played {
+  readonly rate: number;
+  /** Turns a second of the second half, when even a thousand have joined the queue. */
+  readonly later: number;
+  readonly turns: number;
+  readonly commands: number;
+  readonly usec: number;
+  readonly median: number;
+  readonly longest: number;
+  readonly ratio: number;
+  readonly overlaps: number;
+  readonly overtaken: number;
+}
+
+/** One window of `ms` on one name; all who wait when it ends are served before it is told. */
+export const contend = async (
+  { crew, server, admin, quick }: Stage,
+  contender: string,
+  { id, processes, waiters, work }: Setting,
+  ms: number,
+): Promise<Played> => {
+  const workers = await crew.of(contender, processes, server.url);
+  const name = `${contender}:${id}`;
+  const from = now() + START;
+  const patience = START + ms + (quick ? 2_000 : 8_000);
+  const [flat, stats] = await served(admin, () =>
+    Promise.all(workers.map((worker) => worker.call('contend', [name, waiters, from, ms, work], patience))),
+  );
+  const turns = turnsOf(flat);
+  const { commands, usec } = sent(stats, contenderNamed(contender).sends);
+  return {
+    rate: (turns.filter(({ left }) => left < from + ms).length / ms) * 1e3,
+    later: (turns.filter(({ left }) => left >= from + ms / 2 && left < from + ms).length / (ms / 2)) * 1e3,
+    turns: turns.length,
+    commands: commands / turns.length,
+    usec: usec / turns.length,
+    ...waits(turns),
+    overlaps: overlaps(turns),
+    overtaken: overtaken(turns, processes > 1 ? SLACK : 0),
+  };
+};
+
+const COLUMNS: readonly Column[] = [
+  { key: 'rate', title: 'turns/s' },
+  { key: 'share', title: 'of raw', digits: 2 },
+  { key: 'commands', title: 'commands a turn', digits: 1 },
+  { key: 'median', title: 'median wait, ms', digits: 1 },
+  { key: 'longest', title: 'longest, ms' },
+  { key: 'ratio', title: 'longest/median', digits: 1 },
+  { key: 'turns', title: 'turns' },
+  { key: 'overlaps', title: 'overlaps' },
+  { key: 'overtaken', title: 'overtaken' },
+];
+
+/** Everyone in one setting; one who did not finish has a row that says so. */
+const race = async (
+  stage: Stage,
+  setting: Setting,
+  ms: number,
+  count: number,
+): Promise<{ rows: Row[]; played: Map<string, Played[]> }> => {
+  stage.say(`${setting.processes} x ${setting.waiters} waiters, ${setting.work} ms of work`);
+  await rounds(stage, names, 1, (name) => contend(stage, name, setting, ms)); // warms the name, the processes and their code
+  const played = await rounds(stage, names, count, (name) => contend(stage, name, setting, ms));
+  const limit = (played.get(LIMIT) ?? []).map(({ rate }) => rate);
+  const rows = names.map((name): Row => {
+    const results = played.get(name) ?? [];
+    if (results.length === 0) return { name, rate: 'did not finish' };
+    const middle = (key: keyof Played): number => median(results.map((result) => result[key]));
+    return {
+      name,
+      rate: middle('rate'),
+      share: median(
+        ratios(
+          results.map(({ rate }) => rate),
+          limit,
+        ),
+      ),
+      commands: middle('commands'),
+      median: middle('median'),
+      longest: middle('longest'),
+      ratio: middle('ratio'),
+      turns: sum(results.map(({ turns }) => turns)),
+      overlaps: sum(results.map(({ overlaps }) => overlaps)),
+      overtaken: sum(results.map(({ overtaken }) => overtaken)),
+      usec: middle('usec'),
+    };
+  });
+  return { rows, played };
+};
+
+const tableOf = (id: string, title: string, rows: readonly Row[]): Table => ({
+  id,
+  title,
+  of: 'contender',
+  columns: COLUMNS,
+  rows,
+  charts: [
+    { kind: 'bars', keys: ['rate'], title: `${title}: turns a second` },
+    { kind: 'bars', keys: ['ratio'], title: `${title}: longest wait, of the median` },
+  ],
+});
+
+const NOTE = `Medians of the rounds; turns, overlaps and overtaken turns are those of all rounds. A turn is overtaken when one was served before it that was asked for later (between processes: by more than ${SLACK} ms).`;
+
+/** What is wanted of ours in every setting: order, fairness, few commands, no overlap. */
+const manners = (what: string, rows: readonly Row[]): Verdict[] =>
+  rows
+    .filter(({ name }) => OURS.includes(name))
+    .flatMap((row) => [
+      atMost(`${row.name}, ${what}: commands a turn`, 2.2, Number(row.commands)),
+      atMost(`${row.name}, ${what}: longest wait, of the median`, 3, Number(row.ratio)),
+      atMost(`${row.name}, ${what}: overtaken`, 0, Number(row.overtaken), 0),
+      atMost(`${row.name}, ${what}: overlaps`, 0, Number(row.overlaps), 0),
+    ]);
+
+/** The rate of ours to the best of the others, round by round. */
+const againstBest = (played: Map<string, Played[]>, ours: string, others: readonly string[]): number => {
+  const rates = (name: string): number[] => (played.get(name) ?? []).map(({ rate }) => rate);
+  const all = others.map((other) => median(ratios(rates(ours), rates(other)))).filter(Number.isFinite);
+  return Math.min(...all);
+};
+
+const others = names.filter((name) => !OURS.includes(name));
+const peers = others.filter((name) => name !== LIMIT);
+
+export const contended: Scenario = {
+  name: 'contended',
+  title: 'One name, many waiters, no work',
+  run: async (stage) => {
+    const { quick } = stage;
+    const ms = quick ? 300 : 1_000;
+    const count = quick ? 1 : 5;
+    const one = await race(stage, { id: 'one', processes: 1, waiters: 16, work: 0 }, ms, count);
+    const four = await race(stage, { id: 'four', processes: 4, waiters: 25, work: 0 }, ms, count);
+    const thousand: Setting = { id: 'thousand', processes: 1, waiters: 1_000, work: 0 };
+    const crowd = async (waiters: number): Promise<Map<string, number>> => {
+      const played = await rounds(stage, OURS, quick ? 2 : 5, (name) =>
+        contend(stage, name, { ...thousand, waiters }, 1_000),
+      );
+      return new Map([...played].map(([name, results]) => [name, median(results.map(({ later }) => later))]));
+    };
+    const few = await crowd(16);
+    const many = await crowd(1_000);
+    const slower = (name: string): number => (few.get(name) ?? Number.NaN) / (many.get(name) ?? Number.NaN);
+    return {
+      tables: [
+        tableOf('contended-one', '1 process x 16 waiters, no work', one.rows),
+        { ...tableOf('contended-four', '4 processes x 25 waiters, no work', four.rows), note: NOTE },
+        {
+          id: 'contended-thousand',
+          title: '1 process: 1,000 waiters against 16',
+          of: 'contender',
+          columns: [
+            { key: 'few', title: '16 waiters, turns/s' },
+            { key: 'many', title: '1,000 waiters, turns/s' },
+            { key: 'slower', title: 'µs a turn, of those at 16', digits: 2 },
+          ],
+          rows: OURS.map((name) => ({
+            name,
+            few: few.get(name),
+            many: many.get(name),
+            slower: slower(name),
+          })),
+        },
+      ],
+      verdicts: [
+        ...OURS.flatMap((name) => [
+          atLeast(`${name}, 1 x 16: turns/s, of the fastest peer`, 1.3, againstBest(one.played, name, peers)),
+          atLeast(`${name}, 1 x 16: turns/s, of the fastest of all others`, 1, againstBest(one.played, name, others)),
+          atLeast(`${name}, 4 x 25: turns/s, of the fastest of all others`, 1, againstBest(four.played, name, others)),
+        ]),
+        ...manners('1 x 16', one.rows),
+        ...manners('4 x 25', four.rows),
+        ...OURS.map((name) => atMost(`${name}: µs a turn at 1,000 waiters, of those at 16`, 1.3, slower(name))),
+      ],
+    };
+  },
+};
+
+const WORK = 5;
+
+export const work: Scenario = {
+  name: 'work',
+  title: 'One name, many waiters, 5 ms of work',
+  run: async (stage) => {
+    const { crew, server, quick } = stage;
+    const ms = quick ? 400 : 2_000;
+    const count = quick ? 1 : 3;
+    const { rows, played } = await race(stage, { id: 'work', processes: 4, waiters: 4, work: WORK }, ms, count);
+    const plain = await rounds(stage, [LIMIT], count, async () => {
+      const worker = await crew.one(LIMIT, server.url);
+      return ((await worker.call('plain', [ms, WORK])) / ms) * 1e3;
+    });
+    const unlocked = median(plain.get(LIMIT) ?? []);
+    const aggressive = rows.reduce((most, row) => (Number(row.commands) > Number(most.commands ?? 0) ? row : most));
+    return {
+      tables: [
+        {
+          ...tableOf('work', '4 processes x 4 waiters, 5 ms of work', [
+            ...rows,
+            { name: 'no lock, one loop', rate: unlocked },
+          ]),
+          note: NOTE,
+        },
+      ],
+      verdicts: [
+        ...OURS.flatMap((name) => {
+          const row = rows.find((it) => it.name === name) ?? { name };
+          return [
+            atLeast(
+              `${name}, 5 ms of work: turns/s, of ${aggressive.name}`,
+              0.95,
+              againstBest(played, name, [aggressive.name]),
+            ),
+            atMost(
+              `${name}, 5 ms of work: commands, of ${aggressive.name}`,
+              0.1,
+              Number(row.commands) / Number(aggressive.commands),
+            ),
+            atLeast(`${name}, 5 ms of work: turns/s, of a loop without a lock`, 0.9, Number(row.rate) / unlocked),
+          ];
+        }),
+        ...manners('5 ms of work', rows),
+      ],
+    };
+  },
+};

@@ -1,0 +1,113 @@
+/** What it costs to hold many leases: CPU, stalls of the event loop, commands and memory; and memory to wait. */
+import { contenderNamed } from '../contenders/all.ts';
+import { observableFace, promiseFace } from '../contenders/ours.ts';
+import { nodeRedisson, redisSemaphore } from '../contenders/peers.ts';
+import { sent, served } from '../measure/server-side.ts';
+import type { Scenario, Stage } from '../measure/stage.ts';
+import { atMost, type Row } from '../measure/table.ts';
+
+/** Those that renew by themselves; the bound holds for the first. */
+const names = [observableFace.name, promiseFace.name, redisSemaphore.name, nodeRedisson.name];
+
+/** How many leases, how long they last, and how long one looks on: for two renewals of each, at a third of the ttl. */
+interface Load {
+  readonly leases: number;
+  readonly ttl: number;
+}
+
+const holding = async (stage: Stage, name: string, { leases, ttl }: Load): Promise<Row> => {
+  const ms = (2 * ttl) / 3;
+  const { crew, server, admin } = stage;
+  crew.dismiss(name); // a heap without a past
+  const worker = await crew.one(name, server.url);
+  await worker.call('open', [name, server.url, ttl]);
+  await worker.call('keep', [`${name}:warm`, 1_000]);
+  await worker.call('release', []);
+  const idle = await worker.call('rest', [1_000]);
+  const before = await worker.call('heap', []);
+  const taking = await worker.call('keep', [`${name}:held`, leases], 60_000);
+  const after = await worker.call('heap', []);
+  const [cost, stats] = await served(admin, () => worker.call('rest', [ms], ms + 20_000));
+  const { commands } = sent(stats, contenderNamed(name).sends);
+  await worker.call('release', [], 60_000);
+  crew.dismiss(name);
+  return {
+    name,
+    bytes: (after - before) / leases,
+    taking: taking.ms,
+    cpu: (100 * cost.cpu) / cost.ms,
+    idle: (100 * idle.cpu) / idle.ms,
+    stall: cost.stall,
+    commands: commands / (cost.ms / 1e3),
+  };
+};
+
+/** Waiters, all on one name that another process holds. */
+const waiting = async (stage: Stage, name: string, waiters: number): Promise<number> => {
+  const { crew, server } = stage;
+  crew.dismiss(name);
+  const [holder, worker] = await crew.of(name, 2, server.url);
+  if (!holder || !worker) throw new Error('Waiting takes two');
+  await holder.call('keep', [`${name}:queue`, 1]);
+  await worker.call('queue', [`${name}:queue:0`, 500]);
+  await worker.call('rest', [1_000]);
+  const before = await worker.call('heap', []);
+  await worker.call('queue', [`${name}:queue:0`, waiters]);
+  await worker.call('rest', [3_000], 60_000);
+  const after = await worker.call('heap', []);
+  crew.dismiss(name);
+  return (after - before) / waiters;
+};
+
+export const held: Scenario = {
+  name: 'held',
+  title: 'Many leases held',
+  run: async (stage) => {
+    const { quick } = stage;
+    const load = quick ? { leases: 2_000, ttl: 6_000 } : { leases: 10_000, ttl: 30_000 };
+    const who = quick ? [observableFace.name] : names;
+    const rows: Row[] = [];
+    for (const name of who) {
+      stage.say(`${name}: ${load.leases} leases`);
+      const row = await holding(stage, name, load);
+      const ours = name === observableFace.name || name === promiseFace.name || name === redisSemaphore.name;
+      rows.push({ ...row, waiter: ours ? await waiting(stage, name, load.leases) : undefined });
+      await stage.admin.flushall();
+    }
+    const [first] = rows;
+    const n = load.leases.toLocaleString('en');
+    return {
+      tables: [
+        {
+          id: 'held',
+          title: `${n} leases held by one process, ttl ${load.ttl / 1e3} s, each renewed every ${load.ttl / 3e3} s`,
+          of: 'contender',
+          columns: [
+            { key: 'cpu', title: 'of one core, %', digits: 2 },
+            { key: 'idle', title: 'holding none, %', digits: 2 },
+            { key: 'stall', title: 'longest stall, ms', digits: 1 },
+            { key: 'commands', title: 'commands/s', digits: 1 },
+            { key: 'taking', title: 'to take all, ms' },
+            { key: 'bytes', title: 'bytes a lease' },
+            { key: 'waiter', title: 'bytes a waiter' },
+          ],
+          rows,
+          charts: [
+            { kind: 'bars', keys: ['bytes', 'waiter'], title: 'Heap of a held lease and of a waiter, in bytes' },
+          ],
+          note: 'All were taken at once, so that all renewals are due at once. Heap after a collection, everything included that the caller keeps of the lease.',
+        },
+      ],
+      verdicts: [
+        atMost(`${n} leases: of one core, in %`, 2, Number(first?.cpu)),
+        atMost(`${n} leases: longest stall, in ms`, 10, Number(first?.stall), 1),
+        ...rows
+          .filter(({ name }) => name !== redisSemaphore.name && name !== nodeRedisson.name)
+          .flatMap((row) => [
+            atMost(`${row.name}: bytes a held lease`, 4_096, Number(row.bytes), 0),
+            atMost(`${row.name}: bytes a waiter`, 4_096, Number(row.waiter), 0),
+          ]),
+      ],
+    };
+  },
+};
