@@ -1,0 +1,77 @@
+/** A client process that is told what to do and tells its history: URL, a label, options of its coordinator as JSON. */
+import { Redis } from 'ioredis';
+import type { Subscription } from 'rxjs';
+import { type Lease, LockCoordinator, type RedisyncError } from '../../../src/index.ts';
+import { now, Recorder } from '../recorder.ts';
+
+const [url = '', label = '', options = '{}'] = process.argv.slice(2);
+const redis = new Redis(url);
+redis.on('error', () => undefined);
+const locks = new LockCoordinator(redis, JSON.parse(options));
+const say = (...words: unknown[]): void => void process.send?.(words);
+const recorder = new Recorder(locks, label, (life) => say('life', life));
+let lease: Lease | undefined;
+let subscription: Subscription | undefined;
+
+const codeOf = (act: () => void): string | undefined => {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return (error as RedisyncError).code;
+  }
+};
+
+/** Looks without ever letting a timer fire since the pause, then gives the lease back. */
+const look = (): void => {
+  if (!lease) return;
+  const seen = [codeOf(() => lease?.assertHeld()), lease.held, lease.remaining()];
+  say('looked', ...seen, lease.fence);
+  void lease.release().then((released) => say('released', released));
+};
+
+const tasks = {
+  /** Takes a mutex and keeps it. */
+  hold(name: string): void {
+    subscription = recorder.mutex(name).subscribe({
+      next: (granted) => {
+        lease = granted;
+        say('held', granted.fence);
+      },
+      error: (error: RedisyncError) => say('lost', error.code, now()),
+    });
+  },
+
+  /** Keeps the event loop until the lease has had its time, whether or not the process is stopped meanwhile; then looks. */
+  spin(): void {
+    const until = now() + (lease?.remaining() ?? 0);
+    process.send?.(['spinning'], () => {
+      while (now() < until);
+      look();
+    });
+  },
+
+  /** Keeps the event loop for so many ms, then looks at the lease. */
+  block(ms: number): void {
+    const until = now() + ms;
+    while (now() < until);
+    look();
+  },
+
+  /** Moves the wall clock of this process, and looks at the lease. */
+  shift(ms: number): void {
+    const real = Date.now;
+    Date.now = () => real() + ms;
+    say('shifted', lease?.held);
+  },
+
+  async close(): Promise<void> {
+    subscription?.unsubscribe();
+    await locks.close();
+    redis.disconnect();
+    process.disconnect();
+  },
+};
+
+process.on('message', ([task, ...args]: [keyof typeof tasks, ...never[]]) => void tasks[task](...(args as [never])));
+redis.once('ready', () => say('ready'));

@@ -1,0 +1,135 @@
+/** What a client process sees of its locks, as a history; and a register that refuses what comes with an old token. */
+import { defer, finalize, type Observable, tap } from 'rxjs';
+import type { Lease, Lock, LockCoordinator, LockEvent, LockOptions } from '../../src/index.ts';
+import type { Life, Turn } from './history.ts';
+
+/** ms of the machine's monotonic clock, the same for all its processes. */
+export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** A store that never goes back to a lower token: reading with one is enough to refuse those below it from then on. */
+export class Register {
+  readonly turns: Turn[] = [];
+  value = 0;
+  private highest = 0;
+
+  /** The value, or undefined for a token that is too low. */
+  read(token: number): number | undefined {
+    if (token < this.highest) return undefined;
+    this.highest = token;
+    return this.value;
+  }
+
+  write(token: number, value: number): boolean {
+    if (token < this.highest) return false;
+    this.highest = token;
+    this.value = value;
+    return true;
+  }
+
+  /** Reads, lets `between` pass, and writes one more; whether the write was accepted. */
+  async turn({ fence = 0 }: Lease, between: () => Promise<unknown>): Promise<boolean> {
+    const asked = now();
+    const saw = this.read(fence);
+    if (saw === undefined) return false;
+    await between();
+    const accepted = this.write(fence, saw + 1);
+    if (accepted) this.turns.push({ token: fence, asked, saw, done: now() });
+    return accepted;
+  }
+}
+
+/** Resolves with the lease, and goes on holding it: until it is released, lost, or its coordinator closes. */
+export const acquired = (lock$: Observable<Lease>): Promise<Lease> =>
+  new Promise((resolve, reject) => void lock$.subscribe({ next: resolve, error: reject }));
+
+/** The locks of one coordinator, each of whose leases is written down. */
+export class Recorder {
+  readonly locks: LockCoordinator;
+  private readonly label: string;
+  private readonly wrote: (life: Life) => void;
+  private readonly lives = new Map<string, Life>();
+  private readonly leases = new Map<string, Lease>();
+  private count = 0;
+
+  /** @param wrote hears of each life, again whenever more is known of it */
+  constructor(locks: LockCoordinator, label: string, wrote: (life: Life) => void) {
+    this.locks = locks;
+    this.label = label;
+    this.wrote = wrote;
+    locks.events$.subscribe((event) => this.hear(event));
+  }
+
+  mutex(name: string, options?: LockOptions): Observable<Lease> {
+    return this.watched({ name, mode: 'exclusive', permits: 1, limit: 0 }, (owner) =>
+      this.locks.mutex(name, { ...options, owner }),
+    );
+  }
+
+  /** One attempt at a mutex. */
+  tryMutex(name: string, options?: LockOptions): Observable<Lease> {
+    return this.watched({ name, mode: 'exclusive', permits: 1, limit: 0 }, (owner) =>
+      this.locks.mutex(name, { ...options, owner }).try(),
+    );
+  }
+
+  semaphore(name: string, limit: number, permits = 1): Observable<Lease> {
+    return this.watched({ name, mode: 'shared', permits, limit }, (owner) =>
+      this.locks.semaphore(name, limit, { permits, owner }),
+    );
+  }
+
+  read(name: string): Observable<Lease> {
+    return this.watched(
+      { name, mode: 'shared', permits: 1, limit: 0 },
+      (owner) => this.locks.readWriteLock(name, { owner }).read,
+    );
+  }
+
+  private watched(
+    what: Pick<Life, 'name' | 'mode' | 'permits' | 'limit'>,
+    lock: (owner: string) => Lock | Observable<Lease>,
+  ): Observable<Lease> {
+    return defer(() => {
+      this.count += 1;
+      const owner = `${this.label}-${this.count}`;
+      const life: Life = { ...what, owner, asked: now() };
+      this.lives.set(owner, life);
+      this.wrote(life);
+      return lock(owner).pipe(
+        tap((lease) => this.granted(life, lease)),
+        finalize(() => this.left(life)),
+      );
+    });
+  }
+
+  private granted(life: Life, lease: Lease): void {
+    const at = now();
+    Object.assign(life, { granted: at, seen: at, until: at + lease.remaining(), fence: lease.fence });
+    this.leases.set(life.owner, lease);
+    lease.signal.addEventListener('abort', () => {
+      life.ended = Math.min(now(), life.until ?? 0); // its deadline may have passed before anybody said so
+      this.leases.delete(life.owner);
+      this.wrote(life);
+    });
+    this.wrote(life);
+  }
+
+  private left(life: Life): void {
+    if (life.granted === undefined) life.left = now();
+    this.lives.delete(life.owner);
+    this.wrote(life);
+  }
+
+  private hear({ type, owner }: LockEvent): void {
+    const life = this.lives.get(owner);
+    if (!life) return;
+    if (type === 'waiting') life.queued ??= now();
+    else if (type !== 'renewed') return;
+    const lease = this.leases.get(owner);
+    if (lease) {
+      life.seen = now();
+      life.until = life.seen + lease.remaining();
+    }
+    this.wrote(life);
+  }
+}

@@ -1,0 +1,256 @@
+/** A server that stops, dies, forgets, pauses, is busy or is full, while its locks are held and waited for. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { firstValueFrom } from 'rxjs';
+import type { Lease, LockLostError, RedisRefusedError } from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { startServer } from '../support/server.ts';
+import { acquired, now, type Recorder } from './recorder.ts';
+import { at, hears, RENEWAL, type Site, SLACK, TIMEOUT, TTL } from './site.ts';
+
+/** What the docs allow where the server's data is lost: see docs/guarantees. */
+const BOUND = RENEWAL + TIMEOUT;
+
+/** Resolves with the loss, and when it was told. */
+const loss = (lease: Lease): Promise<{ reason: string; when: number }> =>
+  new Promise((resolve) => {
+    const told = (): void => resolve({ reason: (lease.signal.reason as LockLostError).reason, when: now() });
+    if (lease.signal.aborted) told();
+    else lease.signal.addEventListener('abort', told);
+  });
+
+/** Clients that work under the lock, again and again, until they are told to stop; every error is kept. */
+const load = (site: Site, name: string, clients: readonly Recorder[]) => {
+  let stopped = false;
+  const errors: unknown[] = [];
+  const done = clients.map(async (client) => {
+    while (!stopped) {
+      try {
+        const lease = await acquired(client.mutex(name));
+        await site.register.turn(lease, () => sleep(2));
+        await lease.release();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+  });
+  return {
+    errors,
+    stop: async (): Promise<void> => {
+      stopped = true;
+      await Promise.all(done);
+    },
+  };
+};
+
+/** The server forgets all: the next waiter is let in, the holder learns of it, and no later than the bound. */
+const forgets = async (site: Site, forget: () => Promise<unknown>): Promise<void> => {
+  const lease = await acquired(site.client().mutex('forgotten'));
+  const next = acquired(site.client().mutex('forgotten'));
+  await site.waiting('forgotten', 1);
+  const lost = loss(lease);
+  await forget();
+  const second = await next;
+  assert.equal((await lost).reason === 'unreachable', false);
+  assert.isAbove(Number(second.fence), Number(lease.fence));
+  assert.isAtMost(site.overlap, BOUND);
+  assert.isTrue(second.held);
+};
+
+describe('a server', function () {
+  this.timeout(30_000);
+  const allowed = { allowance: { overlap: BOUND } };
+
+  it(
+    'whose scripts are flushed in a loop is not noticed by anybody under load',
+    at(async (site) => {
+      const work = load(site, 'scripts', [site.client(), site.client(), site.client()]);
+      const until = now() + 1_000;
+      while (now() < until || site.register.value < 20) await site.redis.script('FLUSH');
+      await work.stop();
+      assert.deepEqual(work.errors, []);
+      assert.deepEqual(site.failures, []);
+    }),
+  );
+
+  it(
+    'that kills ordinary connections in a loop grants once per owner, and no update is lost',
+    at(async (site) => {
+      const work = load(site, 'killed', [site.client(), site.client(), site.client()]);
+      for (let i = 0; i < 20 || site.register.value < 20; i += 1) {
+        await site.redis.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
+        await sleep(50);
+      }
+      await work.stop();
+      const lives = site.livesOf('killed');
+      const fences = lives.map(({ fence }) => fence).filter((fence) => fence !== undefined);
+      assert.lengthOf(new Set(fences), fences.length);
+      assert.isAbove(site.failures.length, 0, 'connections were lost under the load');
+    }),
+  );
+
+  it(
+    'that is flushed lets two hold for a renewal and a timeout at most, and the later token is higher',
+    at((site) => forgets(site, () => site.redis.flushall()), allowed),
+  );
+
+  it(
+    'that is killed and comes back empty does the same',
+    at((site) => forgets(site, () => site.restart()), allowed),
+  );
+
+  it(
+    'that stops for less than the deadline costs nobody a lease, nor changes a token',
+    at(async (site) => {
+      const lease = await acquired(site.client().mutex('brief'));
+      const next = acquired(site.client().mutex('brief'));
+      await site.waiting('brief', 1);
+      site.server.process?.kill('SIGSTOP');
+      await sleep(TTL / 3);
+      site.server.process?.kill('SIGCONT');
+      await sleep(TTL);
+      assert.isTrue(lease.held);
+      assert.equal(await site.redis.get('brief'), lease.owner);
+      assert.isTrue(await lease.release());
+      assert.isAbove(Number((await next).fence), Number(lease.fence));
+    }),
+  );
+
+  it(
+    'that pauses its clients for longer than the deadline is a loss on time, and goes on with the next',
+    at(async (site) => {
+      const lease = await acquired(site.client().mutex('paused'));
+      const next = acquired(site.client().mutex('paused'));
+      await site.waiting('paused', 1);
+      const since = now();
+      await site.redis.client('PAUSE', 3_000);
+      const { reason, when } = await loss(lease);
+      assert.equal(reason, 'unreachable');
+      assert.isAtMost(when - since, TTL + SLACK);
+      assert.isAbove(Number((await next).fence), Number(lease.fence));
+      assert.isAtLeast(now() - since, 2_900);
+    }),
+  );
+
+  it('with a journal that is synced always, killed and started again, has kept the lease and its token', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'redisync-aof-'));
+    const kept = ['--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always'];
+    const run = at(
+      async (site) => {
+        const lease = await acquired(site.client({ ttl: 5_000 }).mutex('journal'));
+        const next = acquired(site.client({ ttl: 5_000 }).mutex('journal'));
+        await site.waiting('journal', 1);
+        await site.restart(kept);
+        assert.equal(await site.redis.get('journal'), lease.owner);
+        await sleep(2 * RENEWAL);
+        assert.isTrue(lease.held);
+        assert.isTrue(await lease.release());
+        assert.isAbove(Number((await next).fence), Number(lease.fence));
+      },
+      { start: () => startServer(kept) },
+    );
+    await run().finally(() => rmSync(directory, { recursive: true, force: true }));
+  });
+
+  it('that is shut down cleanly and started again after the ttl has the lock of a dead holder free', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'redisync-aof-'));
+    const kept = ['--dir', directory, '--appendonly', 'yes'];
+    const run = at(
+      async (site) => {
+        const child = await site.child();
+        child.tell('hold', 'clean');
+        await hears(child, 'held');
+        child.kill();
+        await site.restart(kept, 'SIGTERM', TTL);
+        const since = now();
+        await firstValueFrom(site.client().tryMutex('clean'));
+        assert.isAtMost(now() - since, SLACK);
+      },
+      { start: () => startServer(kept) },
+    );
+    await run().finally(() => rmSync(directory, { recursive: true, force: true }));
+  });
+
+  it(
+    'that is busy with a slow script is asked again, and never taken for a grant',
+    at(async (site) => {
+      const waits = site.client({ commandTimeout: 2_000 });
+      const single = site.client({ commandTimeout: 2_000 });
+      await firstValueFrom(waits.locks.inspect('slow'));
+      await firstValueFrom(single.locks.inspect('slow'));
+      await site.redis.config('SET', 'busy-reply-threshold', 50);
+      const busy = site.redis.duplicate();
+      const ended = busy.eval('while true do end', 0).catch(() => undefined);
+      await eventually('it is busy', () =>
+        site.redis.ping().then(
+          () => false,
+          () => true,
+        ),
+      );
+      const error = await firstValueFrom(single.tryMutex('slow')).catch((reason) => reason);
+      assert.deepInclude(error, { code: 'REDIS_REFUSED', transient: true });
+      const lease = acquired(waits.mutex('slow'));
+      await eventually('it was asked again', () => site.failures.length >= 3);
+      assert.isTrue(site.livesOf('slow').every(({ granted }) => granted === undefined));
+      await site.redis.script('KILL');
+      await ended;
+      busy.disconnect();
+      assert.isTrue((await lease).held);
+    }),
+  );
+
+  it(
+    'whose memory is full refuses to grant, with a clear error, and still renews and releases',
+    at(async (site) => {
+      const client = site.client();
+      const lease = await acquired(client.mutex('full'));
+      const shared = await acquired(client.semaphore('full too', 2));
+      await site.redis.config('SET', 'maxmemory', 1, 'maxmemory-policy', 'noeviction');
+      for (const lock$ of [client.mutex('new'), client.tryMutex('new'), client.mutex('full')]) {
+        const error: RedisRefusedError = await firstValueFrom(lock$).catch((reason) => reason);
+        assert.include(error, { code: 'REDIS_REFUSED', transient: false });
+        assert.match(error.message, /OOM/);
+      }
+      await Promise.all([lease.renew(), shared.renew()]);
+      await sleep(TTL);
+      assert.deepEqual([lease.held, shared.held], [true, true]);
+      assert.deepEqual(await Promise.all([lease.release(), shared.release()]), [true, true]);
+      await site.redis.config('SET', 'maxmemory', 0);
+    }),
+  );
+
+  it(
+    'that evicts makes the holder lose the lease, as told, within a renewal and a timeout',
+    at(async (site) => {
+      const lease = await acquired(site.client().mutex('evicted'));
+      const lost = loss(lease);
+      const since = now();
+      await site.redis.config('SET', 'maxmemory-policy', 'volatile-ttl', 'maxmemory', 1);
+      await site.redis.set('more', 'x', 'PX', TTL).catch(() => undefined);
+      const { reason, when } = await lost;
+      await site.redis.config('SET', 'maxmemory', 0);
+      assert.equal(reason, 'expired');
+      assert.isAtMost(when - since, BOUND + SLACK);
+    }),
+  );
+
+  it(
+    'whose tokens have reached 2^53 - 1 refuses with a typed error, and nothing is written',
+    at(async (site) => {
+      const last = `{spent}~redisync:last`;
+      await site.redis.set(last, `${Number.MAX_SAFE_INTEGER} 1000 somebody`, 'PX', 60_000);
+      const client = site.client();
+      for (const lock$ of [client.mutex('spent'), client.tryMutex('spent'), client.semaphore('spent', 2)]) {
+        const error = await firstValueFrom(lock$).catch((reason) => reason);
+        assert.include(error, { code: 'FENCE_EXHAUSTED', lock: 'spent' });
+      }
+      assert.deepEqual(await site.redis.keys('*'), [last]);
+      await site.redis.set(last, `${Number.MAX_SAFE_INTEGER - 1} 1000 somebody`, 'PX', 60_000);
+      const lease = await acquired(client.mutex('spent'));
+      assert.equal(lease.fence, Number.MAX_SAFE_INTEGER);
+    }),
+  );
+});
