@@ -1,0 +1,99 @@
+/** The lifecycle over a bad network, in virtual time: whatever is late, lost or overtaken, two never hold and nothing stays. */
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { TestScheduler } from 'rxjs/testing';
+import type { Lease } from '../../src/lease/lease.ts';
+import { Registry } from '../../src/lease/registry.ts';
+import { type Kind, termsOf } from '../../src/lease/terms.ts';
+import { Lock } from '../../src/locks/lock.ts';
+import { Memory, MemoryStore } from '../../src/store/memory.ts';
+import type { Inspection } from '../../src/store/store.ts';
+import { type Fate, UnreliableStore } from '../support/unreliable-store.ts';
+import { CountingScheduler } from '../support/virtual.ts';
+
+const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
+const TWO: Kind = { mode: 'shared', permits: 1, limit: 2 };
+
+const OPTIONS = { ttl: 100, renewEvery: 30, waiterTtl: 90, commandTimeout: 50, backoff: () => 10 };
+
+/** ms at which all have left. */
+const END = 400;
+
+interface Client {
+  readonly from: number;
+  readonly until: number;
+  readonly single: boolean;
+  readonly fates: readonly Fate[];
+}
+
+const way = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 5 }) },
+  { weight: 3, arbitrary: fc.integer({ min: 0, max: 160 }) },
+  { weight: 1, arbitrary: fc.constant(undefined) },
+);
+
+const client: fc.Arbitrary<Client> = fc.record({
+  from: fc.nat(150),
+  until: fc.integer({ min: 0, max: END }),
+  single: fc.boolean(),
+  fates: fc.array(fc.record({ there: way, back: way }), { maxLength: 25 }),
+});
+
+/** Runs the clients, each on a connection of its own, and gives the most that ever held at once. */
+const run = (clients: readonly Client[], kind: Kind): number => {
+  const time = new TestScheduler(() => undefined);
+  return time.run(({ flush }) => {
+    const memory = new Memory();
+    const scheduler = new CountingScheduler(time);
+    const leases: Lease[] = [];
+    const left: string[] = [];
+    let most = 0;
+    let closed = 0;
+    for (const { from, until, single, fates } of clients) {
+      const store = new UnreliableStore(new MemoryStore(memory, time), time, fates);
+      const registry = new Registry(store);
+      const lock = new Lock(registry, termsOf('a', kind, { ...OPTIONS, scheduler }));
+      const subscribe = (): void => {
+        const subscription = (single ? lock.try() : lock).subscribe({
+          next: (lease) => {
+            leases.push(lease);
+            // no lease is held again once it was not: an overlap begins where one is emitted
+            most = Math.max(most, leases.filter(({ held }) => held).length);
+          },
+          error: () => undefined,
+        });
+        time.schedule(() => subscription.unsubscribe(), Math.max(1, until - from));
+      };
+      const look = ({ holders, waiting }: Inspection): void => {
+        closed += 1;
+        left.push(...[...holders, ...waiting].map(({ owner }) => owner).filter((owner) => store.owners.has(owner)));
+      };
+      time.schedule(subscribe, from);
+      time.schedule(() => registry.shut().subscribe(() => store.inspect('a', 50).subscribe(look)), END);
+    }
+    flush();
+    assert.equal(closed, clients.length);
+    assert.deepEqual(left, [], 'owners that are in Redis though they say that they have left');
+    assert.equal(scheduler.pending, 0, 'timers');
+    assert.equal(new Set(leases.map(({ fence }) => fence)).size, leases.length, 'every lease has a token of its own');
+    return most;
+  });
+};
+
+describe('over a network that is late, loses and reorders, whoever leaves when', () => {
+  it('two that exclude each other never hold at once, and nothing of anyone stays', () =>
+    fc.assert(
+      fc.property(fc.array(client, { minLength: 2, maxLength: 4 }), (clients) => {
+        assert.isAtMost(run(clients, EXCLUSIVE), 1);
+      }),
+      { numRuns: 1_000 },
+    ));
+
+  it('no more hold than there are permits, and nothing of anyone stays', () =>
+    fc.assert(
+      fc.property(fc.array(client, { minLength: 3, maxLength: 5 }), (clients) => {
+        assert.isAtMost(run(clients, TWO), 2);
+      }),
+      { numRuns: 500 },
+    ));
+});

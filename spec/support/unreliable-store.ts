@@ -1,0 +1,82 @@
+/** Another store behind a bad network: commands and answers are late, overtake each other and get lost, and so do grants. */
+import { defer, NEVER, type Observable, type SchedulerLike, Subject, throwError, timeout } from 'rxjs';
+import { RedisUnreachableError } from '../../src/errors.ts';
+import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+
+/** What becomes of a command or a message: ms on the way there and back; undefined where it is lost. */
+export interface Fate {
+  readonly there: number | undefined;
+  readonly back: number | undefined;
+}
+
+const WELL: Fate = { there: 1, back: 1 };
+
+export class UnreliableStore implements Store {
+  readonly grants$ = new Subject<Grant | undefined>();
+  /** All who have asked for a lease. */
+  readonly owners = new Set<string>();
+  private readonly inner: Store;
+  private readonly time: SchedulerLike;
+  private readonly fates: Fate[];
+
+  /** @param fates one for each command and each message, in their order; after them all goes well */
+  constructor(inner: Store, time: SchedulerLike, fates: readonly Fate[]) {
+    this.inner = inner;
+    this.time = time;
+    this.fates = [...fates];
+    inner.grants$.subscribe((grant) => this.travel(this.fate().there, () => this.grants$.next(grant)));
+  }
+
+  /** Refused, as by the script's not-after, where it arrives later than that. */
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
+    this.owners.add(request.owner);
+    return this.call(within, () => this.inner.acquire(request, stay, within), within);
+  }
+
+  renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal> {
+    return this.call(within, () => this.inner.renew(request, fence, within, downgrade));
+  }
+
+  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+    return this.call(within, () => this.inner.release(name, owner, within));
+  }
+
+  inspect(name: string, within: number): Observable<Inspection> {
+    return this.inner.inspect(name, within);
+  }
+
+  list(): Observable<string> {
+    return NEVER;
+  }
+
+  close(): void {
+    this.inner.close();
+  }
+
+  private fate(): Fate {
+    return this.fates.shift() ?? WELL;
+  }
+
+  private travel(ms: number | undefined, arrive: () => void): void {
+    if (ms !== undefined) this.time.schedule(arrive, ms);
+  }
+
+  private call<T>(within: number, command: () => Observable<T>, notAfter?: number): Observable<T> {
+    return defer(() => {
+      const { there, back } = this.fate();
+      const answer = new Subject<T>();
+      const sent = this.time.now();
+      const late = notAfter !== undefined && there !== undefined && there > notAfter;
+      this.travel(late ? undefined : there, () =>
+        command().subscribe((value) =>
+          this.travel(back, () => {
+            answer.next(value);
+            answer.complete();
+          }),
+        ),
+      );
+      const unknown = new RedisUnreachableError('a', 'No answer', notAfter === undefined ? undefined : sent + notAfter);
+      return answer.pipe(timeout({ first: within, scheduler: this.time, with: () => throwError(() => unknown) }));
+    });
+  }
+}
