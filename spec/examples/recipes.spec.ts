@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { type Server, startServer } from '../support/server.ts';
 import { type Ended, run, start } from './run.ts';
 
-const ELSEWHERE = ['telemetry.ts', 'testing.ts']; // with specs of their own
+const ELSEWHERE = ['testing.ts']; // runs without Redis, and has a spec of its own
 
 describe('the examples', function () {
   this.timeout(30_000);
