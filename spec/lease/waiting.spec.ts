@@ -46,6 +46,24 @@ describe('a waiter', () => {
       ends(['0 acquire', '11 acquire', '32 acquire', '63 acquire', '100 release']);
     }));
 
+  it('tells its place whenever it asks again, in case that was lost meanwhile; but none where there is no queue', () => {
+    for (const [place, arrivals] of [
+      [1, [undefined, 77, 77]],
+      [undefined, [undefined, undefined, undefined]],
+    ] as const)
+      virtual(({ lock, store, flush, at }) => {
+        store.acquires = [store.after(1, denied({ place, arrival: 77 }))];
+        const subscription = lock({ waiterTtl: 900 }).subscribe();
+        at(700, () => subscription.unsubscribe());
+        flush();
+        const asked = store.asked.slice(0, 3);
+        assert.deepEqual(
+          asked.map(({ arrival }) => arrival),
+          [...arrivals],
+        );
+      });
+  });
+
   it('asks at the end of a foreign holder’s time, where that is sooner than the back-off', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ announced: false, wait: 30 })), store.after(1, granted())];

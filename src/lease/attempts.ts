@@ -89,7 +89,7 @@ export class Attempts {
     const asking = new AsyncSubject<Granted>();
     this.asking = asking;
     this.missed = false;
-    this.store.acquire(this.request, stay, this.terms.commandTimeout).subscribe({
+    this.store.acquire(this.place, stay, this.terms.commandTimeout).subscribe({
       next: (answer) => this.answered(answer, stay, since, asking),
       error: (error: unknown) => {
         if (error instanceof RedisUnreachableError && error.notAfter !== undefined) {
@@ -163,6 +163,12 @@ export class Attempts {
       this.denied = answer;
     }
     asking.complete();
+  }
+
+  /** With the place in the queue that it was told: where the server has forgotten it meanwhile, it gets that back. */
+  private get place(): Request {
+    const { place, arrival } = this.denied ?? {};
+    return place === undefined || arrival === undefined ? this.request : { ...this.request, arrival };
   }
 
   /** The answer came when nothing was left of the lease: it is given back, and asked for again. */
