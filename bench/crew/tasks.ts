@@ -63,20 +63,6 @@ export const tasks = {
       }),
     ),
 
-  /** Locks each of the names once. */
-  walk: (prefix: string, from: number, to: number, lanes: number) => {
-    let next = from;
-    return measured(() =>
-      inLanes(lanes, async () => {
-        while (next < to) {
-          const name = `${prefix}:${next}`;
-          next += 1;
-          await opened().use(name, nothing);
-        }
-      }),
-    );
-  },
-
   /** Locks names at random; lanes have shares of their own, so that nobody waits. */
   roam: (prefix: string, names: number, lanes: number, turns: number) =>
     measured(() =>
@@ -89,11 +75,11 @@ export const tasks = {
     ),
 
   /** Many waiters on one name from an instant on. Each turn as asked, got, left: three numbers. */
-  contend: async (name: string, waiters: number, from: number, ms: number, work: number): Promise<Float64Array> => {
+  contend: async (name: string, waiters: number, from: number, ms: number, work: number) => {
     const turns: number[] = [];
     await sleep(from - now());
     const end = from + ms;
-    await inLanes(waiters, async () => {
+    const waiter = async (): Promise<void> => {
       for (let asked = now(); asked < end; asked = now()) {
         const turn: Work = () => {
           const got = now();
@@ -103,8 +89,9 @@ export const tasks = {
         };
         await opened().use(name, turn);
       }
-    });
-    return Float64Array.from(turns);
+    };
+    const { cpu } = await measured(() => inLanes(waiters, waiter));
+    return { turns: Float64Array.from(turns), cpu };
   },
 
   /** The same work with no lock: how many turns in `ms`. */

@@ -5,6 +5,8 @@ export interface Column {
   readonly title: string;
   /** Digits after the point; 0 unless told. */
   readonly digits?: number;
+  /** Whether more is better or less, where contenders are compared by it. */
+  readonly better?: 'more' | 'less';
 }
 
 export type Cell = number | string | undefined;

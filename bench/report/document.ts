@@ -7,6 +7,7 @@ import { OURS } from '../contenders/all.ts';
 import { shown, type Table } from '../measure/table.ts';
 import type { Results } from '../results.ts';
 import { drawn } from './chart.ts';
+import { losses } from './losses.ts';
 
 const DOCUMENT = 'docs/performance.md';
 const CHARTS = 'docs/charts';
@@ -46,12 +47,21 @@ const targets = ({ reports }: Results): string =>
       .map(({ target, bound, seen, met }) => [target, bound, seen, met ? 'yes' : '**no**']),
   );
 
+const lost = ({ reports }: Results): string => {
+  const all = Object.values(reports).flatMap(({ tables }) => tables.flatMap(losses));
+  return table(
+    ['where', 'ours, the better face', 'ahead of it'],
+    all.map(({ where, ours, theirs }) => [where, ours, theirs]),
+  );
+};
+
 const made = ({ at, machine, load }: Results): string =>
   table(['', ''], [...Object.entries(machine), ['When', at.slice(0, 10)], ['Load before', load.toFixed(2)]]);
 
 const part = (results: Results, name: string): string => {
   if (name === 'machine') return made(results);
   if (name === 'targets') return targets(results);
+  if (name === 'losses') return lost(results);
   if (!results.reports[name]) throw new Error(`${DOCUMENT} asks for ${name}, which the results do not have`);
   return scenario(results, name);
 };

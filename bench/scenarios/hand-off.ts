@@ -39,8 +39,11 @@ const handOff = async (stage: Stage, name: string, url: string, trip: number, ro
   return { took, pings };
 };
 
-const measure = async (stage: Stage, url: string, trip: number, count: number): Promise<Row[]> => {
-  const warming = Math.min(count, 10);
+const measure = async (
+  stage: Stage,
+  url: string,
+  { trip, warming, count }: { readonly trip: number; readonly warming: number; readonly count: number },
+): Promise<Row[]> => {
   const played = await rounds(stage, names, warming + count, (name, round) => handOff(stage, name, url, trip, round));
   return names.map((name): Row => {
     const results = (played.get(name) ?? []).slice(warming);
@@ -55,13 +58,13 @@ export const handOffs: Scenario = {
   name: 'hand-off',
   title: 'Hand-off latency',
   run: async (stage) => {
-    const rows = await measure(stage, stage.server.url, 0, stage.quick ? 6 : 40);
+    const rows = await measure(stage, stage.server.url, { trip: 0, warming: 4, count: stage.quick ? 6 : 30 });
     const table: Table = {
       id: 'hand-off',
       title: 'Hand-off between two processes: release begun to lease',
       of: 'contender',
       columns: [
-        { key: 'took', title: 'median, ms', digits: 2 },
+        { key: 'took', title: 'median, ms', digits: 2, better: 'less' },
         { key: 'p95', title: '95 %, ms', digits: 2 },
         { key: 'ping', title: 'PING of the same processes, ms', digits: 2 },
         { key: 'trips', title: 'hand-off, in PINGs', digits: 1 },
@@ -91,7 +94,7 @@ export const distance: Scenario = {
       proxy.delay = 0;
       await Promise.all(names.map((name) => stage.crew.of(name, 2, proxy.url)));
       proxy.delay = trip / 2;
-      const measured = await measure(stage, proxy.url, trip, stage.quick ? 3 : 12);
+      const measured = await measure(stage, proxy.url, { trip, warming: 2, count: stage.quick || trip > 10 ? 4 : 8 });
       for (const { name, took, trips: inTrips } of measured)
         Object.assign(rows.get(name) ?? {}, { [`took${trip}`]: took, [`trips${trip}`]: inTrips });
       pings[`took${trip}`] = median(measured.map(({ ping }) => Number(ping)).filter(Number.isFinite));
@@ -102,10 +105,13 @@ export const distance: Scenario = {
       title: 'Hand-off over distance: release begun to lease, median in ms',
       of: 'contender',
       columns: trips.flatMap((trip) => [
-        { key: `took${trip}`, title: `round trip ${trip} ms`, digits: 1 },
+        { key: `took${trip}`, title: `round trip ${trip} ms`, digits: 1, better: 'less' },
         { key: `trips${trip}`, title: 'in PINGs', digits: 1 },
       ]),
-      rows: [...[...rows].map(([name, cells]): Row => ({ name, ...cells })), { name: 'PING', ...pings }],
+      rows: [
+        ...[...rows].map(([name, cells]): Row => ({ name, ...cells })),
+        { name: 'PING, for comparison', ...pings },
+      ],
       charts: trips
         .filter((trip) => trip >= 10)
         .map((trip) => ({

@@ -13,7 +13,7 @@ export const uncontended: Scenario = {
   title: 'Uncontended: acquire and release',
   run: async (stage) => {
     const { crew, server, admin, quick } = stage;
-    const warmings = quick ? 2 : 4;
+    const warmings = quick ? 2 : 3;
     const share = quick ? 0.5 : 1;
     for (const name of names) {
       const worker = await crew.one(name, server.url);
@@ -25,7 +25,7 @@ export const uncontended: Scenario = {
     for (const [keys, all] of Object.entries(TURNS)) {
       const turns = share * all;
       stage.say(`${keys} keys`);
-      const played = await rounds(stage, names, quick ? 3 : 11, async (name) => {
+      const played = await rounds(stage, names, quick ? 3 : 9, async (name) => {
         const worker = await crew.one(name, server.url);
         const [cost, stats] = await served(admin, () => worker.call('alone', [`${name}:solo`, Number(keys), turns]));
         const script = sent(stats, contenderNamed(name).sends);
@@ -64,7 +64,7 @@ export const uncontended: Scenario = {
           title: 'Uncontended: locks a second, and of raw',
           of: 'contender',
           columns: keyCounts.flatMap((keys) => [
-            { key: `rate${keys}`, title: `${titled(keys)}, locks/s` },
+            { key: `rate${keys}`, title: `${titled(keys)}, locks/s`, better: 'more' },
             { key: `ratio${keys}`, title: 'of raw', digits: 2 },
           ]),
           rows: filled,
@@ -81,8 +81,8 @@ export const uncontended: Scenario = {
           title: 'Uncontended: where the time goes, in µs a lock',
           of: 'contender',
           columns: keyCounts.flatMap((keys) => [
-            { key: `cpu${keys}`, title: `${titled(keys)}, client CPU`, digits: 0 },
-            { key: `usec${keys}`, title: 'server', digits: 1 },
+            { key: `cpu${keys}`, title: `${titled(keys)}, client CPU`, digits: 0, better: 'less' },
+            { key: `usec${keys}`, title: 'server', digits: 1, better: 'less' },
             { key: `sent${keys}`, title: 'commands', digits: 2 },
           ]),
           rows: filled,
