@@ -66,14 +66,14 @@ const run = (clients: readonly Client[], kind: Kind): number => {
       };
       const look = ({ holders, waiting }: Inspection): void => {
         closed += 1;
-        left.push(...[...holders, ...waiting].map(({ owner }) => owner).filter((owner) => store.owners.has(owner)));
+        left.push(...[...holders, ...waiting].map(({ owner }) => owner).filter((owner) => store.released.has(owner)));
       };
       time.schedule(subscribe, from);
       time.schedule(() => registry.shut().subscribe(() => store.inspect('a', 50).subscribe(look)), END);
     }
     flush();
     assert.equal(closed, clients.length);
-    assert.deepEqual(left, [], 'owners that are in Redis though they say that they have left');
+    assert.deepEqual(left, [], 'owners that are in Redis though they were told that they have left');
     assert.equal(scheduler.pending, 0, 'timers');
     assert.equal(new Set(leases.map(({ fence }) => fence)).size, leases.length, 'every lease has a token of its own');
     return most;

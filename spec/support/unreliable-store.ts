@@ -1,5 +1,5 @@
 /** Another store behind a bad network: commands and answers are late, overtake each other and get lost, and so do grants. */
-import { defer, NEVER, type Observable, type SchedulerLike, Subject, throwError, timeout } from 'rxjs';
+import { defer, NEVER, type Observable, type SchedulerLike, Subject, tap, throwError, timeout } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
 
@@ -13,8 +13,8 @@ const WELL: Fate = { there: 1, back: 1 };
 
 export class UnreliableStore implements Store {
   readonly grants$ = new Subject<Grant | undefined>();
-  /** All who have asked for a lease. */
-  readonly owners = new Set<string>();
+  /** All who have heard that they were released. */
+  readonly released = new Set<string>();
   private readonly inner: Store;
   private readonly time: SchedulerLike;
   private readonly fates: Fate[];
@@ -29,7 +29,6 @@ export class UnreliableStore implements Store {
 
   /** Refused, as by the script's not-after, where it arrives later than that. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
-    this.owners.add(request.owner);
     return this.call(within, () => this.inner.acquire(request, stay, within), within);
   }
 
@@ -38,7 +37,8 @@ export class UnreliableStore implements Store {
   }
 
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
-    return this.call(within, () => this.inner.release(name, owner, within));
+    const released = tap<Departure>(() => this.released.add(owner ?? ''));
+    return this.call(within, () => this.inner.release(name, owner, within)).pipe(released);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
