@@ -3,18 +3,19 @@ import { defer, NEVER, type Observable, type SchedulerLike, Subject, tap, throwE
 import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
 
-/** What becomes of a command or a message: ms on the way there and back; undefined where it is lost. */
+/** What becomes of a command or a message: ms on the way there and back, undefined where it is lost; and ms until the connection closes. */
 export interface Fate {
   readonly there: number | undefined;
   readonly back: number | undefined;
+  readonly cut: number | undefined;
 }
 
-const WELL: Fate = { there: 1, back: 1 };
+const WELL: Fate = { there: 1, back: 1, cut: undefined };
 
 export class UnreliableStore implements Store {
   readonly grants$ = new Subject<Grant | undefined>();
-  /** All who have heard that they were released. */
-  readonly released = new Set<string>();
+  /** How far each owner has come: whether a release was sent for it, and whether one was answered. */
+  readonly owners = new Map<string, 'asked' | 'leaving' | 'left'>();
   private readonly inner: Store;
   private readonly time: SchedulerLike;
   private readonly fates: Fate[];
@@ -29,6 +30,7 @@ export class UnreliableStore implements Store {
 
   /** Refused, as by the script's not-after, where it arrives later than that. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
+    if (!this.owners.has(request.owner)) this.owners.set(request.owner, 'asked');
     return this.call(within, () => this.inner.acquire(request, stay, within), within);
   }
 
@@ -37,8 +39,10 @@ export class UnreliableStore implements Store {
   }
 
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
-    const released = tap<Departure>(() => this.released.add(owner ?? ''));
-    return this.call(within, () => this.inner.release(name, owner, within)).pipe(released);
+    const mine = owner ?? '';
+    if (this.owners.get(mine) !== 'left') this.owners.set(mine, 'leaving');
+    const left = tap<Departure>(() => this.owners.set(mine, 'left'));
+    return this.call(within, () => this.inner.release(name, owner, within)).pipe(left);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
@@ -63,7 +67,7 @@ export class UnreliableStore implements Store {
 
   private call<T>(within: number, command: () => Observable<T>, notAfter?: number): Observable<T> {
     return defer(() => {
-      const { there, back } = this.fate();
+      const { there, back, cut } = this.fate();
       const answer = new Subject<T>();
       const sent = this.time.now();
       const late = notAfter !== undefined && there !== undefined && there > notAfter;
@@ -75,6 +79,7 @@ export class UnreliableStore implements Store {
           }),
         ),
       );
+      this.travel(cut, () => answer.error(unknown));
       const unknown = new RedisUnreachableError('a', 'No answer', notAfter === undefined ? undefined : sent + notAfter);
       return answer.pipe(timeout({ first: within, scheduler: this.time, with: () => throwError(() => unknown) }));
     });
