@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { endAll, type Run, redisync } from './support/command.ts';
+import { builtCommand, endAll, type Run, redisync } from './support/command.ts';
 
 describe('redisync elect', () => {
   let server: Server;
   let redis: Redis;
   before(async () => {
-    server = await startServer();
+    [server] = await Promise.all([startServer(), builtCommand()]);
     redis = new Redis(server.url);
   });
   after(async () => {

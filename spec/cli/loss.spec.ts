@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { endAll, type Run, redisync, statesIn } from './support/command.ts';
+import { builtCommand, endAll, type Run, redisync, statesIn } from './support/command.ts';
 
 const TTL = 3_000;
 const TTL_SET = ['--ttl', '3s', '--json'];
@@ -15,7 +15,7 @@ describe('redisync run, when the lock is lost', () => {
   let redis: Redis;
   let folder: string;
   before(async () => {
-    server = await startServer();
+    [server] = await Promise.all([startServer(), builtCommand()]);
     redis = new Redis(server.url);
     folder = mkdtempSync(join(tmpdir(), 'redisync-cli-'));
   });

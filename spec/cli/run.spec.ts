@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { endAll, type Run, redisync, SOURCE, start } from './support/command.ts';
+import { builtCommand, endAll, type Run, redisync, SOURCE, start } from './support/command.ts';
 
 describe('redisync run', () => {
   let server: Server;
   let redis: Redis;
   before(async () => {
-    server = await startServer();
+    [server] = await Promise.all([startServer(), builtCommand()]);
     redis = new Redis(server.url);
   });
   after(async () => {
@@ -122,6 +122,18 @@ describe('redisync run', () => {
     expect(await more.ended).to.equal(75);
     for (const { child } of [one, two]) child.stdin?.end();
     expect([await one.ended, await two.ended]).to.deep.equal([0, 0]);
+  });
+
+  it('shares a lock with any number of others, and with none that is exclusive', async () => {
+    const readers = [
+      await run('book', '--shared', '--json', '--', 'cat'),
+      await run('book', '--shared', '--json', '--', 'cat'),
+    ];
+    for (const reader of readers) await reader.told('started');
+    const writer = await run('book', '--try', '--', 'true');
+    expect(await writer.ended).to.equal(75);
+    for (const { child } of readers) child.stdin?.end();
+    for (const { ended } of readers) expect(await ended).to.equal(0);
   });
 
   it('keeps the lock until the last process of the group has ended', async () => {

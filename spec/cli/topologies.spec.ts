@@ -2,9 +2,10 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { startCluster } from '../support/cluster.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { endAll, redisync } from './support/command.ts';
+import { builtCommand, endAll, redisync } from './support/command.ts';
 
 describe('redisync, beside a single Redis', () => {
+  before(builtCommand);
   after(endAll);
 
   it('holds a lock on a quorum, whose servers have been up for a ttl and of which one server may be away, and says where too many are', async () => {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { type Lease, LockCoordinator } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { endAll, onTerminal, type Run } from './support/command.ts';
+import { builtCommand, endAll, onTerminal, type Run } from './support/command.ts';
 import { givenBack, screenOf } from './support/screen.ts';
 
 describe('redisync watch, on a terminal', () => {
@@ -12,7 +12,7 @@ describe('redisync watch, on a terminal', () => {
   let locks: LockCoordinator;
   const held: Lease[] = [];
   before(async () => {
-    server = await startServer();
+    [server] = await Promise.all([startServer(), builtCommand()]);
     redis = new Redis(server.url);
     locks = new LockCoordinator(redis, { identity: 'anna' });
     for (const name of ['apple', 'berry', 'cherry']) held.push(await locks.mutex(name).acquire());

@@ -10,6 +10,8 @@ import { spoken } from './values.ts';
  * their names, as `allOf` does, so that nobody waits in a circle; but each lease stands alone, so that none is
  * released while the command still ends for the loss of another. A signal leaves the queue, a second one at once.
  *
+ * Errors with some still held: closing the coordinator gives them back.
+ *
  * @param wait ms for all together; 0 for one attempt at each; undefined for as long as it takes
  */
 export const holdAll = async (locks: readonly Lock[], wait: number | undefined, enough: number): Promise<Lease[]> => {
@@ -31,7 +33,6 @@ export const holdAll = async (locks: readonly Lock[], wait: number | undefined, 
     waiting.unsubscribe(); // after a failure it goes on: a second signal does not wait for what is still to be left
     return locks.flatMap((lock) => held.get(lock) ?? []);
   } catch (error) {
-    await Promise.all([...held.values()].map((lease) => lease.release()));
     const cause = error instanceof Error ? error.cause : undefined; // of a wait that a lease or a signal has aborted
     throw cause instanceof LockLostError || cause instanceof Failure ? cause : error;
   }
