@@ -22,7 +22,7 @@ const BUSY = 1_000;
 describe('leaving', function () {
   this.timeout(60_000);
 
-  it('at every millisecond of three contending lives, and any two of them together, leaves nothing at all', () => {
+  it('at any moments of three contending lives, a thousand times over, leaves nothing at all', () => {
     const settings = { ttl: 60, renewEvery: 20, waiterTtl: 90, commandTimeout: 50 };
     const leaving = fc.array(fc.integer({ min: 0, max: 220 }), { minLength: 3, maxLength: 3 });
     fc.assert(
@@ -75,8 +75,7 @@ describe('leaving', function () {
     'of 10 000 that come and go in any order and at any time leaves no key, and a heap as it was',
     at(async (site) => {
       const { locks } = site.client({ ttl: 5_000, commandTimeout: 5_000 });
-      const random = fc.sample(fc.nat(), { numRuns: 1, seed: 8 })[0] ?? 1;
-      let seed = random;
+      let seed = 8;
       const draw = (below: number): number => {
         seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
         return Math.floor((seed / 2_147_483_648) * below);
