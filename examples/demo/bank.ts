@@ -35,6 +35,9 @@ for i = 1, 2 do
 end
 return 'written'`;
 
+/** The lease under which a transfer was made is over: it is to be made again. */
+export class TokenTooLow extends Error {}
+
 export class Bank {
   private readonly redis: Redis;
   private readonly prefix: string;
@@ -57,12 +60,12 @@ export class Bank {
     return { balance: Number(balance), version: version ?? '' };
   }
 
-  /** Writes both accounts back. Throws if a token is too low. */
+  /** Writes both accounts back. @throws TokenTooLow */
   async writeBack({ id, from, to, amount }: Transfer, a: Account, b: Account, fences: Fences): Promise<void> {
     const keys = [from, to, 'done', 'tally'].map((name) => this.key(name));
     const balances = [a.balance - amount, b.balance + amount];
     const outcome = await this.redis.eval(WRITE_BACK, 4, ...keys, id, a.version, b.version, ...balances, ...fences);
-    if (outcome === 'refused') throw new Error(`Transfer ${id} came with a token that is too low`);
+    if (outcome === 'refused') throw new TokenTooLow(`Transfer ${id} came with a token that is too low`);
   }
 
   balances(): Promise<number[]> {

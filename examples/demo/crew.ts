@@ -12,7 +12,8 @@ export class Worker {
   /** Resolves when it is connected and ready. */
   readonly ready: Promise<unknown>;
   report: Report = { passes: 0, handOffs: 0, highest: 0 };
-  over = false;
+  /** Whether it makes a pass. */
+  busy = false;
   private readonly process: ChildProcess;
   private readonly reports$: Observable<Report>;
   /** Resolves when it was killed. Rejects if it ended in any other way. */
@@ -28,7 +29,7 @@ export class Worker {
       this.report = report;
     });
     this.exit = once(this.process, 'exit').then(([code, signal]) => {
-      this.over = true;
+      this.busy = false;
       if (!this.killed) throw new Error(`${job.label} ended with ${signal ?? `exit code ${code}`}`);
     });
     this.ready = this.reported(() => true);
@@ -36,10 +37,12 @@ export class Worker {
   }
 
   /** Makes its share. Resolves when that is done, or when it was killed. */
-  pass(pass: Pass): Promise<unknown> {
+  async pass(pass: Pass): Promise<void> {
     const { passes } = this.report;
+    this.busy = true;
     this.process.send(pass);
-    return this.reported((report) => report.passes > passes);
+    await this.reported((report) => report.passes > passes);
+    this.busy = false;
   }
 
   /** Stops it in its tracks: it holds what it holds, and neither renews nor releases. */

@@ -1,8 +1,11 @@
 /** The demo's accident: a worker is killed while it holds locks, and they are seen to come back. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { first, firstValueFrom, forkJoin, map, timeout } from 'rxjs';
+import { first, firstValueFrom, forkJoin, map, throwError, timeout } from 'rxjs';
 import type { LockCoordinator } from '../../src/index.ts';
 import type { Worker } from './crew.ts';
+
+/** ms within which a killed worker's locks must have another holder, or the demo has failed. */
+const PATIENCE = 10_000;
 
 export interface Recovery {
   readonly label: string;
@@ -34,7 +37,7 @@ export const killHolder = async (
   const { label } = worker;
   let held: string[] = [];
   for (;;) {
-    if (worker.over) throw new Error(`${label} ended before it could be killed`);
+    if (!worker.busy) throw new Error(`${label} was done before it was seen to hold a lock`);
     worker.freeze();
     await pause(20);
     held = await heldBy(locks, names, label);
@@ -48,7 +51,10 @@ export const killHolder = async (
   const seen = held.map((name) =>
     locks.watch(name, { every: 20 }).pipe(
       first(({ holders }) => holders.some(({ owner }) => labelOf(owner) !== label)),
-      timeout(20_000),
+      timeout({
+        first: PATIENCE,
+        with: () => throwError(() => new Error(`${name} was not recovered in ${PATIENCE} ms`)),
+      }),
       map(() => performance.now() - killed),
     ),
   );
