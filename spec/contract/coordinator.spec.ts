@@ -25,7 +25,7 @@ const LIMIT = 3;
 const TERMS = { ttl: 1_000, waiterTtl: 600, commandTimeout: 200 } as const;
 /** ms within which all users and troubles begin and end. */
 const HORIZON = 5_000;
-/** ms after which everyone who is never heard of again has lapsed, and nobody waits for an answer. */
+/** ms after which everyone who is never heard of again has lapsed, and nobody waits for an answer any more. */
 const LONG = 5_000;
 
 type Taken = Observable<Lease | readonly Lease[] | null>;
@@ -54,6 +54,8 @@ interface Trouble {
   readonly name: string;
   readonly what: 'break' | 'outage' | 'slow' | 'dead holder' | 'dead waiter';
   readonly mode: Mode;
+  /** Whose way to the memory is out or slow. */
+  readonly whose: readonly (0 | 1)[];
   /** Whether the process of one that dies is known to have gone. */
   readonly noticed: boolean;
 }
@@ -108,7 +110,7 @@ class Witness {
   }
 
   private isBroken({ name, fence = 0 }: Lease): boolean {
-    return fence <= (this.broken.get(name) ?? 0);
+    return fence <= (this.broken.get(name) ?? -1);
   }
 }
 
@@ -131,6 +133,7 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
   name: fc.constantFrom(...NAMES),
   what: fc.constantFrom('break', 'outage', 'slow', 'dead holder', 'dead waiter'),
   mode: fc.constantFrom('exclusive', 'shared'),
+  whose: fc.constantFrom([0], [1], [0, 1]),
   noticed: fc.boolean(),
 });
 
@@ -138,16 +141,21 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
 class Run {
   readonly time = new VirtualTime();
   readonly scheduler = new CountingScheduler(this.time);
-  readonly memory: Memory;
   readonly witness = new Witness();
   readonly coordinators: readonly [LockCoordinator, LockCoordinator];
-  private readonly raw: MemoryStore;
+  private readonly memory = new Memory();
+  private readonly raw = new MemoryStore(this.memory, this.time);
+  private readonly ways: readonly [Memory, Memory];
+
+  private readonly latency: number;
 
   constructor(latency: number) {
-    this.memory = new Memory({ latency });
-    const options = { ...TERMS, memory: this.memory, scheduler: this.scheduler };
-    this.coordinators = [memoryCoordinator(options), memoryCoordinator(options)];
-    this.raw = new MemoryStore(this.memory, this.time);
+    this.latency = latency;
+    const way = (): Memory => Object.assign(new Memory({ latency }), { names: this.memory.names });
+    const over = (memory: Memory): LockCoordinator =>
+      memoryCoordinator({ ...TERMS, memory, scheduler: this.scheduler });
+    this.ways = [way(), way()];
+    this.coordinators = [over(this.ways[0]), over(this.ways[1])];
   }
 
   enter(who: User): void {
@@ -173,19 +181,15 @@ class Run {
     }, at);
   }
 
-  befall({ at, lasts, name, what, mode, noticed }: Trouble): void {
+  befall({ at, lasts, name, what, mode, whose, noticed }: Trouble): void {
     const { memory, time, raw } = this;
     const ignore = { error: () => undefined };
-    const usual = memory.latency;
     time.schedule(() => {
-      if (what === 'break' && memory.latency !== Infinity) {
+      if (what === 'break') {
         this.witness.break(name, memory.names.get(name)?.last ?? 0);
         raw.release(name, undefined, 1_000).subscribe(ignore);
       } else if (what === 'outage' || what === 'slow') {
-        memory.latency = what === 'outage' ? Infinity : TERMS.commandTimeout + 1;
-        time.schedule(() => {
-          memory.latency = usual;
-        }, lasts);
+        for (const which of whose) this.impede(this.ways[which], what === 'outage' ? Infinity : 201, lasts);
       } else {
         const dying = noticed ? new MemoryStore(memory, time) : raw;
         const request = { name, owner: `dead since ${at}`, mode, permits: 1, limit: 0, ttl: 500, waiterTtl: 700 };
@@ -193,6 +197,13 @@ class Run {
         if (noticed) dying.close();
       }
     }, at);
+  }
+
+  private impede(way: Memory, latency: number, lasts: number): void {
+    way.latency = latency;
+    this.time.schedule(() => {
+      way.latency = this.latency;
+    }, lasts);
   }
 
   async inspect(name: string): Promise<Inspection> {
@@ -213,14 +224,13 @@ describe('Locks of all kinds over one memory', () => {
           const run = new Run(latency);
           for (const each of users) run.enter(each);
           for (const each of troubles) run.befall(each);
-          run.time.pass(HORIZON);
-          run.time.pass(LONG);
+          run.time.pass(HORIZON + (troubles.length === 0 ? 4 * latency : LONG));
           await Promise.resolve();
+          expect(run.scheduler.pending, 'actions that are still scheduled').to.equal(0);
           expect(run.witness.surprises).to.deep.equal([]);
           for (const name of NAMES) {
             expect(await run.inspect(name)).to.deep.include({ name, holders: [], waiting: [] });
           }
-          expect(run.scheduler.pending, 'actions that are still scheduled').to.equal(0);
         },
       ),
       { numRuns: 1_500 },

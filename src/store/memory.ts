@@ -134,9 +134,8 @@ export class MemoryStore implements Store, Listener {
     }).pipe(mergeMap((names) => names));
   }
 
-  /** What was granted is told `latency` later; in an outage never, as with a message that Redis has lost. */
+  /** As with Redis, by a message that takes its time. */
   tell(grant: Grant): void {
-    if (this.memory.latency === Infinity) return;
     race(this.over$, of(grant).pipe(delay(this.memory.latency, this.scheduler))).subscribe({
       next: (told) => this.grants$.next(told),
       error: () => undefined,
