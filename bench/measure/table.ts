@@ -21,6 +21,8 @@ export interface Chart {
   /** The columns that are drawn. */
   readonly keys: readonly string[];
   readonly title: string;
+  /** Bars by their logarithm, where they differ by powers of ten. */
+  readonly log?: boolean;
 }
 
 export interface Table {

@@ -1,20 +1,26 @@
 /** Small charts as SVG that are readable on a light page and on a dark one. */
 import { type Chart, type Row, shown, type Table } from '../measure/table.ts';
 
+const LIGHT = ['#0969da', '#8250df', '#1a7f37', '#bc4c00', '#6e7781'];
+const DARK = ['#58a6ff', '#bc8cff', '#3fb950', '#f0883e', '#8b949e'];
+
+/** The colours of a page: of its text, its lines and each series. */
+const colours = (text: string, line: string, series: readonly string[]): string =>
+  [
+    `text { fill: ${text} }`,
+    `line { stroke: ${line} }`,
+    ...series.map((c, i) => `rect.s${i}, circle.s${i} { fill: ${c} } path.s${i} { stroke: ${c} }`),
+  ].join('\n');
+
 const STYLE = `<style>
-  text { font: 12px system-ui, sans-serif; fill: #24292f }
-  .title { font-weight: 600 }
-  .s0 { --c: #0969da } .s1 { --c: #8250df } .s2 { --c: #1a7f37 } .s3 { --c: #bc4c00 } .s4 { --c: #6e7781 }
-  .other { opacity: .45 }
-  rect { fill: var(--c) }
-  path { stroke: var(--c); fill: none; stroke-width: 2 }
-  circle { fill: var(--c) }
-  line { stroke: #d0d7de }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 }
-    .s0 { --c: #58a6ff } .s1 { --c: #bc8cff } .s2 { --c: #3fb950 } .s3 { --c: #f0883e } .s4 { --c: #8b949e }
-    line { stroke: #30363d }
-  }
+text { font: 12px system-ui, sans-serif }
+.title { font-weight: 600 }
+.other { opacity: .45 }
+path { fill: none; stroke-width: 2 }
+${colours('#24292f', '#d0d7de', LIGHT)}
+@media (prefers-color-scheme: dark) {
+${colours('#e6edf3', '#30363d', DARK)}
+}
 </style>`;
 
 const WIDTH = 720;
@@ -53,9 +59,10 @@ const legend = (table: Table, keys: readonly string[], y: number): string[] => {
 };
 
 /** A bar for each contender, ours in full colour. */
-const bars = (table: Table, { keys, title }: Chart): string => {
+const bars = (table: Table, { keys, title, log }: Chart): string => {
+  const size = (value: number): number => (log ? Math.log10(1 + value) : value);
   const rows = table.rows.filter((row) => keys.some((key) => numeric(row, key) !== undefined));
-  const longest = Math.max(...rows.flatMap((row) => keys.map((key) => numeric(row, key) ?? 0)));
+  const longest = size(Math.max(...rows.flatMap((row) => keys.map((key) => numeric(row, key) ?? 0))));
   const top = keys.length > 1 ? 50 : 30;
   const [thick, gap, left, right] = [keys.length > 1 ? 12 : 18, 8, 170, 70];
   const pitch = keys.length * thick + gap;
@@ -65,7 +72,7 @@ const bars = (table: Table, { keys, title }: Chart): string => {
       const value = numeric(row, key);
       if (value === undefined) return [];
       const y = top + r * pitch + k * thick;
-      const width = Math.max(1, (value / longest) * (WIDTH - left - right));
+      const width = Math.max(1, (size(value) / longest) * (WIDTH - left - right));
       const digits = table.columns.find((column) => column.key === key)?.digits;
       const mine = row.name.startsWith('redisync') ? '' : ' other';
       return [
@@ -74,12 +81,12 @@ const bars = (table: Table, { keys, title }: Chart): string => {
       ];
     }),
   ]);
-  return svg(top + rows.length * pitch, title, [...legend(table, keys, 36), ...body]);
+  return svg(top + rows.length * pitch, log ? `${title} (logarithmic)` : title, [...legend(table, keys, 36), ...body]);
 };
 
 /** A curve for each column over `x`, both axes by decades. */
 const curves = (table: Table, { keys, title }: Chart): string => {
-  const [left, right, top, height, bottom] = [60, 20, 56, 220, 34];
+  const [left, right, top, height, bottom] = [60, 40, 56, 220, 34];
   const points = keys.map((key) =>
     table.rows.flatMap((row) => {
       const [x, y] = [numeric(row, 'x'), numeric(row, key)];

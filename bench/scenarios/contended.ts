@@ -128,7 +128,7 @@ const tableOf = (id: string, title: string, rows: readonly Row[]): Table => ({
   rows,
   charts: [
     { kind: 'bars', keys: ['rate'], title: `${title}: turns a second` },
-    { kind: 'bars', keys: ['ratio'], title: `${title}: longest wait, of the median` },
+    { kind: 'bars', keys: ['ratio'], title: `${title}: longest wait, of the median`, log: true },
   ],
 });
 

@@ -70,7 +70,9 @@ export const handOffs: Scenario = {
         { key: 'trips', title: 'hand-off, in PINGs', digits: 1 },
       ],
       rows,
-      charts: [{ kind: 'bars', keys: ['trips'], title: 'Hand-off between two processes, in round trips of PING' }],
+      charts: [
+        { kind: 'bars', keys: ['trips'], title: 'Hand-off between two processes, in round trips of PING', log: true },
+      ],
     };
     const ours = rows.filter(({ name }) => OURS.includes(name));
     const verdicts = ours.map((row) => atMost(`${row.name}: hand-off, in PINGs`, 2, Number(row.trips)));
@@ -118,6 +120,7 @@ export const distance: Scenario = {
           kind: 'bars',
           keys: [`trips${trip}`],
           title: `Hand-off in round trips, at ${trip} ms each`,
+          log: true,
         })),
     };
     const verdicts = table.rows
