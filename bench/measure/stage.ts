@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Server } from '../../spec/support/server.ts';
 import type { Crew } from '../crew/crew.ts';
-import { Unfinished } from '../crew/worker.ts';
+import { median } from './numbers.ts';
 import type { Report } from './table.ts';
 
 export interface Stage {
@@ -23,7 +23,7 @@ export interface Scenario {
 
 /**
  * Rounds in which everyone comes once, each round beginning with another one: what the machine does besides meets all
- * alike. Who does not finish is left out of the rounds to come, and has an empty list.
+ * alike. Who fails or does not finish is left out of the rounds to come, and has an empty list.
  */
 export const rounds = async <T>(
   { crew, say }: Stage,
@@ -40,8 +40,7 @@ export const rounds = async <T>(
       try {
         results.get(name)?.push(await play(name, round));
       } catch (error) {
-        if (!(error instanceof Unfinished)) throw error;
-        say(`${name}: ${error.message}`);
+        say(`${name}: ${error instanceof Error ? error.message : error}`);
         out.add(name);
         results.set(name, []);
         crew.dismiss(name);
@@ -54,3 +53,9 @@ export const rounds = async <T>(
 /** The median over rounds of what each round was to the same round of another. */
 export const ratios = (of: readonly number[], to: readonly number[]): number[] =>
   of.flatMap((value, i) => (to[i] === undefined ? [] : [value / to[i]]));
+
+/** The ratio to the best of several; of those that finished. No number where nobody did, so that no bound is met by it. */
+export const ofBest = (of: readonly number[], others: readonly (readonly number[])[]): number => {
+  const all = others.map((other) => median(ratios(of, other))).filter(Number.isFinite);
+  return all.length > 0 ? Math.min(...all) : Number.NaN;
+};

@@ -4,7 +4,7 @@ import { nodeRedisson } from '../contenders/peers.ts';
 import { now } from '../crew/clock.ts';
 import { median, sum } from '../measure/numbers.ts';
 import { sent, served } from '../measure/server-side.ts';
-import { ratios, rounds, type Scenario, type Stage } from '../measure/stage.ts';
+import { ofBest, ratios, rounds, type Scenario, type Stage } from '../measure/stage.ts';
 import { atLeast, atMost, type Column, type Row, type Table, type Verdict } from '../measure/table.ts';
 import { overlaps, overtaken, turnsOf, waits } from '../measure/turns.ts';
 
@@ -148,8 +148,7 @@ const manners = (what: string, rows: readonly Row[]): Verdict[] =>
 /** The rate of ours to the best of the others, round by round. */
 const againstBest = (played: Map<string, Played[]>, ours: string, others: readonly string[]): number => {
   const rates = (name: string): number[] => (played.get(name) ?? []).map(({ rate }) => rate);
-  const all = others.map((other) => median(ratios(rates(ours), rates(other)))).filter(Number.isFinite);
-  return Math.min(...all);
+  return ofBest(rates(ours), others.map(rates));
 };
 
 const others = names.filter((name) => !OURS.includes(name));

@@ -2,7 +2,7 @@
 import { contenderNamed, LIMIT, uncontended as names, OURS } from '../contenders/all.ts';
 import { median } from '../measure/numbers.ts';
 import { sent, served } from '../measure/server-side.ts';
-import { ratios, rounds, type Scenario } from '../measure/stage.ts';
+import { ofBest, ratios, rounds, type Scenario } from '../measure/stage.ts';
 import { atLeast, type Row, type Verdict } from '../measure/table.ts';
 
 /** Locks a round, so that a round of the limit takes some 200 ms. */
@@ -50,7 +50,7 @@ export const uncontended: Scenario = {
       const peers = names.filter((name) => name !== LIMIT && !OURS.includes(name));
       for (const name of OURS) {
         verdicts.push(atLeast(`${name}, ${keys} keys, of raw`, 0.9, ofLimit(name)));
-        const ofPeers = Math.min(...peers.map((peer) => median(ratios(rates(name), rates(peer)))));
+        const ofPeers = ofBest(rates(name), peers.map(rates));
         verdicts.push(atLeast(`${name}, ${keys} keys, of the fastest peer`, 1, ofPeers));
       }
     }
