@@ -100,7 +100,7 @@ describe('the connections of a coordinator', () => {
     const turns$ = range(0, 300).pipe(
       mergeMap(
         (i) =>
-          (i % 2 ? a : b).mutex(`flush-${i % 5}`, { ttl: 300 }).pipe(whileHeld(() => sleep(i % 11 === 0 ? 250 : 3))),
+          (i % 2 ? a : b).mutex(`flush-${i % 5}`, { ttl: 2_000 }).pipe(whileHeld(() => sleep(i % 37 === 0 ? 800 : 3))),
         20,
       ),
     );

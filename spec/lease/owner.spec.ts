@@ -2,7 +2,7 @@
 import { assert } from 'chai';
 import { tap } from 'rxjs';
 import type { Lease } from '../../src/lease/lease.ts';
-import { denied, granted, left } from '../support/fake-store.ts';
+import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { shown, virtual } from '../support/virtual.ts';
 
 const ME = { owner: 'me', waiterTtl: 9_000 };
@@ -58,6 +58,42 @@ describe('the same owner twice', () => {
       expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
       expectObservable(shown(lock(ME))).toBe('200ms L 100ms |');
       flush();
+    }));
+
+  it('asks anew only when its release is acknowledged: that must not land behind', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      store.departures = [store.after(20, left())];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      expectObservable(shown(lock(ME)), '105ms ^ 99ms !').toBe('121ms L');
+      ends(['0 acquire', '100 release', '120 acquire', '205 release']);
+    }));
+
+  it('asks anew only when its release was made again and acknowledged, where the first one failed', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      store.departures = [silence, store.after(20, left())];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      expectObservable(shown(lock({ ...ME, commandTimeout: 50 })), '105ms ^ 2999ms !').toBe('2146ms L');
+      ends([
+        '0 acquire',
+        '100 release',
+        '2125 release',
+        '2145 acquire',
+        '2445 renew',
+        '2745 renew',
+        '3045 renew',
+        '3105 release',
+      ]);
+    }));
+
+  it('that leaves while it waits to ask anew has asked nothing', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      store.departures = [store.after(20, left())];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      expectObservable(shown(lock(ME)), '105ms ^ 9ms !').toBe('');
+      ends(['0 acquire', '100 release']);
     }));
 
   it('keeps the lease of the one when the other leaves before it was answered', () =>

@@ -67,6 +67,8 @@ export class Hold implements Keeper {
   private failure: Error | undefined;
   private failures = 0;
   private gone: AsyncSubject<boolean> | undefined;
+  /** Whether a release was sent. */
+  private released = false;
   private clearing: Subscription | undefined;
 
   constructor(registry: Registry, terms: Terms, subscriber: Subscriber<Lease>) {
@@ -94,7 +96,10 @@ export class Hold implements Keeper {
 
   start(patient: boolean): void {
     this.registry.add(this);
-    this.follow(this.attempts.ask(patient), patient ? (error) => this.follow(this.attempts.wait(error)) : undefined);
+    const otherwise = patient ? (error: unknown) => this.follow(this.attempts.wait(error)) : undefined;
+    const ask = (): void => this.follow(this.attempts.ask(patient), otherwise);
+    if (this.terms.owner === undefined) ask();
+    else this.running.add(this.registry.cleared(this).subscribe(ask));
   }
 
   askAgain(): void {
@@ -288,7 +293,8 @@ export class Hold implements Keeper {
   private giveBack(shared?: Observable<boolean>): Observable<Departure> {
     const { registry, request, attempts, lease } = this;
     if (shared && attempts.notAfter === 0) return shared.pipe(map((held) => ({ held, ...NOTHING_LATE })));
-    const [heir] = registry.twins(this);
+    const [heir] = this.released ? [] : registry.twins(this);
+    this.released = !heir;
     if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
     heir.attempts.inherit(attempts);
     return lease ? of({ held: true, ...NOTHING_LATE }) : EMPTY;
@@ -301,12 +307,13 @@ export class Hold implements Keeper {
     const away = (): Observable<Departure> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
+      const late = attempts.notAfter > 0 ? commandTimeout : 0; // an attempt may land until then
       return depart(() => this.giveBack(shared), {
         notAfter: attempts.notAfter,
         goOn: () => {
           const waited = clock.now() - since;
           if (waited >= commandTimeout) giveUp();
-          return waited < Math.max(this.ttl, request.waiterTtl);
+          return waited < late + Math.max(this.ttl, request.waiterTtl);
         },
         scheduler,
       });

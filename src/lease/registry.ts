@@ -1,5 +1,5 @@
 /** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
-import { filter, type Observable, of, Subject, take } from 'rxjs';
+import { filter, first, type Observable, of, Subject, take } from 'rxjs';
 import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Store } from '../store/store.ts';
 import type { LockEvent } from './events.ts';
@@ -45,6 +45,12 @@ export class Registry {
   twins(hold: Hold): Hold[] {
     const all = this.holds.get(keyOf(hold.request)) ?? [];
     return all.length > 1 ? all.filter((other) => other !== hold && !other.leaving) : [];
+  }
+
+  /** Emits when no earlier hold of the same owner is still to be cleared away: its release must not land behind an attempt. */
+  cleared(hold: Hold): Observable<unknown> {
+    const leaving = (): boolean => this.holds.get(keyOf(hold.request))?.some((other) => other.leaving) ?? false;
+    return leaving() ? this.left$.pipe(first(() => !leaving())) : of(undefined);
   }
 
   /** Ends all holds, and emits once nothing is left of them. */

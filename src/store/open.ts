@@ -21,7 +21,9 @@ export const openStore = (
     if (quorum !== undefined) throw new TypeError('quorum is for an array of independent Redis, got a single one');
     return new RedisStore(clientOf('redis', redis as Client), scheduler);
   }
-  const nodes: readonly Redis[] = redis.map((node, i) => independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)));
+  const nodes: readonly Redis[] = Array.from(redis, (node, i) =>
+    independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)),
+  );
   if (nodes.length < FEWEST_NODES) {
     throw new RangeError(`A quorum needs at least ${FEWEST_NODES} nodes, got ${nodes.length}`);
   }
