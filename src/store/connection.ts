@@ -24,7 +24,7 @@ import {
   RedisUnreachableError,
   RedisyncError,
 } from '../errors.ts';
-import type { Script } from '../lua/scripts.ts';
+import { renew, type Script } from '../lua/scripts.ts';
 import type { Replicas } from '../options.ts';
 import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
 
@@ -262,9 +262,12 @@ export class Connection {
   private post(client: Client, node: Redis, call: Call): void {
     this.outbox.push(call);
     if (this.outbox.length > 1) return;
-    process.nextTick(() => {
+    const flush = (): void => {
       for (const batch of batchesOf(this.outbox.splice(0))) this.dispatch(client, node, batch);
-    });
+    };
+    // Each timer that is due runs in a tick of its own, and renewals are in no hurry: theirs wait for one another.
+    if (call.command.script === renew) setImmediate(flush);
+    else process.nextTick(flush);
   }
 
   private dispatch(client: Client, node: Redis, calls: readonly Call[]): void {
