@@ -162,12 +162,12 @@ describe('close()', () => {
 });
 
 describe('close() while Redis does not answer', () => {
-  const ended = async (script: (v: Virtual) => void): Promise<void> => {
+  const ended = async (script: (v: Virtual, locks: LockCoordinator) => void): Promise<void> => {
     let closed: Promise<void> | undefined;
     let pending = (): number => Number.NaN;
     virtual((v) => {
-      script(v);
       const locks = over(v);
+      script(v, locks);
       for (let i = 0; i < 10; i += 1) locks.mutex(`a${i}`).subscribe({ error: () => undefined });
       v.at(300, () => {
         closed = locks.close();
@@ -179,6 +179,18 @@ describe('close() while Redis does not answer', () => {
     await closed;
     assert.equal(pending(), 0, 'timers that outlive close()');
   };
+
+  it('settles the releases that are under way: they did not happen, as far as is known', async () => {
+    const answers: Promise<boolean>[] = [];
+    await ended(({ store, at }, locks) => {
+      store.departures = [store.failure(1, BUSY)];
+      locks.mutex('a').subscribe({
+        next: (lease) => at(250, () => answers.push(lease.release())),
+        error: () => undefined,
+      });
+    });
+    assert.deepEqual(await Promise.all(answers), [false]);
+  });
 
   it('ends within two commandTimeouts, and leaves no timer', () =>
     ended(({ store }) => {

@@ -29,13 +29,15 @@ describe('events$', () => {
       const told = listen(v);
       v.store.acquires = [v.store.after(5, granted(7))];
       v.store.departures = [v.store.after(10, left())];
-      const subscription = v.lock(ME).subscribe();
-      v.at(405, () => subscription.unsubscribe());
+      v.at(50, () => {
+        const subscription = v.lock(ME).subscribe();
+        v.at(405, () => subscription.unsubscribe());
+      });
       v.flush();
       assert.deepEqual(told, [
-        '5 a me acquired waited=5 fence=7',
-        '301 a me renewed',
-        '415 a me released held=400 acknowledged=true',
+        '55 a me acquired waited=5 fence=7',
+        '351 a me renewed',
+        '465 a me released held=400 acknowledged=true',
       ]);
     }));
 
@@ -76,10 +78,12 @@ describe('events$', () => {
       const told = listen(v);
       v.store.acquires = [v.store.after(1, denied())];
       v.store.departures = [v.store.after(3, left({ held: false, grants: 2 }))];
-      const subscription = v.lock(ME).subscribe();
-      v.at(100, () => subscription.unsubscribe());
+      v.at(50, () => {
+        const subscription = v.lock(ME).subscribe();
+        v.at(100, () => subscription.unsubscribe());
+      });
       v.flush();
-      assert.deepEqual(told, ['1 a me waiting', '100 a me abandoned waited=100', '103 a me handedOver to=2']);
+      assert.deepEqual(told, ['51 a me waiting', '150 a me abandoned waited=100', '153 a me handedOver to=2']);
     }));
 
   it('tells of a release that handed over, and of one that found nothing', () =>

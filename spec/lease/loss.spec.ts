@@ -151,6 +151,7 @@ describe('a pause of the process past the deadline', () => {
         assert.isFalse(lease?.held);
         assert.equal(lease?.remaining(), 0);
       });
+      v.at(102, () => assert.equal(v.scheduler.pending, 0));
       v.ends(['0 acquire', '100 release']);
     }));
 

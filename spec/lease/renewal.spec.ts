@@ -167,6 +167,23 @@ describe('lease.renew()', () => {
       assert.equal(leases.length, 1);
     }));
 
+  it('with a shorter ttl whose answer is lost leaves no more than that: it may have been done', () =>
+    virtual((v) => {
+      v.store.renewals = [silence];
+      let lost: string | undefined;
+      const leases: Lease[] = [];
+      v.lock().subscribe({
+        next: (lease) => leases.push(lease),
+        error: (error) => {
+          lost = `${v.time.now()} ${label(error)}`;
+        },
+      });
+      v.at(100, () => void leases[0]?.renew(200).catch(() => undefined));
+      v.at(101, () => assert.equal(leases[0]?.remaining(), 100 + 196 - 101));
+      v.flush();
+      assert.equal(lost, '296 lost: unreachable');
+    }));
+
   it('that fails leaves the lease as it was, and is followed by a renewal soon', () =>
     virtual((v) => {
       v.store.renewals = [v.store.failure(1, REFUSED), v.store.after(1, 'renewed')];

@@ -166,7 +166,6 @@ export class Hold implements Keeper {
     this.clearing?.unsubscribe();
     this.gone?.next(false);
     this.gone?.complete();
-    this.registry.delete(this);
   }
 
   /** Follows attempts to their grant; `otherwise` is what comes after they ended without one. */
@@ -174,17 +173,12 @@ export class Hold implements Keeper {
     this.running.add(
       attempts$.subscribe({
         next: (granted) => this.take(granted),
-        error: (error: unknown) => (otherwise ? otherwise(error) : this.fail(error)),
+        error: (error: unknown) => (otherwise ? otherwise(error) : this.subscriber.error(error)),
         complete: () => {
           if (!this.lease) otherwise ? otherwise() : this.subscriber.complete();
         },
       }),
     );
-  }
-
-  private fail(error: unknown): void {
-    this.leave();
-    this.subscriber.error(error);
   }
 
   private take({ fence, since, ttl }: Granted): void {
