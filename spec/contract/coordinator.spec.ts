@@ -213,7 +213,8 @@ class Run {
   }
 }
 
-describe('Locks of all kinds over one memory', () => {
+describe('Locks of all kinds over one memory', function () {
+  this.timeout(120_000); // for the search of a smaller counterexample; without one it takes seconds
   it('exclude each other, free themselves from the dead, and leave nothing', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -233,7 +234,7 @@ describe('Locks of all kinds over one memory', () => {
           }
         },
       ),
-      { numRuns: 1_500 },
+      { numRuns: 1_500, interruptAfterTimeLimit: 60_000 },
     );
   });
 });

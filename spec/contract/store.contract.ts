@@ -482,6 +482,14 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders()).to.deep.equal(['w2']);
       });
 
+      it('lets nobody in who has not been heard of for its waiterTtl', async () => {
+        const fence = await granted(exclusive('w'));
+        await placed(shared('dead', 1, 0, { waiterTtl: 40 }));
+        await until(async () => (await waiting()).length === 0);
+        expect(await renew(exclusive('w'), fence, true)).to.equal('renewed');
+        expect(await holders()).to.deep.equal(['w']);
+      });
+
       it('of a lease that is shared already is a renewal', async () => {
         const fence = await granted(shared('r', 2, 2));
         expect(await renew(shared('r', 2, 2), fence, true)).to.equal('renewed');

@@ -10,6 +10,7 @@ local owner, ttl = ARGV[1], tonumber(ARGV[2])
 local score = redis.call('ZSCORE', due, owner)
 local shared = score and tonumber(score) > now and not redis.call('ZRANK', queue, owner)
 if holder == owner and ARGV[4] ~= '' then
+  if entries > 0 then lapse() end
   redis.call('DEL', lock)
   holder = false
   share(owner, 1, ARGV[4] .. ' ' .. ARGV[3], ttl)
