@@ -1,8 +1,21 @@
 /** The coordinator for users' specs: the whole of a pipeline in virtual time, without Redis. */
 import { assert, expect } from 'chai';
-import { catchError, map, merge, mergeMap, type Observable, of, timeout, timer } from 'rxjs';
+import {
+  asyncScheduler,
+  catchError,
+  filter,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  tap,
+  timeout,
+  timer,
+} from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { allOf, anyOf, type Lease, RedisUnreachableError, whileHeld, withLock } from '../src/index.ts';
+import { MemoryStore } from '../src/store/memory.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { VirtualTime } from './contract/virtual-time.ts';
 import { run } from './examples/run.ts';
@@ -115,6 +128,22 @@ describe('The coordinator over memory', () => {
           'lost: unreachable',
         );
         expectSubscriptions(work.subscriptions).toBe('^ 987ms !');
+      }));
+
+    it('shows whole frames: a dead holder is followed 1 ms after its ttl, and a shorter ttl renewed at a third of it', () =>
+      marbles(({ expectObservable }) => {
+        const memory = new Memory();
+        const dead = { name: 'x', owner: 'dead', mode: 'exclusive', permits: 1, limit: 0, waiterTtl: 1_000 } as const;
+        new MemoryStore(memory, asyncScheduler).acquire({ ...dead, ttl: 30_000 }, true, 100).subscribe();
+        const locks = memoryCoordinator({ memory });
+        expectObservable(shown(locks.mutex('x')), '^ 31s !').toBe('30001ms L');
+        const renewals = locks.events$.pipe(
+          filter(({ type }) => type === 'renewed'),
+          map(() => 'r'),
+        );
+        const shorter = locks.mutex('y', { ttl: 1_000 }).pipe(tap((lease) => void lease.renew(100)));
+        expectObservable(shown(shorter), '^ 99ms !').toBe('L');
+        expectObservable(renewals, '^ 99ms !').toBe('r 32ms r 32ms r 32ms r');
       }));
 
     it('waits on through an outage, by a back-off without jitter', () =>

@@ -189,7 +189,7 @@ export class Attempts {
    */
   private pause(): Observable<unknown> {
     const { wait, place = 0, announced } = this.denied ?? { wait: 0, announced: false };
-    const heartbeat = this.request.waiterTtl / 3;
+    const heartbeat = Math.floor(this.request.waiterTtl / 3);
     const lapse = Math.max(1, wait) + 1;
     if (place >= NEAR) return this.until(heartbeat);
     return this.until(Math.min(lapse, heartbeat, announced ? lapse : waitAfter(this.terms.backoff, ++this.denials)));

@@ -196,7 +196,7 @@ export class Hold implements Keeper {
   private planRenewal(): void {
     const since = this.lease?.since.now ?? 0;
     const { renewEvery } = this.terms;
-    const every = this.ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, this.ttl / 3);
+    const every = this.ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, Math.floor(this.ttl / 3));
     this.plan(since + every - this.clock.now());
   }
 
