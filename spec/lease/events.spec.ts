@@ -113,6 +113,16 @@ describe('events$', () => {
       assert.deepEqual(told.slice(1), ['300 a me released held=99 acknowledged=false']);
     }));
 
+  it('tells of a release that fails again and again once commandTimeout is over', () =>
+    virtual((v) => {
+      const told = listen(v);
+      v.store.departures = [v.store.failure(0, BUSY)];
+      const subscription = v.lock({ ...ME, commandTimeout: 200 }).subscribe();
+      v.at(100, () => subscription.unsubscribe());
+      v.flush();
+      assert.deepEqual(told.slice(1), ['475 a me released held=99 acknowledged=false']);
+    }));
+
   it('tells nothing of a try() that found the lock busy', () =>
     virtual((v) => {
       const told = listen(v);

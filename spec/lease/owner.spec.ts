@@ -1,6 +1,7 @@
 /** The same owner twice in one process, in virtual time: one lease, with as many subscriptions as there are. */
 import { assert } from 'chai';
 import { tap } from 'rxjs';
+import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { shown, virtual } from '../support/virtual.ts';
@@ -58,6 +59,44 @@ describe('the same owner twice', () => {
       expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
       expectObservable(shown(lock(ME))).toBe('200ms L 100ms |');
       flush();
+    }));
+
+  it('gives its lease to another subscription that is about to be granted it, with no release', async () => {
+    let answer: Promise<boolean> | undefined;
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      let lease: Lease | undefined;
+      store.acquires = [store.after(1, granted()), store.after(20, granted())];
+      lock(ME).subscribe((value) => {
+        lease = value;
+      });
+      expectObservable(shown(lock(ME)), '50ms ^ 99ms !').toBe('70ms L');
+      at(60, () => {
+        answer = lease?.release();
+      });
+      ends(['0 acquire', '50 acquire', '150 release']);
+    });
+    assert.isTrue(await answer);
+  });
+
+  it('leaves for both who waited, also where the last one’s attempts never reached Redis', () =>
+    virtual(({ lock, store, at, ends }) => {
+      const unsent = new RedisUnreachableError('a', 'No connection');
+      store.acquires = [store.after(1, denied()), store.failure(1, unsent)];
+      const [first, second] = [lock(ME).subscribe(), lock(ME).subscribe()];
+      at(20, () => first.unsubscribe());
+      at(30, () => second.unsubscribe());
+      ends(['0 acquire', '0 acquire', '30 release']);
+    }));
+
+  it('leaves again after the not-after of an attempt that the other one made', () =>
+    virtual(({ lock, store, at, ends }) => {
+      const unknown = new RedisUnreachableError('a', 'The connection closed', 80);
+      store.acquires = [store.failure(1, unknown), store.after(1, denied())];
+      store.departures = [store.after(1, left({ held: false, now: 31 })), store.after(1, left({ now: 90 }))];
+      const [first, second] = [lock(ME).subscribe(), lock(ME).subscribe()];
+      at(20, () => first.unsubscribe());
+      at(30, () => second.unsubscribe());
+      ends(['0 acquire', '0 acquire', '30 release', '81 release']);
     }));
 
   it('asks anew only when its release is acknowledged: that must not land behind', () =>
