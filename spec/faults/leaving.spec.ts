@@ -94,7 +94,9 @@ describe('leaving', function () {
         await Promise.all(Array.from({ length: 50 }, one));
       };
       const heap = async (): Promise<number> => {
-        await sleep(50);
+        await eventually('all have left', async () =>
+          (await site.redis.keys('*')).every((key) => key.endsWith('last')),
+        );
         collect();
         return process.memoryUsage().heapUsed;
       };

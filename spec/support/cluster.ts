@@ -1,7 +1,7 @@
 /** A Cluster of our own: masters, each with a replica, on free ports, that agree on all slots before it is handed out. */
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
-import { freePort, type Server, startServer } from './server.ts';
+import { onFreePort, type Server, startServer } from './server.ts';
 
 const SLOTS = 16_384;
 
@@ -27,11 +27,19 @@ const settings = (bus: number, args: readonly string[]): string[] => [
   ...args,
 ];
 
+/** So many servers; where one does not start, the others are stopped. */
+const allOrNone = async (count: number, start: () => Promise<Server>): Promise<Server[]> => {
+  const started = await Promise.allSettled(Array.from({ length: count }, start));
+  const servers = started.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  const failed = started.find((one) => one.status === 'rejected');
+  if (!failed) return servers;
+  await Promise.all(servers.map((server) => server.stop()));
+  throw failed.reason;
+};
+
 /** Starts it. @param args more of each server's command line */
 export const startCluster = async (masters = 3, args: readonly string[] = []): Promise<Shards> => {
-  const servers = await Promise.all(
-    Array.from({ length: 2 * masters }, async () => startServer(settings(await freePort(), args))),
-  );
+  const servers = await allOrNone(2 * masters, () => onFreePort((bus) => startServer(settings(bus, args))));
   const nodes = servers.map(({ port }) => new Redis(port));
   for (const node of nodes) node.on('error', () => undefined);
   const [first] = nodes;

@@ -58,34 +58,30 @@ const answering = async (port: number, child: ChildProcess): Promise<void> => {
       redis.ping(),
       new Promise((_, reject) => child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)))),
     ]);
+    const told = await redis.info('server'); // on a port that was taken, another server answers
+    if (!told.includes(`process_id:${child.pid}`)) throw new Error(`Port ${port} is another server's`);
   } finally {
     redis.disconnect();
   }
 };
 
-/**
- * A server of our own, with nothing in it and nothing saved.
- * @param args more of the server's command line, such as `['--appendonly', 'yes']`
- */
-export const startServer = async (args: readonly string[] = [], port?: number): Promise<Server> => {
-  const own = port ?? (await freePort());
+/** Another process may take a free port before the server does: then another port is as good. */
+export const onFreePort = async <T>(start: (port: number) => Promise<T>, tries = 5): Promise<T> => {
+  const port = await freePort();
+  try {
+    return await start(port);
+  } catch (error) {
+    if (tries === 1) throw error;
+    return onFreePort(start, tries - 1);
+  }
+};
+
+const startOn = async (port: number, args: readonly string[]): Promise<Server> => {
   const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
-  const settings = [
-    '--port',
-    `${own}`,
-    '--bind',
-    '127.0.0.1',
-    '--dir',
-    directory,
-    '--save',
-    '',
-    '--loglevel',
-    'warning',
-  ];
-  const child = spawn(binary(), [...settings, ...args], { stdio: 'ignore' });
+  const place = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory];
+  const child = spawn(binary(), [...place, '--save', '', '--loglevel', 'warning', ...args], { stdio: 'ignore' });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
-  await answering(own, child);
   const stop = async (): Promise<void> => {
     process.off('exit', kill);
     if (child.exitCode === null && child.signalCode === null) {
@@ -95,8 +91,22 @@ export const startServer = async (args: readonly string[] = [], port?: number): 
     }
     rmSync(directory, { recursive: true, force: true });
   };
-  return { url: `redis://127.0.0.1:${own}`, port: own, process: child, directory, stop };
+  try {
+    await answering(port, child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url: `redis://127.0.0.1:${port}`, port, process: child, directory, stop };
 };
+
+/**
+ * A server of our own, with nothing in it and nothing saved.
+ * @param args more of the server's command line, such as `['--appendonly', 'yes']`
+ * @param port where it must be; any free one unless told
+ */
+export const startServer = (args: readonly string[] = [], port?: number): Promise<Server> =>
+  port === undefined ? onFreePort((free) => startOn(free, args)) : startOn(port, args);
 
 /** The server that REDIS_URL names, or one of our own. */
 export const anyServer = async (): Promise<Server> => {
