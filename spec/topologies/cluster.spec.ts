@@ -37,7 +37,7 @@ describe('a Cluster', function () {
   const masterOf = async (name: string): Promise<Server | undefined> => {
     const ranges = await shards.nodes[2]?.cluster('SLOTS');
     const range = ranges?.find(([from, to]) => from <= slotOf(name) && slotOf(name) <= to);
-    return shards.servers.find(({ port }) => port === range?.[2][1]);
+    return shards.servers.find(({ port }) => port === range?.[2]?.[1]);
   };
 
   before(async () => {
