@@ -1,23 +1,30 @@
 /** The command line: what there is, and what becomes of errors. */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { addBreak } from './break.ts';
-import { addDoctor } from './doctor.ts';
-import { addElect } from './elect.ts';
 import { EXIT, exitCodeOf, Failure, sayingOf } from './exit.ts';
-import { addInspect } from './inspect.ts';
-import { addLs } from './ls.ts';
 import { inOneLine } from './options.ts';
 import { reportTo } from './report.ts';
-import { addRun } from './run.ts';
-import { addWatch } from './watch.ts';
 
 const { version } = createRequire(import.meta.url)('redisync/package.json') as { version: string };
+
+type Add = (program: Command, operands: readonly string[]) => void;
+
+/** Each is loaded when it is wanted, since loading is most of what a short command takes. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  run: async () => (await import('./run.ts')).addRun,
+  elect: async () => (await import('./elect.ts')).addElect,
+  ls: async () => (await import('./ls.ts')).addLs,
+  inspect: async () => (await import('./inspect.ts')).addInspect,
+  watch: async () => (await import('./watch.ts')).addWatch,
+  break: async () => (await import('./break.ts')).addBreak,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
+};
 
 /** The commands that run another. */
 const RUNS: readonly string[] = ['run', 'elect'];
 
-const programOf = (operands: readonly string[] | undefined): Command => {
+/** With the command that is named first, or all of them to tell about. */
+const programOf = async (name: string, operands: readonly string[] | undefined): Promise<Command> => {
   const program = new Command('redisync')
     .description('Locks on Redis for shells and cron, and eyes on them.')
     .version(version)
@@ -26,17 +33,11 @@ const programOf = (operands: readonly string[] | undefined): Command => {
     .exitOverride()
     .configureOutput(inOneLine('redisync'))
     .hook('preAction', (_, action) => {
-      const runs = RUNS.includes(action.name());
-      if (operands && !runs)
-        throw new Failure(EXIT.usage, `${action.name()} runs no command: leave out -- and what follows`);
+      if (!operands || RUNS.includes(action.name())) return;
+      throw new Failure(EXIT.usage, `${action.name()} runs no command: leave out -- and what follows`);
     });
-  addRun(program, operands ?? []);
-  addElect(program, operands ?? []);
-  addLs(program);
-  addInspect(program);
-  addWatch(program);
-  addBreak(program);
-  addDoctor(program);
+  const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
+  for (const add of wanted) (await add?.())?.(program, operands ?? []);
   return program;
 };
 
@@ -45,7 +46,8 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   const at = argv.indexOf('--');
   const own = at < 0 ? argv : argv.slice(0, at);
   try {
-    await programOf(at < 0 ? undefined : argv.slice(at + 1)).parseAsync(own, { from: 'user' });
+    const program = await programOf(own[0] ?? '', at < 0 ? undefined : argv.slice(at + 1));
+    await program.parseAsync(own, { from: 'user' });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     const saying = sayingOf(error);
