@@ -70,14 +70,7 @@ describe('a coordinator', () => {
 });
 
 describe('close()', () => {
-  const closing = (v: Virtual, locks: LockCoordinator, ms: number): number[] => {
-    const closed: number[] = [];
-    v.at(ms, () => {
-      locks.events$.subscribe({ complete: () => closed.push(v.time.now()) });
-      void locks.close();
-    });
-    return closed;
-  };
+  const closing = (v: Virtual, locks: LockCoordinator, ms: number): void => v.at(ms, () => void locks.close());
 
   it('releases what is held and leaves the queues, and ends when that is acknowledged', () =>
     virtual((v) => {
@@ -88,9 +81,37 @@ describe('close()', () => {
       expectObservable(shown(locks.mutex('a'))).toBe('-L 198ms #', undefined, 'COORDINATOR_CLOSED');
       expectObservable(shown(locks.mutex('b'))).toBe('200ms #', undefined, 'COORDINATOR_CLOSED');
       closing(v, locks, 200);
-      v.at(231, () => assert.isFalse(store.closed, 'closed only once all has been acknowledged and promises have run'));
       v.ends(['0 acquire', '0 acquire', '200 release', '200 release']);
     }));
+
+  it('waits for the last of the releases', () =>
+    virtual((v) => {
+      const { store, registry, lock } = v;
+      store.departures = [store.after(20, left()), store.after(30, left()), store.after(10, left())];
+      for (let i = 0; i < 3; i += 1) lock().subscribe({ error: () => undefined });
+      const ended: number[] = [];
+      v.at(100, () => registry.shut().subscribe(() => ended.push(v.time.now())));
+      v.flush();
+      assert.deepEqual(ended, [130]);
+    }));
+
+  it('ends at once where nothing is held, completes the events, and can be called again', async () => {
+    let locks: LockCoordinator | undefined;
+    virtual((v) => {
+      locks = over(v);
+    });
+    let complete = false;
+    locks?.events$.subscribe({
+      complete: () => {
+        complete = true;
+      },
+    });
+    const first = locks?.close();
+    assert.strictEqual(locks?.close(), first);
+    await first;
+    assert.isTrue(complete);
+    await locks?.[Symbol.asyncDispose]();
+  });
 
   it('unsubscribes the work under a lock before it releases', () =>
     virtual((v) => {

@@ -38,15 +38,22 @@ describe('several processes', function () {
     const locks = new LockCoordinator(redis);
     const lease = await locks.mutex('queue').acquire();
     for (const child of children) child.tell('queue', 'queue', 'served', 50);
-    const waiting = async () => (await firstValueFrom(locks.inspect('queue'))).waiting.map(({ owner }) => owner);
+    const waiting = async () => (await firstValueFrom(locks.inspect('queue'))).waiting;
     await eventually('all of them wait', async () => (await waiting()).length === 200);
     const queue = await waiting();
+    const waited = queue.map((waiter) => waiter.waited);
+    assert.deepEqual(
+      waited,
+      waited.toSorted((a, b) => b - a),
+      'the first in the queue has waited longest',
+    );
+    assert.isBelow(waited[0] ?? Number.NaN, 30_000);
     assert.isTrue(await lease.release());
     await Promise.all(children.map((child) => child.hears('served')));
     const served = (await redis.lrange('served', 0, -1)).map((line) => line.split(' '));
     assert.deepEqual(
       served.map(([owner]) => owner),
-      queue,
+      queue.map(({ owner }) => owner),
     );
     const fences = [lease.fence ?? 0, ...served.map(([, fence]) => Number(fence))];
     assert.isTrue(fences.every((fence, i) => i === 0 || fence > (fences[i - 1] ?? 0)));

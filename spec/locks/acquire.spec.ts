@@ -42,12 +42,17 @@ describe('acquire()', () => {
 
   it('rejects after timeout ms, and has left the queue then', async () => {
     let calls: readonly string[] = [];
-    const error = await outcome((v) => {
+    let error: RedisyncError | undefined;
+    await outcome((v) => {
       v.store.acquires = [v.store.after(1, denied())];
       calls = v.store.log;
-      return v.lock().acquire({ timeout: 100 });
+      const promise = v.lock().acquire({ timeout: 100 });
+      return promise.catch((reason) => {
+        error = reason;
+      });
     });
-    assert.equal(error, 'LOCK_TIMEOUT');
+    assert.equal(error?.code, 'LOCK_TIMEOUT');
+    assert.equal(error?.message, 'No lease on "a" within 100 ms');
     assert.deepEqual(calls, ['0 acquire', '100 release']);
   });
 
