@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, type Run, redisync, statesIn } from './support/command.ts';
+import { builtCommand, endAll, gone, type Run, redisync } from './support/command.ts';
 
 const TTL = 3_000;
 const TTL_SET = ['--ttl', '3s', '--json'];
@@ -113,10 +113,11 @@ describe('redisync run, when the lock is lost', () => {
     await eventually('the command is ready', () => run.out.includes('ready'));
     await redis.del('both:1');
     await run.told('signalled');
-    let held = await redis.exists('both:2');
+    let held = 1;
     await eventually('the group is gone', async () => {
-      if (statesIn(pid).length === 0) return true;
-      held = Math.min(held, await redis.exists('both:2'));
+      const before = await redis.exists('both:2'); // before a look at which the group was still there
+      if (await gone(pid)) return true;
+      held = Math.min(held, before);
       return false;
     });
     expect(await run.ended).to.equal(79);
@@ -148,7 +149,7 @@ describe('redisync run, when the lock is lost', () => {
       const { pid = 0 } = await run.told('started');
       run.child.kill(signal);
       const end = await redis.pexpiretime(name);
-      await eventually('the group is gone', () => statesIn(pid).length === 0);
+      await eventually('the group is gone', () => gone(pid));
       expect(lastWork(name)).to.be.below(end);
       run.child.kill('SIGKILL');
     });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../../support/eventually.ts';
 
@@ -137,3 +138,15 @@ export const statesIn = (group: number): string[] =>
     .map((line) => line.trim().split(/\s+/))
     .filter(([pgid, state = 'Z']) => Number(pgid) === group && !state.startsWith('Z'))
     .map(([, state = '']) => state);
+
+/** Whether nothing of a group runs any more. Looks at all processes, so not too often. */
+export const gone = async (group: number): Promise<boolean> => {
+  try {
+    process.kill(-group, 0);
+  } catch {
+    return true;
+  }
+  if (statesIn(group).length === 0) return true;
+  await pause(100);
+  return false;
+};
