@@ -107,7 +107,7 @@ describe('redisync run, when the lock is lost', () => {
   });
 
   it('holds the other locks until the group is gone', async () => {
-    const script = 'trap "sleep 0.7; exit" TERM; echo ready; while :; do sleep 0.02; done';
+    const script = '(trap "sleep 0.7; exit" TERM; echo ready; while :; do sleep 0.02; done) & wait'; // the inner one lingers
     const run = await redisync(server.url, 'run', 'both:1', 'both:2', ...TTL_SET, '--', 'sh', '-c', script);
     const { pid = 0 } = await run.told('started');
     await eventually('the command is ready', () => run.out.includes('ready'));
