@@ -195,14 +195,14 @@ describe('a coordinator without a server', () => {
     redis.disconnect();
   });
 
-  it('grants all that wait once there is one, in their order of arrival', async () => {
+  it('grants all that wait as soon as there is one, in their order of arrival, whatever their back-off', async () => {
     const { port, redis, locks } = await down();
     const order: number[] = [];
     const failures: LockEvent[] = [];
     locks.events$.subscribe((event) => event.type === 'attemptFailed' && failures.push(event));
     const turns$ = range(0, 30).pipe(
       mergeMap((i) =>
-        locks.mutex('order').pipe(
+        locks.mutex('order', { backoff: constantBackoff(i % 2 ? 60_000 : 10) }).pipe(
           whileHeld(() => {
             order.push(i);
             return [i];
