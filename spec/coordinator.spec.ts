@@ -26,9 +26,9 @@ describe('a coordinator', () => {
   it('gives its locks its own settings, which each may override', () =>
     virtual((v) => {
       const locks = over(v, { waiterTtl: 5_000, identity: 'me' });
-      const { request, identity, commandTimeout } = locks.mutex('a', { ttl: 2_000, renewEvery: 10 }).terms;
-      assert.deepInclude(request, { name: 'a', ttl: 2_000, waiterTtl: 5_000, mode: 'exclusive' });
-      assert.deepEqual([identity, commandTimeout], ['me', 100]);
+      const { name, kind, terms } = locks.mutex('a', { ttl: 2_000, renewEvery: 10 }).wanted;
+      assert.deepInclude({ name, ...kind }, { name: 'a', mode: 'exclusive' });
+      assert.deepInclude(terms, { ttl: 2_000, renewEvery: 10, waiterTtl: 5_000, identity: 'me', commandTimeout: 100 });
     }));
 
   it('asks nobody before a lock is subscribed to', () =>

@@ -182,7 +182,7 @@ describe('an argument at its bounds', () => {
 describe('an option that is undefined', () => {
   it('is one that is not given: the coordinator’s default holds', () => {
     const options = { ttl: undefined, waiterTtl: undefined, owner: undefined } as unknown as LockOptions; // as in plain JavaScript
-    assert.equal(locks.mutex('a', options).terms.request.ttl, 1_000);
+    assert.equal(locks.mutex('a', options).wanted.terms.ttl, 1_000);
   });
 });
 

@@ -42,6 +42,9 @@ import type { Inspection, Store } from './store/store.ts';
 const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
 const SHARED: Kind = { mode: 'shared', permits: 1, limit: 0 };
 
+/** A lock without options of its own is on the coordinator's terms. */
+const NONE: LockOptions = {};
+
 /** How often `watch` looks, in ms, unless told. */
 const WATCH_EVERY = 250;
 
@@ -69,12 +72,10 @@ export class LockCoordinator {
   constructor(open: () => Store, options?: Options);
   constructor(redis: Client | readonly Redis[] | (() => Store), options: CoordinatorOptions = {}) {
     this.options = options;
-    this.defaults = termsOf('defaults', EXCLUSIVE, options);
-    const { scheduler, request } = this.defaults;
+    this.defaults = termsOf(options);
+    const { scheduler, ttl } = this.defaults;
     this.sources = typeof redis === 'function' ? [] : [redis].flat();
-    this.registry = new Registry(
-      typeof redis === 'function' ? redis() : openStore(redis, scheduler, request.ttl, options),
-    );
+    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(redis, scheduler, ttl, options));
   }
 
   /** What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking. */
@@ -90,7 +91,7 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example charge$.pipe(withLock(locks.mutex('order:42')))
    */
-  mutex(name: string, options: LockOptions = {}): Lock {
+  mutex(name: string, options: LockOptions = NONE): Lock {
     return this.lock(name, EXCLUSIVE, options);
   }
 
@@ -105,7 +106,7 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
    */
-  semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = {}): Lock {
+  semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = NONE): Lock {
     optionsIn('options', options);
     const { permits = 1 } = options;
     if (this.registry.store instanceof QuorumStore) {
@@ -123,7 +124,7 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example const { read, write } = locks.readWriteLock('catalog');
    */
-  readWriteLock(name: string, options: LockOptions = {}): { readonly read: Lock; readonly write: Lock } {
+  readWriteLock(name: string, options: LockOptions = NONE): { readonly read: Lock; readonly write: Lock } {
     return { read: this.lock(name, SHARED, options), write: this.lock(name, EXCLUSIVE, options) };
   }
 
@@ -133,7 +134,7 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))
    */
-  leadership(name: string, options: LockOptions = {}): Observable<Lease | null> {
+  leadership(name: string, options: LockOptions = NONE): Observable<Lease | null> {
     return merge(leadership(this.mutex(name, options)), this.registry.over$);
   }
 
@@ -203,8 +204,8 @@ export class LockCoordinator {
    * @example locks.diagnose().subscribe(({ severity, seen, advice }) => console.log(severity, seen, advice))
    */
   diagnose(): Observable<Finding> {
-    const { scheduler, commandTimeout, request } = this.defaults;
-    return diagnose(this.sources, { within: commandTimeout, replicas: request.replicas, scheduler });
+    const { scheduler, commandTimeout, replicas } = this.defaults;
+    return diagnose(this.sources, { within: commandTimeout, replicas, scheduler });
   }
 
   /**
@@ -228,7 +229,9 @@ export class LockCoordinator {
   }
 
   private lock(name: string, kind: Kind, options: LockOptions): Lock {
-    return new Lock(this.registry, termsOf(name, kind, over(this.options, options)));
+    lockName(name);
+    const terms = options === NONE ? this.defaults : termsOf(over(this.options, options));
+    return new Lock({ registry: this.registry, name, kind, terms });
   }
 }
 

@@ -9,10 +9,11 @@ import { granted, silence } from '../support/fake-store.ts';
 import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
 /** A lock whose clocks can be set apart from the scheduler, as by a pause of the process or a step of the wall clock. */
-const stepped = ({ lock, registry, time }: Virtual): { lock$: Lock; step: { now: number; wall: number } } => {
+const stepped = ({ lock, time }: Virtual): { lock$: Lock; step: { now: number; wall: number } } => {
   const step = { now: 0, wall: 0 };
   const clock: Clock = { now: () => time.now() + step.now, wall: () => time.now() + step.wall };
-  return { lock$: new Lock(registry, { ...lock().terms, clock }), step };
+  const { wanted } = lock();
+  return { lock$: new Lock({ ...wanted, terms: { ...wanted.terms, clock } }), step };
 };
 
 describe('a lease', () => {

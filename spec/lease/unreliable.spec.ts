@@ -54,7 +54,7 @@ const run = (clients: readonly Client[], kind: Kind): number => {
     for (const { from, until, single, fates } of clients) {
       const store = new UnreliableStore(new MemoryStore(memory, time), time, fates);
       const registry = new Registry(store);
-      const lock = new Lock(registry, termsOf('a', kind, { ...OPTIONS, scheduler }));
+      const lock = new Lock({ registry, name: 'a', kind, terms: termsOf({ ...OPTIONS, scheduler }) });
       const subscribe = (): void => {
         const subscription = (single ? lock.try() : lock).subscribe({
           next: (lease) => {

@@ -66,10 +66,11 @@ describe('withLock', () => {
     }));
 
   it('errors with the loss when the source ends after the lease did, whichever is seen first', () =>
-    virtual(({ lock, cold, registry, time, expectObservable, ends }) => {
+    virtual(({ lock, cold, time, expectObservable, ends }) => {
       const step = { now: 0 };
       const clock = { now: () => time.now() + step.now, wall: () => time.now() + step.now };
-      const lock$ = new Lock(registry, { ...lock().terms, clock });
+      const { wanted } = lock();
+      const lock$ = new Lock({ ...wanted, terms: { ...wanted.terms, clock } });
       const blocking = cold('99ms a|').pipe(tap(() => (step.now = 5_000)));
       expectObservable(blocking.pipe(withLock(lock$), labelled())).toBe('100ms a#', undefined, 'lost: expired');
       ends(['0 acquire', '101 release']);

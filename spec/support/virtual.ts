@@ -105,10 +105,12 @@ export const virtual = (spec: (at: Virtual) => void): void => {
       store,
       registry,
       lock: (options = {}, name = 'a') =>
-        new Lock(
+        new Lock({
           registry,
-          termsOf(name, EXCLUSIVE, { ttl: 1_000, renewEvery: 300, backoff: () => 50, scheduler, ...options }),
-        ),
+          name,
+          kind: EXCLUSIVE,
+          terms: termsOf({ ttl: 1_000, renewEvery: 300, backoff: () => 50, scheduler, ...options }),
+        }),
       at: (ms, act) => void time.schedule(act, ms),
       ends: (calls) => {
         helpers.flush();

@@ -9,7 +9,7 @@ import {
   Observable,
   of,
   type Subscriber,
-  Subscription,
+  type Subscription,
   type TeardownLogic,
   throwError,
 } from 'rxjs';
@@ -17,11 +17,11 @@ import { v4 as uuid } from 'uuid';
 import { type Clock, instant } from '../clock.ts';
 import { CoordinatorClosedError, LockCorruptedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Departure, Request } from '../store/store.ts';
-import { Attempts, type Granted } from './attempts.ts';
+import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
-import type { Terms } from './terms.ts';
+import type { Kind, Terms } from './terms.ts';
 
 /** How many have begun in this process. */
 let lives = 0;
@@ -29,41 +29,46 @@ let lives = 0;
 /** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
 const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
 
+/** A lock, as it was made. */
+export interface Wanted {
+  readonly registry: Registry;
+  readonly name: string;
+  readonly kind: Kind;
+  readonly terms: Terms;
+}
+
 /**
  * Acquires on subscribe, emits one lease, keeps it renewed, errors when it is lost and releases on unsubscribe.
  * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. `seen` sees the life
  * that begins.
  */
-export const hold = (
-  registry: Registry,
-  terms: Terms,
-  patient: boolean,
-  seen?: (life: Hold) => void,
-): Observable<Lease> => new Observable(begin(registry, terms, patient, seen));
+export const hold = (wanted: Wanted, patient: boolean, seen?: (life: Hold) => void): Observable<Lease> =>
+  new Observable(begin(wanted, patient, seen));
 
 /** What a subscription to a lock does. */
 export const begin =
-  (registry: Registry, terms: Terms, patient: boolean, seen?: (life: Hold) => void) =>
+  (wanted: Wanted, patient: boolean, seen?: (life: Hold) => void) =>
   (subscriber: Subscriber<Lease>): TeardownLogic => {
-    if (registry.closed) return subscriber.error(new CoordinatorClosedError(terms.request.name));
-    const life = new Hold(registry, terms, subscriber);
+    if (wanted.registry.closed) return subscriber.error(new CoordinatorClosedError(wanted.name));
+    const life = new Hold(wanted, subscriber);
     seen?.(life);
     life.start(patient);
     return () => life.leave();
   };
 
-export class Hold implements Keeper {
+export class Hold implements Keeper, Asker {
   readonly request: Request;
   readonly clock: Clock;
   private readonly registry: Registry;
   private readonly terms: Terms;
   private readonly subscriber: Subscriber<Lease>;
   private readonly attempts: Attempts;
-  private readonly running = new Subscription();
+  private starting: Subscription | undefined;
   private began: number;
   private lease: HeldLease | undefined;
   private ttl: number;
   private alarm: Subscription | undefined;
+  private limit: Subscription | undefined;
   private failure: Error | undefined;
   private failures = 0;
   private gone: AsyncSubject<boolean> | undefined;
@@ -71,17 +76,24 @@ export class Hold implements Keeper {
   private released = false;
   private clearing: Subscription | undefined;
 
-  constructor(registry: Registry, terms: Terms, subscriber: Subscriber<Lease>) {
-    const owner = terms.owner ?? (terms.identity === undefined ? uuid() : `${terms.identity}:${uuid()}`);
+  constructor({ registry, name, kind, terms }: Wanted, subscriber: Subscriber<Lease>) {
+    const {
+      ttl,
+      waiterTtl,
+      replicas,
+      identity,
+      owner = identity === undefined ? uuid() : `${identity}:${uuid()}`,
+    } = terms;
+    const { mode, permits, limit } = kind;
     lives += 1;
-    this.request = { ...terms.request, owner, turn: lives };
+    this.request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, turn: lives };
     this.clock = terms.clock;
     this.registry = registry;
     this.terms = terms;
     this.subscriber = subscriber;
-    this.ttl = this.request.ttl;
+    this.ttl = ttl;
     this.began = this.clock.now();
-    this.attempts = new Attempts(registry.store, this.request, terms, (report) => registry.tell(this, report));
+    this.attempts = new Attempts(this, registry.store, terms);
   }
 
   /** Whether it is over, and about to be cleared away. */
@@ -96,11 +108,37 @@ export class Hold implements Keeper {
 
   start(patient: boolean): void {
     this.registry.add(this);
-    const otherwise = patient ? (error: unknown) => this.follow(this.attempts.wait(error)) : undefined;
-    const ask = (): void => this.follow(this.attempts.ask(patient), otherwise);
-    if (this.terms.owner === undefined) ask();
-    else this.running.add(this.registry.cleared(this).subscribe(ask));
+    if (this.terms.owner === undefined) this.attempts.start(patient);
+    else this.starting = this.registry.cleared(this).subscribe(() => this.attempts.start(patient));
   }
+
+  report(report: Report): void {
+    this.registry.tell(this, report);
+  }
+
+  /** What the attempts come to: a lease. */
+  next({ fence, since, ttl }: Granted): void {
+    if (this.gone) return;
+    this.attempts.stop();
+    const now = this.clock.now();
+    this.lease = new HeldLease(this, this.request, fence, since, ttl);
+    this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
+    this.began = now;
+    const { maxHold, scheduler } = this.terms;
+    if (maxHold !== undefined) this.limit = scheduler.schedule(() => this.lose('maxHold'), maxHold);
+    if (ttl < this.ttl) this.plan(0);
+    else this.planRenewal();
+    this.subscriber.next(this.lease);
+  }
+
+  /** Or an error; or nothing, where others hold the lock and it is not patient. */
+  error(reason: unknown): void {
+    if (this.gone) return;
+    if (reason === BUSY) this.subscriber.complete();
+    else this.subscriber.error(reason);
+  }
+
+  complete(): void {}
 
   askAgain(): void {
     if (!this.lease) this.attempts.askAgain();
@@ -151,7 +189,7 @@ export class Hold implements Keeper {
   /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
   leave(): void {
     if (this.gone) return;
-    if (!this.lease && this.attempts.waiting)
+    if (!this.lease && this.attempts.inQueue)
       this.registry.tell(this, { type: 'abandoned', waited: this.clock.now() - this.began });
     this.release();
   }
@@ -166,31 +204,6 @@ export class Hold implements Keeper {
     this.clearing?.unsubscribe();
     this.gone?.next(false);
     this.gone?.complete();
-  }
-
-  /** Follows attempts to their grant; `otherwise` is what comes after they ended without one. */
-  private follow(attempts$: Observable<Granted>, otherwise?: (error?: unknown) => void): void {
-    this.running.add(
-      attempts$.subscribe({
-        next: (granted) => this.take(granted),
-        error: (error: unknown) => (otherwise ? otherwise(error) : this.subscriber.error(error)),
-        complete: () => {
-          if (!this.lease) otherwise ? otherwise() : this.subscriber.complete();
-        },
-      }),
-    );
-  }
-
-  private take({ fence, since, ttl }: Granted): void {
-    const now = this.clock.now();
-    this.lease = new HeldLease(this, this.request, fence, since, ttl);
-    this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
-    this.began = now;
-    const { maxHold, scheduler } = this.terms;
-    if (maxHold !== undefined) this.running.add(scheduler.schedule(() => this.lose('maxHold'), maxHold));
-    if (ttl < this.ttl) this.plan(0);
-    else this.planRenewal();
-    this.subscriber.next(this.lease);
   }
 
   private planRenewal(): void {
@@ -241,25 +254,35 @@ export class Hold implements Keeper {
     if (this.gone) return this.gone;
     const gone = new AsyncSubject<boolean>();
     this.gone = gone;
-    this.running.unsubscribe();
+    this.starting?.unsubscribe();
+    this.attempts.stop();
     this.alarm?.unsubscribe();
+    this.limit?.unsubscribe();
     this.lease?.finish(end);
     if (this.lease) for (const twin of this.registry.twins(this)) twin.share(end, gone);
-    const answer = (held: boolean): void => {
-      gone.next(held);
+    const held = this.clock.now() - this.began;
+    let answered = false;
+    const answer = (acknowledged: boolean): void => {
+      if (answered) return;
+      answered = true;
+      gone.next(acknowledged);
+      if (end === 'released' && this.lease) {
+        this.registry.tell(this, { type: 'released', held, acknowledged });
+        this.subscriber.complete();
+      }
       gone.complete();
     };
     if (end !== 'released') {
-      this.registry.tell(this, { type: 'lost', reason: end.reason, held: this.clock.now() - this.began });
+      this.registry.tell(this, { type: 'lost', reason: end.reason, held });
       answer(false);
-    } else if (this.lease) this.onReleased(gone);
+    }
     const done = (): void => {
       answer(false);
       this.registry.delete(this);
     };
     this.clearing = this.clear(() => answer(false), shared).subscribe({
-      next: ({ held, grants }) => {
-        answer(held);
+      next: ({ held: acknowledged, grants }) => {
+        answer(acknowledged);
         if (grants > 0) this.registry.tell(this, { type: 'handedOver', to: grants });
       },
       error: done,
@@ -273,14 +296,6 @@ export class Hold implements Keeper {
     if (!this.lease) return;
     this.depart(end, gone);
     if (end !== 'released') this.subscriber.error(end);
-  }
-
-  private onReleased(gone: Observable<boolean>): void {
-    const held = this.clock.now() - this.began;
-    gone.subscribe((acknowledged) => {
-      this.registry.tell(this, { type: 'released', held, acknowledged });
-      this.subscriber.complete();
-    });
   }
 
   /** Releases by owner; but one that another subscription has or waits for as well stays, and leaves with that. */

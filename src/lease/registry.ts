@@ -8,6 +8,8 @@ import type { Hold } from './hold.ts';
 /** An event before the fields that all events share. */
 type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
 
+const NONE: Hold[] = [];
+
 export class Registry {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
@@ -15,6 +17,7 @@ export class Registry {
   /** Emits nothing, and errors when the coordinator closes: for streams that wait for no call. */
   readonly over$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
+  /** By owner, which is nearly always one hold of its own. */
   private readonly holds = new Map<string, Hold[]>();
 
   constructor(store: Store) {
@@ -27,29 +30,29 @@ export class Registry {
   }
 
   add(hold: Hold): void {
-    const key = keyOf(hold.request);
-    const others = this.holds.get(key);
+    const { owner } = hold.request;
+    const others = this.holds.get(owner);
     if (others) others.push(hold);
-    else this.holds.set(key, [hold]);
+    else this.holds.set(owner, [hold]);
   }
 
   delete(hold: Hold): void {
-    const key = keyOf(hold.request);
-    const left = this.holds.get(key)?.filter((other) => other !== hold) ?? [];
-    if (left.length > 0) this.holds.set(key, left);
-    else this.holds.delete(key);
-    this.left$.next();
+    const { owner } = hold.request;
+    const left = this.holds.get(owner);
+    if (left && left.length > 1) left.splice(left.indexOf(hold), 1);
+    else this.holds.delete(owner);
+    if (this.left$.observed) this.left$.next();
   }
 
   /** The other holds of the same owner that go on: they share its lease, or its place in the queue. */
   twins(hold: Hold): Hold[] {
-    const all = this.holds.get(keyOf(hold.request)) ?? [];
+    const all = this.of(hold.request);
     return all.length > 1 ? all.filter((other) => other !== hold && !other.leaving) : [];
   }
 
   /** Emits when no earlier hold of the same owner is still to be cleared away: its release must not land behind an attempt. */
   cleared(hold: Hold): Observable<unknown> {
-    const leaving = (): boolean => this.holds.get(keyOf(hold.request))?.some((other) => other.leaving) ?? false;
+    const leaving = (): boolean => this.of(hold.request).some((other) => other.leaving);
     return leaving() ? this.left$.pipe(first(() => !leaving())) : of(undefined);
   }
 
@@ -77,13 +80,17 @@ export class Registry {
     this.events$.next({ ...event, name, owner, at: hold.clock.wall() } as LockEvent);
   }
 
+  /** All holds of an owner on a name. */
+  private of({ name, owner }: { readonly name: string; readonly owner: string }): Hold[] {
+    const all = this.holds.get(owner) ?? NONE;
+    return all.every(({ request }) => request.name === name) ? all : all.filter(({ request }) => request.name === name);
+  }
+
   private route(grant: Grant | undefined): void {
     const { fence } = grant ?? {};
-    for (const hold of grant ? (this.holds.get(keyOf(grant)) ?? []) : this.all) {
+    for (const hold of grant ? this.of(grant) : this.all) {
       if (fence === undefined) hold.askAgain();
       else hold.handed(fence);
     }
   }
 }
-
-const keyOf = ({ name, owner }: { name: string; owner: string }): string => `${name.length}:${name}${owner}`;

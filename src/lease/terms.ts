@@ -1,14 +1,16 @@
-/** What a lock was made with, checked and complete: the terms on which every subscription to it holds. */
+/** Options, checked and complete: the terms on which every subscription to a lock holds. Locks without options of their own share the coordinator's. */
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { type Backoff, exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
-import { duration, integerIn, LONGEST, type LockOptions, lockName, optionsIn, show, text } from '../options.ts';
+import { duration, integerIn, LONGEST, type LockOptions, optionsIn, type Replicas, show, text } from '../options.ts';
 import type { Request } from '../store/store.ts';
 
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
 
 export interface Terms {
-  readonly request: Omit<Request, 'owner'>;
+  readonly ttl: number;
+  readonly waiterTtl: number;
+  readonly replicas: Replicas | undefined;
   readonly owner: string | undefined;
   readonly identity: string | undefined;
   readonly renewEvery: number;
@@ -23,11 +25,10 @@ export interface Terms {
 export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
 
 /** Checks every option, and fills in the defaults. @throws TypeError, RangeError */
-export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms => {
+export const termsOf = (options: LockOptions): Terms => {
   optionsIn('options', options);
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
   const { owner, identity, maxHold, replicas, backoff = BACKOFF } = options;
-  lockName(name);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);
   duration('commandTimeout', commandTimeout);
@@ -44,9 +45,10 @@ export const termsOf = (name: string, kind: Kind, options: LockOptions): Terms =
     throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
   if (typeof scheduler?.schedule !== 'function')
     throw new TypeError(`scheduler must be a scheduler, got ${show(scheduler)}`);
-  const request = { name, ...kind, ttl, waiterTtl, ...(replicas && { replicas }) };
   return {
-    request,
+    ttl,
+    waiterTtl,
+    replicas,
     owner,
     identity,
     renewEvery,

@@ -1,5 +1,5 @@
 /** The promise face of a lock: a subscription that a lease keeps until it is released or lost. */
-import { asyncScheduler, type Observable, type SchedulerLike, Subscription } from 'rxjs';
+import { asyncScheduler, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
 import { duration, optionsIn, show } from '../options.ts';
 
@@ -28,11 +28,11 @@ export const acquire = <T>(
   }
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw new LockAbortedError(name, signal.reason);
-    const subscription = new Subscription();
+    let subscription: Subscription | undefined;
     let resolved = false;
     const giveUp = (error: Error): void => {
       settle();
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
       reject(error);
     };
     const abort = (): void => giveUp(new LockAbortedError(name, signal?.reason));
@@ -43,22 +43,20 @@ export const acquire = <T>(
       signal?.removeEventListener('abort', abort);
     };
     signal?.addEventListener('abort', abort);
-    subscription.add(
-      open(timeout !== 0).subscribe({
-        next: (value) => {
-          settle();
-          resolved = true;
-          resolve(value);
-        },
-        error: (error: unknown) => {
-          settle();
-          reject(error);
-        },
-        complete: () => {
-          // A single attempt that was denied; a lease that was released completes too.
-          if (!resolved) giveUp(new LockTimeoutError(name, 0));
-        },
-      }),
-    );
+    subscription = open(timeout !== 0).subscribe({
+      next: (value) => {
+        settle();
+        resolved = true;
+        resolve(value);
+      },
+      error: (error: unknown) => {
+        settle();
+        reject(error);
+      },
+      complete: () => {
+        // A single attempt that was denied; a lease that was released completes too.
+        if (!resolved) giveUp(new LockTimeoutError(name, 0));
+      },
+    });
   });
 };

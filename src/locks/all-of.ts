@@ -25,7 +25,7 @@ export class AllOf extends Observable<Lease[]> {
     const [first] = this.locks;
     const name = this.locks.map((lock) => lock.name).join(', ');
     const open = (patient: boolean): Observable<Lease[]> => (patient ? this : this.try());
-    return acquire(open, name, first?.terms.scheduler, options);
+    return acquire(open, name, first?.wanted.terms.scheduler, options);
   }
 }
 

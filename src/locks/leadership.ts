@@ -24,7 +24,7 @@ import type { Lock } from './lock.ts';
  *     b  -n---------------------L---  b follows, then leads
  */
 export const leadership = (lock: Lock): Observable<Lease | null> => {
-  const { backoff, scheduler } = lock.terms;
+  const { backoff, scheduler } = lock.wanted.terms;
   const rest = (): Observable<unknown> => timer(waitAfter(backoff, 1), scheduler);
   return concat(lock, of(null)).pipe(
     catchError((error: unknown) =>

@@ -1,9 +1,7 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
-import { begin, type Hold, hold } from '../lease/hold.ts';
+import { begin, type Hold, hold, type Wanted } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { Registry } from '../lease/registry.ts';
-import type { Terms } from '../lease/terms.ts';
 import { type AcquireOptions, acquire } from './acquire.ts';
 
 /**
@@ -15,15 +13,13 @@ import { type AcquireOptions, acquire } from './acquire.ts';
  */
 export class Lock extends Observable<Lease> {
   readonly name: string;
-  private readonly registry: Registry;
   /** @internal */
-  readonly terms: Terms;
+  readonly wanted: Wanted;
 
-  constructor(registry: Registry, terms: Terms) {
-    super(begin(registry, terms, true));
-    this.name = terms.request.name;
-    this.registry = registry;
-    this.terms = terms;
+  constructor(wanted: Wanted) {
+    super(begin(wanted, true));
+    this.name = wanted.name;
+    this.wanted = wanted;
   }
 
   /**
@@ -33,7 +29,7 @@ export class Lock extends Observable<Lease> {
    * @example locks.mutex('nightly').try().pipe(whileHeld(() => nightlyJob()))
    */
   try(): Observable<Lease> {
-    return hold(this.registry, this.terms, false);
+    return hold(this.wanted, false);
   }
 
   /**
@@ -48,7 +44,7 @@ export class Lock extends Observable<Lease> {
     const keep = (hold: Hold): void => {
       life = hold;
     };
-    const open = (patient: boolean): Observable<Lease> => hold(this.registry, this.terms, patient, keep);
-    return acquire(open, this.name, this.terms.scheduler, options, () => life?.trouble);
+    const open = (patient: boolean): Observable<Lease> => hold(this.wanted, patient, keep);
+    return acquire(open, this.name, this.wanted.terms.scheduler, options, () => life?.trouble);
   }
 }

@@ -1,21 +1,22 @@
 -- Asks for a lease: joins the queue, settles, and tells whether the owner is a holder now. Idempotent per owner.
--- KEYS   see include/model
+-- KEYS   see include/name
 -- ARGV   1 owner  2 spec  3 not-after, ms of server time  4 "1" to stay in the queue when denied
 --        5 arrival, as an earlier denial told it, or ""
--- Reply  { 1, now, token, { own grants … } } granted · { -1, now } came too late
---        { 0, now, ms until something lapses, place in the queue, 1 if a foreign client holds it, last token,
---          arrival, { own grants … } }
+-- Reply  token granted · { token, { own grants … } } granted, and others with it · -1 came too late
+--        { ms until something lapses, place in the queue, 1 if a foreign client holds it, last token, arrival,
+--          { own grants … } } denied
+local owner, text, notAfter, stay, arrived = ...
+if now > tonumber(notAfter) then return -1 end
 --include name
-local owner, text, stay = ARGV[1], ARGV[2], ARGV[4] == '1'
-if now > tonumber(ARGV[3]) then return { -1, now } end
 --include model
 --include memory
 if not holder and entries == 0 and token < HIGHEST and string.byte(text) == 120 then -- x, and nobody is here: as below, sooner
   local ttl = string.match(text, '^x %d+ %d+ (%d+)')
   token = math.max(token + 1, micros)
   redis.call('SET', lock, owner, 'PX', ttl)
-  return { 1, now, remember(ttl, owner), {} }
+  return remember(ttl, owner)
 end
+--include queue
 --include settle
 local spec = parse(text)
 local left = holder and redis.call('PTTL', lock) or 0
@@ -36,17 +37,17 @@ end
 if holder == owner then
   if lastOwner ~= owner then token = math.max(token + 1, micros) end
   redis.call('PEXPIRE', lock, spec.ttl)
-  return { 1, now, remember(spec.ttl, owner), own }
+  return remember(spec.ttl, owner)
 elseif known and before.token ~= '' then
   redis.call('ZADD', due, now + spec.ttl, owner)
   redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
   keep(spec.ttl)
-  return { 1, now, before.token, own }
+  return before.token
 elseif waiters == 0 and fits(spec) then
-  return { 1, now, grant(owner, spec, text, spec.ttl), own }
+  return grant(owner, spec, text, spec.ttl)
 end
 
-local arrival = known and redis.call('ZSCORE', queue, owner) or tonumber(ARGV[5])
+local arrival = known and redis.call('ZSCORE', queue, owner) or tonumber(arrived)
 if not known then
   arrival = arrival or math.max(micros, (redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2] or 0) + 1)
   redis.call('ZADD', queue, arrival, owner)
@@ -56,11 +57,10 @@ redis.call('ZADD', due, now + spec.waiterTtl, owner)
 redis.call('HSET', specs, owner, text)
 keep(spec.waiterTtl, waiters == 1)
 local mine = settle(spec.channel, owner)
-if mine then return { 1, now, mine, own } end
+if mine then return { mine, own } end
 
 local place = redis.call('ZRANK', queue, owner)
-if not stay and not known then drop(owner) end
+if stay ~= '1' and not known then drop(owner) end
 local wait = holder and redis.call('PTTL', lock) or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] - now
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
-local last = string.format('%.0f', token)
-return { 0, now, wait, place, foreign, last, string.format('%.0f', arrival), own }
+return { wait, place, foreign, string.format('%.0f', token), string.format('%.0f', arrival), own }

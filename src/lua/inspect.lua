@@ -1,8 +1,9 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
--- KEYS   see include/model
+-- KEYS   see include/name
 -- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
 --include name
 --include model
+--include queue
 local holders, waiting = {}, {}
 local function list(into, owner, mode, permits, ms)
   for _, value in ipairs({ owner, mode, permits, ms }) do into[#into + 1] = value end

@@ -1,16 +1,18 @@
 -- Leaves, as a holder or as a waiter, and settles: the next waiter holds before the reply is sent.
--- KEYS   see include/model
+-- KEYS   see include/name
 -- ARGV   1 owner, or "" to break every lease on the name  2 own channel
--- Reply  { 1 if a lease was given up, now, grants made, { own grants … } }
+-- Reply  { 1 if a lease was given up, grants made, { own grants … } } · 1 one was, and nobody waited
 --include name
-local owner, held = ARGV[1], 0
+local owner, channel = ...
 if holder == owner and entries == 0 then -- nobody to hand over to: as below, sooner
   redis.call('DEL', lock)
-  return { 1, now, 0, {} }
+  return 1
 end
 --include model
 --include memory
+--include queue
 --include settle
+local held = 0
 if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
@@ -29,5 +31,5 @@ elseif held == 0 and redis.call('ZSCORE', due, owner) then
   if not redis.call('ZRANK', queue, owner) then held = 1 end
   drop(owner)
 end
-settle(ARGV[2])
-return { held, now, grants, own }
+settle(channel)
+return { held, grants, own }

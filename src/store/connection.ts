@@ -15,29 +15,11 @@ import {
   timeout,
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
-import {
-  CoordinatorClosedError,
-  FenceExhaustedError,
-  LockCorruptedError,
-  OwnerConflictError,
-  RedisRefusedError,
-  RedisUnreachableError,
-  RedisyncError,
-} from '../errors.ts';
-import { renew, type Script } from '../lua/scripts.ts';
+import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError, RedisyncError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
+import { type Call, type Command, plain, type Reply, refusalOf, type Server } from './call.ts';
 import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
-
-export type Reply = readonly unknown[];
-
-const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
-const REFUSED = /^[A-Z]{2,} /; // every error reply of Redis opens with a word in capitals
-
-/** What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. */
-const plain = (error: unknown): Error => {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return Object.assign(new Error(message), { name });
-};
+import { Outbox } from './outbox.ts';
 
 /** What a node of a Cluster answers when it is not the one to ask, or not yet: it has done nothing. */
 const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
@@ -49,74 +31,11 @@ const MOVING = 25;
 const notAfter = ({ deadline }: Call, { lead }: Server): number =>
   lead === undefined ? 0 : Math.floor(deadline + lead);
 
-/** One use of a script. */
-export interface Command<T> {
-  readonly script: Script;
-  readonly keys: readonly string[];
-  /** Made when it is sent, with the not-after if there is one. */
-  readonly args: (notAfter: number) => readonly (string | number)[];
-  /** What the reply says; undefined to send the command again, within the same deadline. */
-  readonly read: (reply: Reply, server: Server) => T | undefined;
-  /** The name that errors tell. */
-  readonly lock?: string;
-  /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
-  readonly readOnly?: boolean;
-  /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
-  readonly bounded?: boolean;
-  /** Its turn among those that wait for the connection: the lowest is sent first. */
-  readonly turn?: number | undefined;
-  /** The node to ask, where no key tells. */
-  readonly node?: Redis | undefined;
-}
-
-/** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
-export interface Server {
-  readonly node: Redis | undefined;
-  /** Monotonic ms of the last answer. */
-  heardAt: number;
-  /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
-  lead: number | undefined;
-  /** When it started, never too early: monotonic ms. */
-  born: number | undefined;
-}
-
-/** A command on its way: waiting for the connection, or sent and not answered. */
-interface Call<T = unknown> {
-  readonly command: Command<T>;
-  readonly outcome: AsyncSubject<T>;
-  readonly within: number;
-  /** Monotonic ms by which it ends. */
-  readonly deadline: number;
-  sentAt: number | undefined;
-  notAfter: number | undefined;
-  node: Redis | undefined;
-}
-
-/** The most names in one command: a longer one would keep the server from others. */
-const LARGEST = 64;
-
-/** Calls by script, in the order in which they came; those about one key stay in theirs, whatever their scripts. */
-const batchesOf = (calls: readonly Call[]): Call[][] => {
-  const open = new Map<Script, number>();
-  const latest = new Map<string, number>();
-  const batches: Call[][] = [];
-  for (const call of calls) {
-    const { script, keys } = call.command;
-    const [key = ''] = keys;
-    let place = open.get(script) ?? -1;
-    if (place < (latest.get(key) ?? 0) || batches[place]?.length === LARGEST) place = batches.push([]) - 1;
-    batches[place]?.push(call);
-    open.set(script, place);
-    latest.set(key, place);
-  }
-  return batches;
-};
-
 export class Connection {
   private readonly calls = new Set<Call>();
   private client: Client | undefined;
+  private outbox: Outbox | undefined;
   private closed = false;
-  private readonly outbox: Call[] = [];
   private servers = new WeakMap<Redis, Server>();
   private readonly closing$ = new Subject<void>();
   private alarm: Subscription | undefined;
@@ -142,6 +61,7 @@ export class Connection {
   open(): Client {
     if (this.client) return this.client;
     const client = duplicate(this.source);
+    if (!isCluster(client)) this.outbox = new Outbox((calls) => this.dispatch(client, client, calls));
     client.on('ready', () => this.resume(client));
     client.on('close', () => {
       this.missed = true;
@@ -255,55 +175,48 @@ export class Connection {
     call.sentAt = this.clock.now();
     call.notAfter = bounded ? notAfter(call, server) : undefined;
     if (client !== node || !script.batched) this.dispatch(client, node, [call]);
-    else this.post(client, node, call);
-  }
-
-  /** What one tick sends with one script travels as one command; in a Cluster, where names differ in slot, each by itself. */
-  private post(client: Client, node: Redis, call: Call): void {
-    this.outbox.push(call);
-    if (this.outbox.length > 1) return;
-    const flush = (): void => {
-      for (const batch of batchesOf(this.outbox.splice(0))) this.dispatch(client, node, batch);
-    };
-    // Each timer that is due runs in a tick of its own, and renewals are in no hurry: theirs wait for one another.
-    if (call.command.script === renew) setImmediate(flush);
-    else process.nextTick(flush);
+    else this.outbox?.post(call);
   }
 
   private dispatch(client: Client, node: Redis, calls: readonly Call[]): void {
     const [first] = calls;
     if (!first) return;
     const { script, readOnly } = first.command;
-    const keys = calls.flatMap(({ command }) => command.keys);
-    const args = calls.flatMap(({ command, notAfter }) => command.args(notAfter ?? 0));
-    const values = [keys.length, ...keys, ...args] as const;
-    const answered = (reply: unknown): void => {
-      const replies = script.batched ? (reply as Reply) : [reply];
-      for (const [i, call] of calls.entries()) this.answer(client, node, call, replies[i]);
+    const values: (string | number)[] = [];
+    for (const { command } of calls) values.push(...command.keys);
+    const count = values.length;
+    for (const { command, notAfter = 0 } of calls) values.push(...command.args(notAfter));
+    const answered = (reply: unknown): void => this.answered(client, node, calls, reply);
+    const refused = (error: Error): void => {
+      for (const call of calls) this.answer(client, node, call, error, 0);
     };
-    const refused = (error: unknown): void => {
-      for (const call of calls) this.answer(client, node, call, error);
-    };
-    node.evalsha(script.sha, ...values).then(answered, (error: Error) => {
+    node.evalsha(script.sha, count, ...values).then(answered, (error: Error) => {
       if (readOnly && error.message.startsWith('NOPERM'))
-        node.eval_ro(script.text, ...values).then(answered, () => refused(error));
+        node.eval_ro(script.text, count, ...values).then(answered, () => refused(error));
       else if (!error.message.startsWith('NOSCRIPT')) refused(error);
-      else if (calls.some((call) => this.calls.has(call))) node.eval(script.text, ...values).then(answered, refused);
+      else if (calls.some((call) => this.calls.has(call)))
+        node.eval(script.text, count, ...values).then(answered, refused);
     });
   }
 
-  private answer(client: Client, node: Redis, call: Call, reply: unknown): void {
+  /** A batch opens with the server's time, and goes on with an answer for each name. */
+  private answered(client: Client, node: Redis, calls: readonly Call[], reply: unknown): void {
+    const server = this.about(node);
+    server.heardAt = this.clock.now();
+    const { batched } = calls[0]?.command.script ?? {};
+    const [now, ...replies] = batched ? (reply as Reply) : [undefined, reply];
+    if (typeof now === 'number') server.lead = now - server.heardAt;
+    for (const [i, call] of calls.entries()) this.answer(client, node, call, replies[i], Number(now));
+  }
+
+  private answer(client: Client, node: Redis, call: Call, reply: unknown, now: number): void {
     if (reply instanceof Error) {
       const error = plain(reply);
       if (isCluster(client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.later(client, call);
       else this.refuse(call, error);
       return;
     }
-    const server = this.about(node);
-    server.heardAt = this.clock.now();
-    const [, now] = reply as Reply; // every script that tells the time tells it second
-    if (typeof now === 'number') server.lead = now - server.heardAt;
-    const value = call.command.read(reply as Reply, server); // also when its time is over: it may carry grants for others
+    const value = call.command.read(reply, now, this.about(node)); // also when its time is over: it may carry grants for others
     if (!this.calls.has(call)) return;
     if (value === undefined) {
       this.send(client, call);
@@ -324,13 +237,8 @@ export class Connection {
   }
 
   private refuse(call: Call, error: Error): void {
-    const { lock = '', args } = call.command;
-    const { message } = error;
-    if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) this.fail(call, new LockCorruptedError(lock, error));
-    else if (message.startsWith('REDISYNC_EXHAUSTED')) this.fail(call, new FenceExhaustedError(lock));
-    else if (message.startsWith('REDISYNC_OWNER')) this.fail(call, new OwnerConflictError(lock, String(args(0)[0])));
-    else if (REFUSED.test(message))
-      this.fail(call, new RedisRefusedError(call.command.lock, TRANSIENT.test(message), error));
+    const refusal = refusalOf(call.command, error);
+    if (refusal) this.fail(call, refusal);
     else this.unknown(call, 'The command failed', error);
   }
 

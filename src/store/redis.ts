@@ -20,8 +20,9 @@ import {
 import { type Clock, clockOf } from '../clock.ts';
 import { NotReplicatedError, RedisUnreachableError } from '../errors.ts';
 import * as scripts from '../lua/scripts.ts';
+import type { Command, Reply, Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
-import { type Command, Connection, type Reply, type Server } from './connection.ts';
+import { Connection } from './connection.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
@@ -68,17 +69,18 @@ export class RedisStore implements Store {
       bounded: true,
       turn: request.turn,
       args: (notAfter) => [owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.arrival ?? ''],
-      read: (reply, server) => {
+      read: (reply, _now, server) => {
         asked = server;
-        const [outcome, , detail, place, foreign, last, arrival] = reply;
-        if (outcome === -1) return undefined; // too late, or the server's clock was not known: it is now
-        this.share(name, reply.at(-1));
-        if (outcome === 1) return { granted: true, fence: Number(detail) };
+        if (reply === -1) return undefined; // too late, or the server's clock was not known: it is now
+        if (typeof reply === 'string') return { granted: true, fence: Number(reply) };
+        const [first, second, foreign, last, arrival] = reply as Reply;
+        this.share(name, (reply as Reply).at(-1));
+        if (typeof first === 'string') return { granted: true, fence: Number(first) };
         if (stay) this.listener.open(key, owner);
         return {
           granted: false,
-          wait: Number(detail),
-          place: Number(place),
+          wait: Number(first),
+          place: Number(second),
           announced: foreign !== 1,
           last: Number(last),
           arrival: Number(arrival),
@@ -117,10 +119,11 @@ export class RedisStore implements Store {
       script: scripts.renew,
       keys,
       args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
-      read: (reply, server) => {
+      read: (reply, _now, server) => {
         asked = server;
-        this.share(name, reply[2]);
-        return RENEWALS[String(reply[0])] ?? 'gone';
+        const [outcome, grants = []] = typeof reply === 'number' ? [reply] : (reply as Reply);
+        this.share(name, grants);
+        return RENEWALS[String(outcome)] ?? 'gone';
       },
     };
     return this.connection
@@ -137,9 +140,11 @@ export class RedisStore implements Store {
       script: scripts.release,
       keys,
       args: () => [owner ?? '', this.listener.channel(keys[0])],
-      read: (reply) => {
-        this.share(name, reply[3]);
-        return { held: reply[0] === 1, now: Number(reply[1]), grants: Number(reply[2]) };
+      read: (reply, now) => {
+        if (reply === 1) return { held: true, grants: 0, now };
+        const [held, grants, own] = reply as Reply;
+        this.share(name, own);
+        return { held: held === 1, grants: Number(grants), now };
       },
     };
     return this.connection.run(command, within);
@@ -152,12 +157,20 @@ export class RedisStore implements Store {
       readOnly: true,
       keys: keysOf(this.prefix, name),
       args: () => [],
-      read: ([token, holders, waiting]) => ({
-        name,
-        holders: quadruples(holders).map(([owner, mode, permits, remaining]) => ({ owner, mode, permits, remaining })),
-        waiting: quadruples(waiting).map(([owner, mode, permits, waited]) => ({ owner, mode, permits, waited })),
-        fence: token === '' ? undefined : Number(token),
-      }),
+      read: (reply) => {
+        const [token, holders, waiting] = reply as Reply;
+        return {
+          name,
+          holders: quadruples(holders).map(([owner, mode, permits, remaining]) => ({
+            owner,
+            mode,
+            permits,
+            remaining,
+          })),
+          waiting: quadruples(waiting).map(([owner, mode, permits, waited]) => ({ owner, mode, permits, waited })),
+          fence: token === '' ? undefined : Number(token),
+        };
+      },
     };
     return this.connection.run(command, within);
   }
@@ -166,7 +179,7 @@ export class RedisStore implements Store {
     const wanted = globOf(pattern);
     const slice = (node: Redis, cursor: string): Observable<Reply> =>
       this.connection.run(
-        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply, node },
+        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply as Reply, node },
         within,
       );
     const all = (node: Redis): Observable<Reply> =>
@@ -192,7 +205,8 @@ export class RedisStore implements Store {
       script: scripts.uptime,
       keys: [],
       args: () => [],
-      read: ([seconds], server) => {
+      read: (reply, _now, server) => {
+        const [seconds] = reply as Reply;
         server.born = this.clock.now() - 1_000 * Number(seconds);
         return 1_000 * Number(seconds);
       },

@@ -15,7 +15,7 @@ export interface Request {
   readonly ttl: number;
   readonly waiterTtl: number;
   /** How many replicas must have a grant or a renewal before it counts. */
-  readonly replicas?: Replicas;
+  readonly replicas?: Replicas | undefined;
   /** Its turn among the requests of this process, which is their order after an outage. */
   readonly turn?: number;
   /** The place in the queue, as an earlier denial told it: a waiter whose place was lost meanwhile gets it back. */

@@ -1,14 +1,19 @@
 -- Runs a script's body for each of the names that it was called with: what is sent in one tick travels in one call.
 -- Each name has five KEYS and its share of ARGV, and an answer of its own, which may be an error.
-local function answer(KEYS, ARGV)
+-- Reply  { server time in ms, answer … }
+local clock = redis.call('TIME')
+local micros = clock[1] * 1000000 + clock[2]
+local now = math.floor(micros / 1000)
+local function answer(lock, last, due, queue, specs, ...)
 --body
 end
 local width = #ARGV * 5 / #KEYS
-local answers = {}
+local answers = { now }
 for i = 0, #KEYS / 5 - 1 do
-  local keys, args = { unpack(KEYS, 5 * i + 1, 5 * i + 5) }, { unpack(ARGV, width * i + 1, width * (i + 1)) }
-  local ok, reply = pcall(answer, keys, args)
+  local key, arg = 5 * i, width * i
+  local ok, reply = pcall(answer, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4], KEYS[key + 5],
+    unpack(ARGV, arg + 1, arg + width))
   if not ok and type(reply) ~= 'table' then reply = { err = string.match(reply, '%u%u+ .*') or reply } end
-  answers[i + 1] = reply
+  answers[i + 2] = reply
 end
 return answers

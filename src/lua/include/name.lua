@@ -7,9 +7,5 @@
 -- A spec is "mode permits limit ttl waiterTtl channel", and a shared holder's goes on with its token:
 -- mode x or s, limit 0 for none, channel - for a coordinator that does not listen yet.
 -- Each key is read before the first write: one of another type ends the script with WRONGTYPE, nothing written.
-local lock, last, due, queue, specs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local clock = redis.call('TIME')
-local micros = clock[1] * 1000000 + clock[2]
-local now = math.floor(micros / 1000)
 local holder = redis.call('GET', lock)
 local entries = redis.call('ZCARD', due)

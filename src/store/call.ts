@@ -1,0 +1,75 @@
+/** One use of a script on its way to a server: what is sent, by when it ends, and what an error reply makes of it. */
+import type { Redis } from 'ioredis';
+import type { AsyncSubject } from 'rxjs';
+import {
+  FenceExhaustedError,
+  LockCorruptedError,
+  OwnerConflictError,
+  RedisRefusedError,
+  type RedisyncError,
+} from '../errors.ts';
+import type { Script } from '../lua/scripts.ts';
+
+/** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
+export interface Server {
+  readonly node: Redis | undefined;
+  /** Monotonic ms of the last answer. */
+  heardAt: number;
+  /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
+  lead: number | undefined;
+  /** When it started, never too early: monotonic ms. */
+  born: number | undefined;
+}
+
+/** What Redis answers with more than one value. */
+export type Reply = readonly unknown[];
+
+/** One use of a script. */
+export interface Command<T> {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  /** Made when it is sent, with the not-after if there is one. */
+  readonly args: (notAfter: number) => readonly (string | number)[];
+  /** What the reply says, with the server's time; undefined to send the command again, within the same deadline. */
+  readonly read: (reply: unknown, now: number, server: Server) => T | undefined;
+  /** The name that errors tell. */
+  readonly lock?: string;
+  /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
+  readonly readOnly?: boolean;
+  /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
+  readonly bounded?: boolean;
+  /** Its turn among those that wait for the connection: the lowest is sent first. */
+  readonly turn?: number | undefined;
+  /** The node to ask, where no key tells. */
+  readonly node?: Redis | undefined;
+}
+
+/** A command on its way: waiting for the connection, or sent and not answered. */
+export interface Call<T = unknown> {
+  readonly command: Command<T>;
+  readonly outcome: AsyncSubject<T>;
+  readonly within: number;
+  /** Monotonic ms by which it ends. */
+  readonly deadline: number;
+  sentAt: number | undefined;
+  notAfter: number | undefined;
+  node: Redis | undefined;
+}
+
+const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
+const REFUSED = /^[A-Z]{2,} /; // every error reply of Redis opens with a word in capitals
+
+/** What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. */
+export const plain = (error: unknown): Error => {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return Object.assign(new Error(message), { name });
+};
+
+/** The error that an error reply stands for; undefined where it is none of Redis's own, so that the outcome is unknown. */
+export const refusalOf = ({ lock = '', args }: Command<unknown>, error: Error): RedisyncError | undefined => {
+  const { message } = error;
+  if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) return new LockCorruptedError(lock, error);
+  if (message.startsWith('REDISYNC_EXHAUSTED')) return new FenceExhaustedError(lock);
+  if (message.startsWith('REDISYNC_OWNER')) return new OwnerConflictError(lock, String(args(0)[0]));
+  return REFUSED.test(message) ? new RedisRefusedError(lock || undefined, TRANSIENT.test(message), error) : undefined;
+};
