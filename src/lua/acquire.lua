@@ -7,15 +7,16 @@
 --          { own grants … } } denied
 local owner, text, notAfter, stay, arrived = ...
 if now > tonumber(notAfter) then return -1 end
---include name
 --include model
 --include memory
-if not holder and entries == 0 and token < HIGHEST and string.byte(text) == 120 then -- x, and nobody is here: as below, sooner
+local free = redis.call('EXISTS', lock, due) == 0
+if free and token < HIGHEST and string.byte(text) == 120 then -- x, and nobody is here: as below, sooner
   local ttl = string.match(text, '^x %d+ %d+ (%d+)')
   token = math.max(token + 1, micros)
   redis.call('SET', lock, owner, 'PX', ttl)
   return remember(ttl, owner)
 end
+--include name
 --include queue
 --include settle
 local spec = parse(text)
@@ -63,4 +64,4 @@ local place = redis.call('ZRANK', queue, owner)
 if stay ~= '1' and not known then drop(owner) end
 local wait = holder and redis.call('PTTL', lock) or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] - now
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
-return { wait, place, foreign, string.format('%.0f', token), string.format('%.0f', arrival), own }
+return { wait, place, foreign, token, tonumber(arrival), own }

@@ -3,7 +3,6 @@ import {
   catchError,
   concat,
   defer,
-  forkJoin,
   from,
   ignoreElements,
   merge,
@@ -23,7 +22,7 @@ const leasesOf = (held: Held): HeldLease[] => [held].flat().filter((lease) => le
 
 /** Completes when every lease has been given back, as far as Redis answers. */
 const released = (held: Held): Observable<never> =>
-  forkJoin(leasesOf(held).map((lease) => lease.released$)).pipe(ignoreElements());
+  merge(...leasesOf(held).map((lease) => lease.released$)).pipe(ignoreElements());
 
 /**
  * Runs `work` under the lease that the source emits.

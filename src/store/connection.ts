@@ -61,7 +61,7 @@ export class Connection {
   open(): Client {
     if (this.client) return this.client;
     const client = duplicate(this.source);
-    if (!isCluster(client)) this.outbox = new Outbox((calls) => this.dispatch(client, client, calls));
+    if (!isCluster(client)) this.outbox = new Outbox(client, (calls) => this.dispatch(client, client, calls));
     client.on('ready', () => this.resume(client));
     client.on('close', () => {
       this.missed = true;

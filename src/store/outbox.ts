@@ -1,4 +1,5 @@
-/** What one tick sends with one script travels as one command. */
+/** What one tick sends travels together: with one script as one command, and all of it in one write to the socket. */
+import type { Redis } from 'ioredis';
 import { renew, type Script } from '../lua/scripts.ts';
 import type { Call } from './call.ts';
 
@@ -7,9 +8,11 @@ const LARGEST = 64;
 
 export class Outbox {
   private calls: Call[] = [];
+  private readonly node: Redis;
   private readonly dispatch: (calls: readonly Call[]) => void;
 
-  constructor(dispatch: (calls: readonly Call[]) => void) {
+  constructor(node: Redis, dispatch: (calls: readonly Call[]) => void) {
+    this.node = node;
     this.dispatch = dispatch;
   }
 
@@ -21,15 +24,18 @@ export class Outbox {
   }
 
   private readonly flush = (): void => {
-    const { calls } = this;
+    const batches = batchesOf(this.calls);
+    const { stream } = this.node;
     this.calls = [];
-    if (calls.length === 1) this.dispatch(calls);
-    else for (const batch of batchesOf(calls)) this.dispatch(batch);
+    if (batches.length > 1) stream.cork();
+    for (const batch of batches) this.dispatch(batch);
+    if (batches.length > 1) stream.uncork();
   };
 }
 
 /** Calls by script, in the order in which they came; those about one key stay in theirs, whatever their scripts. */
-const batchesOf = (calls: readonly Call[]): Call[][] => {
+const batchesOf = (calls: Call[]): Call[][] => {
+  if (calls.length === 1) return [calls];
   const open = new Map<Script, number>();
   const latest = new Map<string, number>();
   const batches: Call[][] = [];

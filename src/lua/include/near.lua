@@ -3,9 +3,7 @@ if holder and holder == lastOwner and left > lastTtl then
   redis.call('PEXPIRE', lock, lastTtl)
   left = lastTtl
 end
-local top = redis.call('ZREVRANGE', due, 0, 0, 'WITHSCORES')
-local latest = top[1] and parse(redis.call('HGET', specs, top[1]))
-if latest and tonumber(top[2]) > now + math.max(latest.ttl, latest.waiterTtl) then
+if entries > 0 and redis.call('ZCOUNT', due, now + math.max(spec.ttl, spec.waiterTtl) + 1, '+inf') > 0 then
   for _, each in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local entry = parse(redis.call('HGET', specs, each))
     local most = now + (entry.token == '' and entry.waiterTtl or entry.ttl)

@@ -77,19 +77,19 @@ end
 local function settle(asking, self)
   local passed, mine = 0, false
   while waiters > passed and not holder do
-    local owner, arrival = unpack(redis.call('ZRANGE', queue, passed, passed, 'WITHSCORES'))
+    local owner = redis.call('ZRANGE', queue, passed, passed)[1]
     local text = redis.call('HGET', specs, owner)
     local spec = parse(text)
     if not fits(spec) then break end
-    redis.call('ZREM', queue, owner) -- the first write, which decides whether a full memory refuses the rest
+    redis.call('HDEL', specs, owner) -- the first write, which decides whether a full memory refuses the rest
     if owner == self or reach(owner, spec.channel, asking) then
+      redis.call('ZREM', queue, owner)
       redis.call('ZREM', due, owner)
-      redis.call('HDEL', specs, owner)
       waiters, entries = waiters - 1, entries - 1
       local fence = grant(owner, spec, text, owner == self and spec.ttl or math.min(spec.ttl, spec.waiterTtl))
       if owner == self then mine = fence end
     else
-      redis.call('ZADD', queue, arrival, owner)
+      redis.call('HSET', specs, owner, text)
       passed = passed + 1
     end
   end
