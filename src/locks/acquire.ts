@@ -1,5 +1,5 @@
 /** The promise face of a lock: a subscription that a lease keeps until it is released or lost. */
-import { asyncScheduler, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import { asyncScheduler, type Observable, type Observer, type SchedulerLike, type Subscription } from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
 import { duration, optionsIn, show } from '../options.ts';
 
@@ -9,17 +9,18 @@ export interface AcquireOptions {
   readonly timeout?: number;
 }
 
-/**
- * Subscribes, and resolves with the first value; the subscription goes on. A wait that ends early is unsubscribed.
- * `open` makes the stream, of a single attempt unless it is to be patient; `trouble` tells why it is still without a value.
- */
-export const acquire = <T>(
-  open: (patient: boolean) => Observable<T>,
-  name: string,
-  scheduler: SchedulerLike = asyncScheduler,
-  options: AcquireOptions = {},
-  trouble: () => Error | undefined = () => undefined,
-): Promise<T> => {
+/** What is acquired. */
+export interface Source<T> {
+  readonly name: string;
+  readonly scheduler: SchedulerLike | undefined;
+  /** Makes the stream, of a single attempt unless it is to be patient. */
+  open(patient: boolean): Observable<T>;
+  /** Why it is still without a value, where that is a failure. */
+  trouble(): Error | undefined;
+}
+
+/** Subscribes, and resolves with the first value; the subscription goes on. A wait that ends early is unsubscribed. */
+export const acquire = <T>(source: Source<T>, options: AcquireOptions = {}): Promise<T> => {
   optionsIn('options', options);
   const { signal, timeout } = options;
   if (timeout !== undefined) duration('timeout', timeout, 0);
@@ -27,36 +28,71 @@ export const acquire = <T>(
     throw new TypeError(`signal must be an AbortSignal, got ${show(signal)}`);
   }
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) throw new LockAbortedError(name, signal.reason);
-    let subscription: Subscription | undefined;
-    let resolved = false;
-    const giveUp = (error: Error): void => {
-      settle();
-      subscription?.unsubscribe();
-      reject(error);
-    };
-    const abort = (): void => giveUp(new LockAbortedError(name, signal?.reason));
-    const late = (): void => giveUp(new LockTimeoutError(name, timeout ?? 0, trouble()));
-    const alarm = timeout && scheduler.schedule(late, timeout);
-    const settle = (): void => {
-      if (alarm) alarm.unsubscribe();
-      signal?.removeEventListener('abort', abort);
-    };
-    signal?.addEventListener('abort', abort);
-    subscription = open(timeout !== 0).subscribe({
-      next: (value) => {
-        settle();
-        resolved = true;
-        resolve(value);
-      },
-      error: (error: unknown) => {
-        settle();
-        reject(error);
-      },
-      complete: () => {
-        // A single attempt that was denied; a lease that was released completes too.
-        if (!resolved) giveUp(new LockTimeoutError(name, 0));
-      },
-    });
+    if (signal?.aborted) throw new LockAbortedError(source.name, signal.reason);
+    new Acquisition(source, options, resolve, reject).start();
   });
 };
+
+class Acquisition<T> implements Observer<T> {
+  private readonly source: Source<T>;
+  private readonly options: AcquireOptions;
+  private readonly resolve: (value: T) => void;
+  private readonly reject: (error: unknown) => void;
+  private subscription: Subscription | undefined;
+  private alarm: Subscription | undefined;
+  private settled = false;
+
+  constructor(
+    source: Source<T>,
+    options: AcquireOptions,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.source = source;
+    this.options = options;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  start(): void {
+    const { source, options } = this;
+    const { signal, timeout } = options;
+    signal?.addEventListener('abort', this);
+    if (timeout) {
+      const late = (): void => this.giveUp(new LockTimeoutError(source.name, timeout, source.trouble()));
+      this.alarm = (source.scheduler ?? asyncScheduler).schedule(late, timeout);
+    }
+    this.subscription = source.open(timeout !== 0).subscribe(this);
+  }
+
+  next(value: T): void {
+    this.settle();
+    this.resolve(value);
+  }
+
+  error(error: unknown): void {
+    this.settle();
+    this.reject(error);
+  }
+
+  /** A single attempt that was denied; a lease that was released completes too. */
+  complete(): void {
+    if (!this.settled) this.error(new LockTimeoutError(this.source.name, 0));
+  }
+
+  /** The signal, whose listener this is, is aborted. */
+  handleEvent(): void {
+    this.giveUp(new LockAbortedError(this.source.name, this.options.signal?.reason));
+  }
+
+  private giveUp(error: Error): void {
+    this.subscription?.unsubscribe();
+    this.error(error);
+  }
+
+  private settle(): void {
+    this.settled = true;
+    this.alarm?.unsubscribe();
+    this.options.signal?.removeEventListener('abort', this);
+  }
+}

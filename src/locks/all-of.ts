@@ -22,10 +22,13 @@ export class AllOf extends Observable<Lease[]> {
 
   /** For promise code; see Lock.acquire. */
   acquire(options: AcquireOptions = {}): Promise<Lease[]> {
-    const [first] = this.locks;
-    const name = this.locks.map((lock) => lock.name).join(', ');
-    const open = (patient: boolean): Observable<Lease[]> => (patient ? this : this.try());
-    return acquire(open, name, first?.wanted.terms.scheduler, options);
+    const source = {
+      name: this.locks.map((lock) => lock.name).join(', '),
+      scheduler: this.locks[0]?.wanted.terms.scheduler,
+      open: (patient: boolean): Observable<Lease[]> => (patient ? this : this.try()),
+      trouble: () => undefined,
+    };
+    return acquire(source, options);
   }
 }
 

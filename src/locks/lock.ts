@@ -1,8 +1,8 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
-import { Observable } from 'rxjs';
+import { Observable, type SchedulerLike } from 'rxjs';
 import { begin, type Hold, hold, type Wanted } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
-import { type AcquireOptions, acquire } from './acquire.ts';
+import { type AcquireOptions, acquire, type Source } from './acquire.ts';
 
 /**
  * A lock. Subscribing acquires it, in turn; it emits one lease, keeps that renewed, errors with a LockLostError when
@@ -40,11 +40,30 @@ export class Lock extends Observable<Lease> {
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<Lease> {
-    let life: Hold | undefined;
-    const keep = (hold: Hold): void => {
-      life = hold;
-    };
-    const open = (patient: boolean): Observable<Lease> => hold(this.wanted, patient, keep);
-    return acquire(open, this.name, this.wanted.terms.scheduler, options, () => life?.trouble);
+    return acquire(new Asked(this.wanted), options);
+  }
+}
+
+/** A lock for the promise face, and the one life that it begins. */
+class Asked implements Source<Lease> {
+  readonly name: string;
+  readonly scheduler: SchedulerLike;
+  private readonly wanted: Wanted;
+  private life: Hold | undefined;
+
+  constructor(wanted: Wanted) {
+    this.name = wanted.name;
+    this.scheduler = wanted.terms.scheduler;
+    this.wanted = wanted;
+  }
+
+  open(patient: boolean): Observable<Lease> {
+    return hold(this.wanted, patient, (life) => {
+      this.life = life;
+    });
+  }
+
+  trouble(): Error | undefined {
+    return this.life?.trouble;
   }
 }
