@@ -40,7 +40,7 @@ describe('hand-over', () => {
   let heard = 0;
   const channels = async (): Promise<number> => ((await redis.pubsub('CHANNELS', '*redisync*')) as string[]).length;
 
-  const waiting = async (name: string): Promise<number> => (await firstValueFrom(a.inspect(name))).waiting.length;
+  const waitingFor = async (name: string): Promise<number> => (await firstValueFrom(a.inspect(name))).waiting.length;
 
   /** Calls that the server has had of each command since the last reset. */
   const calls = async (): Promise<Record<string, number>> => {
@@ -50,10 +50,24 @@ describe('hand-over', () => {
 
   const reset = (): Promise<unknown> => redis.config('RESETSTAT');
 
+  it('goes on when others publish on the channels what is no message', async () => {
+    const holder = await a.mutex('noise').acquire();
+    const waiting = b.mutex('noise').acquire();
+    await eventually('b waits', async () => (await waitingFor('noise')) === 1);
+    const owner = (await firstValueFrom(a.inspect('noise'))).waiting[0]?.owner ?? '';
+    const noise = ['', '{', 'null', '[]', '{"noise":1}', '[1,2,3]', JSON.stringify(['noise', owner]), '["noise",null]'];
+    for (const channel of (await redis.pubsub('CHANNELS', '*redisync*')) as string[])
+      for (const text of noise) assert.equal(await redis.publish(channel, text), 1);
+    await reset();
+    await holder.release();
+    assert.isTrue(await (await waiting).release());
+    assert.equal((await calls()).evalsha, 2, 'two releases');
+  });
+
   it('to another coordinator takes the release and one message, and no other command', async () => {
     const first = await a.mutex('message').acquire();
     const second = b.mutex('message').acquire();
-    await eventually('b waits', async () => (await waiting('message')) === 1);
+    await eventually('b waits', async () => (await waitingFor('message')) === 1);
     await reset();
     const since = performance.now();
     assert.isTrue(await first.release());
@@ -72,7 +86,7 @@ describe('hand-over', () => {
     const first = a.mutex('unsubscribe').subscribe();
     await eventually('a holds', async () => (await redis.exists('unsubscribe')) === 1);
     const second = b.mutex('unsubscribe').subscribe((lease) => leases.push(lease));
-    await eventually('b waits', async () => (await waiting('unsubscribe')) === 1);
+    await eventually('b waits', async () => (await waitingFor('unsubscribe')) === 1);
     await reset();
     first.unsubscribe();
     await eventually('b holds', () => leases.length === 1, 1_000);
@@ -84,7 +98,7 @@ describe('hand-over', () => {
   it('to a waiter of the same coordinator comes in the release’s reply, without a message', async () => {
     const first = await a.mutex('reply').acquire();
     const second = a.mutex('reply').acquire();
-    await eventually('it waits', async () => (await waiting('reply')) === 1);
+    await eventually('it waits', async () => (await waitingFor('reply')) === 1);
     await reset();
     await first.release();
     const lease = await second;
@@ -97,7 +111,10 @@ describe('hand-over', () => {
     const brief = new LockCoordinator(redis, { ttl: 20_000, waiterTtl: 3_000 });
     const first = await a.mutex('brief').acquire();
     const second = brief.mutex('brief').acquire();
-    await eventually('it waits, and is heard', async () => (await waiting('brief')) === 1 && (await channels()) === 3);
+    await eventually(
+      'it waits, and is heard',
+      async () => (await waitingFor('brief')) === 1 && (await channels()) === 3,
+    );
     await first.release();
     const lease = await second;
     assert.isTrue(lease.held);
@@ -125,9 +142,9 @@ describe('hand-over', () => {
         void lease.release();
       }),
     );
-    await eventually('three wait', async () => (await waiting('left')) === 3);
+    await eventually('three wait', async () => (await waitingFor('left')) === 3);
     waiters[1]?.unsubscribe();
-    await eventually('two wait', async () => (await waiting('left')) === 2);
+    await eventually('two wait', async () => (await waitingFor('left')) === 2);
     await holder.release();
     await eventually('both were served', () => order.length === 2);
     assert.deepEqual(order, ['one', 'three']);

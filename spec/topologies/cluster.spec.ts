@@ -90,6 +90,10 @@ describe('a Cluster', function () {
     for (const name of names) {
       await eventually('its waiter is registered with its channel', async () => (await channelsOf(name)).length === 1);
     }
+    for (const node of shards.nodes.slice(0, 3)) {
+      const [channel = ''] = (await node.call('PUBSUB', 'SHARDCHANNELS')) as string[];
+      for (const noise of ['', 'null', '{}', '[1,2,3]']) await node.spublish(channel, noise);
+    }
     for (const [i, lease] of leases.entries()) {
       const began = performance.now();
       await lease.release();

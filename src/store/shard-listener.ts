@@ -8,7 +8,7 @@ import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
 import { duplicate, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
-import { channelName, type Listener, type Message } from './subscriber.ts';
+import { channelName, type Listener, type Message, messageIn } from './subscriber.ts';
 
 /** The slot that stands for all where messages are not sharded. */
 const ANY = -1;
@@ -76,7 +76,10 @@ export class ShardListener implements Listener {
     if (known) return known;
     const client = duplicate(node);
     this.clients.set(place, client);
-    const hear = (_channel: string, text: string): void => this.messages$.next(JSON.parse(text));
+    const hear = (_channel: string, text: string): void => {
+      const message = messageIn(text);
+      if (message) this.messages$.next(message);
+    };
     client.on('error', () => undefined); // told by 'close'; the waiters' heartbeats do without messages
     client.on('message', hear);
     client.on('smessage', hear);

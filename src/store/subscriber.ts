@@ -7,6 +7,21 @@ import { duplicate } from './client.ts';
 /** Key of the lock, owner, token: what settle publishes. Without a token: that owner may have missed one. */
 export type Message = readonly [key: string, owner: string, token?: string];
 
+const TOKEN = /^[0-9]{1,16}$/;
+
+/** What a text on the channel says; undefined where it is none of ours: anybody with rights on the channel can publish there. */
+export const messageIn = (text: string): Message | undefined => {
+  try {
+    const parts: unknown = JSON.parse(text);
+    if (!Array.isArray(parts) || parts.length !== 3) return undefined;
+    const [key, owner, token]: unknown[] = parts;
+    if (typeof key !== 'string' || typeof owner !== 'string' || typeof token !== 'string') return undefined;
+    return TOKEN.test(token) && Number.isSafeInteger(Number(token)) ? [key, owner, token] : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /**
  * What hears of grants. A channel's first letter says how it is told: `p` PUBLISH, whose count of listeners is
  * meaningful, `s` SPUBLISH, whose count is too, `c` PUBLISH in a Cluster, where it is not; `-` is none.
@@ -46,7 +61,10 @@ export class Subscriber implements Listener {
     if (this.client || this.closed) return;
     const client = duplicate(this.source);
     client.on('error', () => undefined); // ioredis goes on trying; the waiters' heartbeats do without messages
-    client.on('message', (_channel: string, text: string) => this.messages$.next(JSON.parse(text)));
+    client.on('message', (_channel: string, text: string) => {
+      const message = messageIn(text);
+      if (message) this.messages$.next(message);
+    });
     client.on('ready', () => {
       client.subscribe(this.name).then(
         () => {
