@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
 import { RedisRefusedError, RedisUnreachableError, type RedisyncError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
+import { allOf } from '../../src/locks/all-of.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { label, type Virtual, virtual } from '../support/virtual.ts';
 
@@ -177,12 +178,13 @@ describe('acquire()', () => {
   });
 
   it('tells by the cause of the time-out that it was Redis that failed, not others that held', async () => {
-    const cause = async (spec: (v: Virtual) => void): Promise<unknown> => {
+    const one = ({ lock }: Virtual) => lock();
+    const all = ({ lock }: Virtual) => allOf(lock({}, 'a'), lock({}, 'b'));
+    const cause = async (spec: (v: Virtual) => void, made: typeof one | typeof all = one): Promise<unknown> => {
       let error: RedisyncError | undefined;
       await outcome((v) => {
         spec(v);
-        return v
-          .lock()
+        return made(v)
           .acquire({ timeout: 100 })
           .catch((reason) => {
             error = reason;
@@ -197,6 +199,11 @@ describe('acquire()', () => {
     assert.isUndefined(await cause(({ store }) => (store.acquires = [store.after(1, denied())])));
     const recovered = (v: Virtual) => (v.store.acquires = [v.store.failure(1, busy), v.store.after(1, denied())]);
     assert.isUndefined(await cause(recovered));
+    const second = ({ store }: Virtual) => (store.acquires = [store.after(1, granted()), store.failure(1, busy)]);
+    assert.strictEqual(await cause(second, all), busy);
+    assert.isUndefined(
+      await cause(({ store }) => (store.acquires = [store.after(1, granted()), store.after(1, denied())]), all),
+    );
   });
 
   it('checks its arguments at once, and asks nobody', () =>

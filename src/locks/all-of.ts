@@ -1,5 +1,6 @@
 /** Several locks as one: all or none, without deadlock. */
 import { defaultIfEmpty, Observable, of, switchMap, takeWhile } from 'rxjs';
+import type { Hold } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
 import { type AcquireOptions, acquire } from './acquire.ts';
@@ -22,11 +23,15 @@ export class AllOf extends Observable<Lease[]> {
 
   /** For promise code; see Lock.acquire. */
   acquire(options: AcquireOptions = {}): Promise<Lease[]> {
+    let last: Hold | undefined; // the one that is waited for: those before it are held
+    const keep = (life: Hold): void => {
+      last = life;
+    };
     const source = {
       name: this.locks.map((lock) => lock.name).join(', '),
       scheduler: this.locks[0]?.wanted.terms.scheduler,
-      open: (patient: boolean): Observable<Lease[]> => (patient ? this : this.try()),
-      trouble: () => undefined,
+      open: (patient: boolean): Observable<Lease[]> => chain(this.locks, (lock) => lock.open(patient, keep)),
+      trouble: () => last?.trouble,
     };
     return acquire(source, options);
   }

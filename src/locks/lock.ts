@@ -29,7 +29,12 @@ export class Lock extends Observable<Lease> {
    * @example locks.mutex('nightly').try().pipe(whileHeld(() => nightlyJob()))
    */
   try(): Observable<Lease> {
-    return hold(this.wanted, false);
+    return this.open(false);
+  }
+
+  /** @internal With `patient` as subscribing does, else one attempt; `seen` sees the life that begins. */
+  open(patient: boolean, seen?: (life: Hold) => void): Observable<Lease> {
+    return hold(this.wanted, patient, seen);
   }
 
   /**
