@@ -18,6 +18,8 @@ export interface Watched {
   readonly sentinel: Redis;
   /** Which of the servers the Sentinels hold for the master. */
   master(): Promise<number>;
+  /** Has the Sentinels look around much more often, so that an old master follows the new one in a second instead of ten. */
+  hurry(): Promise<void>;
   /** Lets another server become the master, and waits until one replica follows it: the old master takes its time. */
   failover(): Promise<void>;
   stop(): Promise<void>;
@@ -87,6 +89,13 @@ export const startSentinels = async (args: readonly string[] = []): Promise<Watc
     nodes,
     sentinel,
     master,
+    hurry: async () => {
+      for (const { port } of watchers) {
+        const client = new Redis(port);
+        await client.call('SENTINEL', 'DEBUG', 'info-period', 200, 'publish-period', 200);
+        client.disconnect();
+      }
+    },
     failover: async () => {
       const before = await master();
       await eventually('the failover is accepted', async () => {

@@ -21,11 +21,19 @@ const SETTINGS = {
   reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
 } satisfies RedisOptions;
 
+/**
+ * A master that is replaced by plan stays one for some ten seconds more, and so do the connections to it: a lease would
+ * be renewed there that the new master knows nothing of. With this they end when a Sentinel tells of the new one.
+ */
+const FOLLOWING = { failoverDetector: true } satisfies RedisOptions;
+
 export const isCluster = (client: Client): client is Cluster => client.isCluster;
 
 /** A connection like the given one that is not open yet. */
 export const duplicate = <C extends Client>(client: C): C => {
-  const twin = isCluster(client) ? client.duplicate([], clusterSettings()) : client.duplicate(SETTINGS);
+  const twin = isCluster(client)
+    ? client.duplicate([], clusterSettings())
+    : client.duplicate(client.options.sentinels ? { ...SETTINGS, ...FOLLOWING } : SETTINGS);
   Reflect.deleteProperty(twin.options, 'commandTimeout');
   return twin as C; // ioredis duplicates each kind into its own
 };
