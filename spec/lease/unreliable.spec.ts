@@ -6,6 +6,7 @@ import type { Lease } from '../../src/lease/lease.ts';
 import { Registry } from '../../src/lease/registry.ts';
 import { type Kind, termsOf } from '../../src/lease/terms.ts';
 import { Lock } from '../../src/locks/lock.ts';
+import type { LockOptions } from '../../src/options.ts';
 import { Memory, MemoryStore } from '../../src/store/memory.ts';
 import type { Inspection } from '../../src/store/store.ts';
 import { type Fate, UnreliableStore } from '../support/unreliable-store.ts';
@@ -15,6 +16,9 @@ const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
 const TWO: Kind = { mode: 'shared', permits: 1, limit: 2 };
 
 const OPTIONS = { ttl: 100, renewEvery: 30, waiterTtl: 90, commandTimeout: 50, backoff: () => 10 };
+
+/** With these an answer may come when nothing is left of the lease that it grants. */
+const SHORT = { ttl: 40, renewEvery: 13, commandTimeout: 100 };
 
 /** ms at which all have left. */
 const END = 400;
@@ -42,7 +46,7 @@ const client: fc.Arbitrary<Client> = fc.record({
 });
 
 /** Runs the clients, each on a connection of its own, and gives the most that ever held at once. */
-const run = (clients: readonly Client[], kind: Kind): number => {
+const run = (clients: readonly Client[], kind: Kind, options: LockOptions = {}): number => {
   const time = new TestScheduler(() => undefined);
   return time.run(({ flush }) => {
     const memory = new Memory();
@@ -54,7 +58,7 @@ const run = (clients: readonly Client[], kind: Kind): number => {
     for (const { from, until, single, fates } of clients) {
       const store = new UnreliableStore(new MemoryStore(memory, time), time, fates);
       const registry = new Registry(store);
-      const lock = new Lock({ registry, name: 'a', kind, terms: termsOf({ ...OPTIONS, scheduler }) });
+      const lock = new Lock({ registry, name: 'a', kind, terms: termsOf({ ...OPTIONS, ...options, scheduler }) });
       const subscribe = (): void => {
         const subscription = (single ? lock.try() : lock).subscribe({
           next: (lease) => {
@@ -92,6 +96,27 @@ describe('over a network that is late, loses and reorders, whoever leaves when',
       }),
       { numRuns: 1_000 },
     ));
+
+  it('a release of a lease that came too late ends none that its owner is granted after it', () => {
+    const well = { cut: undefined, back: 0 };
+    const slow = { from: 0, until: 62, single: false };
+    const fates = [
+      { there: 0, back: 38, cut: undefined },
+      { there: 12, back: 0, cut: 0 },
+    ]; // the release is cut off, and lands
+    const early = { from: 25, until: 52, single: false, fates: [{ ...well, there: 25 }] };
+    const first = { from: 0, until: 54, single: false, fates: [{ ...well, there: 50 }] };
+    const second = { from: 48, until: 49, single: false, fates: [{ there: 2, back: undefined, cut: undefined }] };
+    fc.assert(
+      fc.property(fc.array(client, { minLength: 2, maxLength: 4 }), (clients) => {
+        assert.isAtMost(run(clients, EXCLUSIVE, SHORT), 1);
+      }),
+      {
+        numRuns: 1_000,
+        examples: [[[{ ...slow, fates }, early]], [[{ ...slow, until: 54, fates }, first, second]]],
+      },
+    );
+  });
 
   it('no more hold than there are permits, and nothing of anyone stays', () =>
     fc.assert(

@@ -28,7 +28,7 @@ export class UnreliableStore implements Store {
     inner.grants$.subscribe((grant) => this.travel(this.fate().there, () => this.grants$.next(grant)));
   }
 
-  /** Refused, as by the script's not-after, where it arrives later than that. */
+  /** Refused, as is a release, by the script's not-after, where it arrives later than that. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     if (!this.owners.has(request.owner)) this.owners.set(request.owner, 'asked');
     return this.call(within, () => this.inner.acquire(request, stay, within), within);
@@ -42,7 +42,7 @@ export class UnreliableStore implements Store {
     const mine = owner ?? '';
     if (this.owners.get(mine) !== 'left') this.owners.set(mine, 'leaving');
     const left = tap<Departure>(() => this.owners.set(mine, 'left'));
-    return this.call(within, () => this.inner.release(name, owner, within)).pipe(left);
+    return this.call(within, () => this.inner.release(name, owner, within), within).pipe(left);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {

@@ -202,9 +202,14 @@ export class Attempts implements Observer<Answer> {
   /** The answer came when nothing was left of the lease: it is given back, and asked for again. */
   private undo(): void {
     const { name, owner, ttl } = this.asker.request;
+    const { clock, commandTimeout, scheduler } = this.terms;
+    const over = clock.now() + commandTimeout;
     const tooLate = (): void =>
       this.error(new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0));
-    this.store.release(name, owner, this.terms.commandTimeout).subscribe({ error: tooLate, complete: tooLate });
+    this.store.release(name, owner, commandTimeout).subscribe({
+      error: () => void scheduler.schedule(tooLate, Math.max(0, over - clock.now())), // till then it may end the next grant
+      complete: tooLate,
+    });
   }
 
   private left({ since, ttl }: Granted): number {

@@ -1,9 +1,11 @@
 -- Leaves, as a holder or as a waiter, and settles: the next waiter holds before the reply is sent.
 -- KEYS   see include/name
--- ARGV   1 owner, or "" to break every lease on the name  2 own channel
+-- ARGV   1 owner, or "" to break every lease on the name  2 own channel  3 not-after, ms of server time
 -- Reply  { 1 if a lease was given up, grants made, { own grants … } } · 1 one was, and nobody waited
+--        · -1 came too late
+local owner, channel, notAfter = ...
+if now > tonumber(notAfter) then return -1 end
 --include name
-local owner, channel = ...
 if holder == owner and entries == 0 then -- nobody to hand over to: as below, sooner
   redis.call('DEL', lock)
   return 1

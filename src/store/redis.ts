@@ -139,8 +139,10 @@ export class RedisStore implements Store {
       lock: name,
       script: scripts.release,
       keys,
-      args: () => [owner ?? '', this.listener.channel(keys[0])],
+      bounded: true, // late, it would end what the same owner was granted since
+      args: (notAfter) => [owner ?? '', this.listener.channel(keys[0]), notAfter],
       read: (reply, now) => {
+        if (reply === -1) return undefined;
         if (reply === 1) return { held: true, grants: 0, now };
         const [held, grants, own] = reply as Reply;
         this.share(name, own);
