@@ -1,12 +1,14 @@
 -- Leaves, as a holder or as a waiter, and settles: the next waiter holds before the reply is sent.
 -- KEYS   see include/name
--- ARGV   1 owner, or "" to break every lease on the name  2 own channel  3 not-after, ms of server time
+-- ARGV   1 owner, or "" to break every lease on the name
+--        2 own channel; or, where no queue is kept, "!" and a channel on which to tell that a lease was given up
+--        3 not-after, ms of server time
 -- Reply  { 1 if a lease was given up, grants made, { own grants … } } · 1 one was, and nobody waited
 --        · -1 came too late
 local owner, channel, notAfter = ...
 if now > tonumber(notAfter) then return -1 end
 --include name
-if holder == owner and entries == 0 then -- nobody to hand over to: as below, sooner
+if holder == owner and entries == 0 and string.byte(channel) ~= 33 then -- nobody to hand over to: as below, sooner
   redis.call('DEL', lock)
   return 1
 end
@@ -34,4 +36,7 @@ elseif held == 0 and redis.call('ZSCORE', due, owner) then
   drop(owner)
 end
 settle(channel)
+local public = held == 1 and string.match(channel, '^!(.*)')
+local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
+if listeners > 0 then redis.pcall('PUBLISH', public, listeners) end -- how many they are: else all would ask at once
 return { held, grants, own }

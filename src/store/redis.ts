@@ -27,7 +27,7 @@ import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
 import type { Answer, Departure, Grant, Inspection, Mode, Renewal, Request, Store } from './store.ts';
-import { type Listener, Subscriber } from './subscriber.ts';
+import { type Listener, releaseChannel, Subscriber } from './subscriber.ts';
 
 const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
 
@@ -133,14 +133,18 @@ export class RedisStore implements Store {
       );
   }
 
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+  release(name: string, owner: string | undefined, within: number, tell = false): Observable<Departure> {
     const keys = keysOf(this.prefix, name);
     const command: Command<Departure> = {
       lock: name,
       script: scripts.release,
       keys,
       bounded: true, // late, it would end what the same owner was granted since
-      args: (notAfter) => [owner ?? '', this.listener.channel(keys[0]), notAfter],
+      args: (notAfter) => [
+        owner ?? '',
+        tell ? `!${releaseChannel(this.prefix, name)}` : this.listener.channel(keys[0]),
+        notAfter,
+      ],
       read: (reply, now) => {
         if (reply === -1) return undefined;
         if (reply === 1) return { held: true, grants: 0, now };

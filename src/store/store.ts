@@ -87,8 +87,11 @@ export interface Store {
   acquire(request: Request, stay: boolean, within: number): Observable<Answer>;
   /** Gives a holder `ttl` ms afresh; with `downgrade` its exclusive lease becomes a shared one. */
   renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal>;
-  /** Leaves, as a holder or as a waiter. Without an owner it breaks every lease on the name. */
-  release(name: string, owner: string | undefined, within: number): Observable<Departure>;
+  /**
+   * Leaves, as a holder or as a waiter. Without an owner it breaks every lease on the name. With `tell` a store that
+   * keeps no queue tells whoever listens that a lease was given up.
+   */
+  release(name: string, owner: string | undefined, within: number, tell?: boolean): Observable<Departure>;
   inspect(name: string, within: number): Observable<Inspection>;
   /** Names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;

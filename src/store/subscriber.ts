@@ -36,9 +36,13 @@ export interface Listener {
   close(): void;
 }
 
+const ours = (prefix: string): string => `${prefix.replace(/\s/g, '_')}redisync:`;
+
 /** The name of a channel of one coordinator; a spec of the scripts holds it, so there is no white space in it. */
-export const channelName = (prefix: string, tag = ''): string =>
-  `${prefix.replace(/\s/g, '_')}redisync:${tag}${uuid()}`;
+export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)}${tag}${uuid()}`;
+
+/** The channel on which a release of the name is told where no queue is kept. */
+export const releaseChannel = (prefix: string, name: string): string => `${ours(prefix)}free:${name}`;
 
 export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
