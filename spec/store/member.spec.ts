@@ -48,7 +48,7 @@ describe('a node of a quorum', () => {
         scheduler,
       );
       member.acquire(REQUEST, 0, 100).subscribe((vote) => said.push(`${vote} at ${scheduler.now()}`));
-      member.release('x', 'me', 100).subscribe(({ held }) => said.push(`${held} at ${scheduler.now()}`));
+      member.release('x', 'me', 100, true).subscribe(({ held }) => said.push(`${held} at ${scheduler.now()}`));
       scheduler.flush();
       expect(said).to.deep.equal(['granted at 80', 'left at 80', 'true at 80']);
     }));
@@ -58,7 +58,7 @@ describe('a node of a quorum', () => {
       const lost = timer(20).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'cut', 100))));
       const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
       member.acquire(REQUEST, 0, 100).subscribe({ error: () => said.push('failed') });
-      member.release('x', 'me', 100).subscribe({ complete: () => said.push('done') });
+      member.release('x', 'me', 100, true).subscribe({ complete: () => said.push('done') });
       scheduler.flush();
       expect(said).to.deep.equal(['failed', 'left at 20', 'left at 101', 'done']);
     }));

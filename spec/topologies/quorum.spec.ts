@@ -1,4 +1,5 @@
 /** A quorum of five real servers: what a majority grants is held, and a minority can neither grant nor keep anything. */
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Cluster, Redis } from 'ioredis';
 import { filter, firstValueFrom, toArray } from 'rxjs';
@@ -175,6 +176,69 @@ describe('a quorum of five', () => {
       .map((info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0))
       .reduce((sum, count) => sum + count, 0);
   };
+
+  const heard = async (channel: string, listeners = 1): Promise<boolean> => {
+    const all = await Promise.all(redis.map((node) => node.pubsub('CHANNELS', channel)));
+    return all.every((channels) => (channels as string[]).length === listeners);
+  };
+
+  it('is handed over by the word of a release, long before the back-off would ask, also with two nodes down', async () => {
+    const backoff = constantBackoff(30_000);
+    const [a, b] = [coordinator({ ttl: 60_000, backoff }), coordinator({ ttl: 60_000, backoff })];
+    for (const down of [[], [3, 4]]) {
+      const lease = await a.mutex('word').acquire();
+      const waiting = b.mutex('word').acquire({ timeout: 5_000 });
+      await eventually('the release would be heard', () => heard('redisync:free:word'));
+      stop(...down);
+      await lease.release();
+      await (await waiting).release();
+      resume(...down);
+    }
+    await eventually('nobody listens any more', () => heard('redisync:free:*', 0));
+  });
+
+  it('tells nobody of what a minority granted, so attempts at a lock that is held cause no others', async () => {
+    const [a, b, c] = [coordinator(), coordinator({ backoff: constantBackoff(30_000) }), coordinator()];
+    await redis[4]?.set('quiet', 'somebody', 'PX', 500);
+    const lease = await a.mutex('quiet', { renewEvery: TTL - 1, ttl: TTL }).acquire();
+    await eventually('the fifth node is free, and the lease is on the others', async () => {
+      const owners = await holdersOf('quiet');
+      return owners[4] === null && owners.slice(0, 4).every((owner) => owner === lease.owner);
+    });
+    const waiting = b.mutex('quiet').acquire();
+    await eventually('it waits', () => heard('redisync:free:quiet'));
+    const published = async (): Promise<number> =>
+      Number(/cmdstat_publish:calls=(\d+)/.exec((await redis[4]?.info('commandstats')) ?? '')?.[1] ?? 0);
+    const before = await published();
+    expect(await firstValueFrom(c.mutex('quiet').try(), { defaultValue: 'busy' })).to.equal('busy');
+    expect(await published()).to.equal(before);
+    await lease.release();
+    await (await waiting).release();
+  });
+
+  it('needs no more rights than the docs list', async () => {
+    const docs = readFileSync(new URL('../../docs/guarantees.md', import.meta.url), 'utf8');
+    const [, block = ''] = /```acl\n([^`]*)```/.exec(docs) ?? [];
+    for (const node of redis) {
+      await node.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...block.trim().split(/\s+/));
+      await node.acl('LOG', 'RESET');
+    }
+    const access = { username: 'locks', password: 'pass', keyPrefix: 'app:', lazyConnect: true };
+    const of = servers.map(({ port }) => new Redis({ ...access, port }));
+    const [a, b] = [0, 1].map(() => new LockCoordinator(of, { ttl: TTL, delayedRestart: 1 }));
+    if (!a || !b) throw new Error('there are two');
+    open.push(a, b);
+    const lease = await a.mutex('right').acquire({ timeout: TTL });
+    const waiting = b.mutex('right').acquire();
+    await eventually('it waits', () => heard('app:redisync:free:right'));
+    await lease.release();
+    await (await waiting).release();
+    const writer = await a.readWriteLock('book').write.acquire();
+    await writer.downgrade();
+    await writer.release();
+    expect(await firstValueFrom(a.list().pipe(toArray()))).to.deep.equal([]);
+    expect(await Promise.all(redis.map((node) => node.acl('LOG')))).to.deep.equal(redis.map(() => []));
+  });
 
   it('gives back what a minority granted before it answers, and between attempts while it waits', async () => {
     const locks = coordinator({ backoff: constantBackoff(200) });

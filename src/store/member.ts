@@ -69,7 +69,7 @@ export class Member {
   }
 
   /** After what is on its way has been answered; and once more where that may still land later. */
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+  release(name: string, owner: string | undefined, within: number, tell: boolean): Observable<Departure> {
     const key = keyOf(name, owner);
     const dealing = this.dealings.get(key);
     let notAfter = 0;
@@ -82,7 +82,7 @@ export class Member {
         return EMPTY;
       }),
     );
-    const left = defer(() => this.node.release(name, owner, within)).pipe(
+    const left = defer(() => this.node.release(name, owner, within, tell)).pipe(
       tap(({ now }) => {
         reached = now;
       }),

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
 import { type CoordinatorOptions, duration, integerIn, show } from '../options.ts';
+import { Announcements } from './announcements.ts';
 import type { Client } from './client.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';
@@ -33,7 +34,10 @@ export const openStore = (
   if (quorum !== undefined) integerIn('quorum', quorum, majority, nodes.length);
   duration('delayedRestart', delayedRestart, 0);
   const stores = nodes.map((node) => new RedisStore(node, scheduler));
-  return new QuorumStore(stores, scheduler, { quorum: quorum ?? majority, delayedRestart });
+  return new QuorumStore(stores, new Announcements(nodes, scheduler), scheduler, {
+    quorum: quorum ?? majority,
+    delayedRestart,
+  });
 };
 
 const clientOf = <C extends Client>(argument: string, redis: C): C => {

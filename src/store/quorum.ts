@@ -14,7 +14,6 @@ import {
   map,
   merge,
   mergeMap,
-  NEVER,
   type Observable,
   of,
   type SchedulerLike,
@@ -24,7 +23,9 @@ import {
   throwError,
   toArray,
 } from 'rxjs';
+import { type Clock, clockOf } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
+import type { Announcements } from './announcements.ts';
 import { Member, type Node } from './member.ts';
 import type { Answer, Departure, Grant, Holder, Inspection, Renewal, Request, Store } from './store.ts';
 
@@ -53,20 +54,31 @@ export interface QuorumTerms {
 }
 
 export class QuorumStore implements Store {
-  readonly grants$: Observable<Grant | undefined> = NEVER;
+  readonly grants$: Observable<Grant>;
+  private readonly clock: Clock;
+  private readonly announcements: Announcements;
   private readonly members: readonly Member[];
   private readonly quorum: number;
   private readonly delayedRestart: number;
 
-  constructor(nodes: readonly Node[], scheduler: SchedulerLike, { quorum, delayedRestart }: QuorumTerms) {
+  constructor(
+    nodes: readonly Node[],
+    announcements: Announcements,
+    scheduler: SchedulerLike,
+    { quorum, delayedRestart }: QuorumTerms,
+  ) {
+    this.clock = clockOf(scheduler);
+    this.announcements = announcements;
+    this.grants$ = announcements.woken$;
     this.members = nodes.map((node) => new Member(node, scheduler));
     this.quorum = quorum;
     this.delayedRestart = delayedRestart;
   }
 
   /** Emits with the majority's answer: a slow node is not waited for. What a minority granted is given back first. */
-  acquire(request: Request, _stay: boolean, within: number): Observable<Answer> {
+  acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { name, owner, ttl } = request;
+    const asked = this.clock.now();
     const each = patience(ttl, within);
     const patient = this.delayedRestart && Math.max(this.delayedRestart, ttl);
     return this.poll((member) => member.acquire(request, patient, each)).pipe(
@@ -82,8 +94,12 @@ export class QuorumStore implements Store {
       take(1),
       concatMap((verdict) => {
         const answer = verdict instanceof Error ? throwError(() => verdict) : of(verdict);
-        if (!(verdict instanceof Error) && verdict.granted) return answer;
-        return concat(this.leave(name, owner, each), answer);
+        if (!(verdict instanceof Error) && verdict.granted) {
+          this.announcements.leave(name, owner);
+          return answer;
+        }
+        if (stay) this.announcements.wait(name, owner, this.clock.now() - asked);
+        return concat(this.giveBack(name, owner, each), answer);
       }),
     );
   }
@@ -107,22 +123,11 @@ export class QuorumStore implements Store {
     );
   }
 
-  /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. */
+  /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
     return defer(() => {
-      let told = false;
-      return this.poll((member) => member.release(name, owner, within)).pipe(
-        concatMap(({ values, errors, left }): Observable<Departure> => {
-          const held = values.filter((departure) => departure.held).length;
-          const decided = held >= this.quorum || held + left < this.quorum;
-          if (left === 0 && values.length < this.quorum) {
-            return throwError(() => this.failure(name, values.length, errors));
-          }
-          if (told || !decided || values.length < this.quorum) return EMPTY;
-          told = true;
-          return of({ held: held >= this.quorum, grants: 0, now: Math.max(...values.map(({ now }) => now)) });
-        }),
-      );
+      if (owner !== undefined) this.announcements.leave(name, owner);
+      return this.depart(name, owner, within, true);
     });
   }
 
@@ -154,6 +159,7 @@ export class QuorumStore implements Store {
   }
 
   close(): void {
+    this.announcements.close();
     for (const { node } of this.members) node.close();
   }
 
@@ -180,8 +186,25 @@ export class QuorumStore implements Store {
     );
   }
 
-  private leave(name: string, owner: string, within: number): Observable<never> {
-    return this.release(name, owner, within).pipe(
+  private depart(name: string, owner: string | undefined, within: number, tell: boolean): Observable<Departure> {
+    let told = false;
+    return this.poll((member) => member.release(name, owner, within, tell)).pipe(
+      concatMap(({ values, errors, left }): Observable<Departure> => {
+        const held = values.filter((departure) => departure.held).length;
+        const decided = held >= this.quorum || held + left < this.quorum;
+        if (left === 0 && values.length < this.quorum) {
+          return throwError(() => this.failure(name, values.length, errors));
+        }
+        if (told || !decided || values.length < this.quorum) return EMPTY;
+        told = true;
+        return of({ held: held >= this.quorum, grants: 0, now: Math.max(...values.map(({ now }) => now)) });
+      }),
+    );
+  }
+
+  /** What a minority granted. Nobody is told: whoever tries again because of it would do the same to the others. */
+  private giveBack(name: string, owner: string, within: number): Observable<never> {
+    return this.depart(name, owner, within, false).pipe(
       catchError(() => EMPTY),
       ignoreElements(),
     );
