@@ -1,5 +1,4 @@
 /** One Redis, one set of defaults: makes locks, watches them, and closes them all. */
-import type { Redis } from 'ioredis';
 import {
   defer,
   distinctUntilChanged,
@@ -35,7 +34,7 @@ import {
   text,
 } from './options.ts';
 import type { Client } from './store/client.ts';
-import { openStore } from './store/open.ts';
+import { clientsOf, openStore, type Source } from './store/open.ts';
 import { QuorumStore } from './store/quorum.ts';
 import type { Inspection, Store } from './store/store.ts';
 
@@ -67,15 +66,16 @@ export class LockCoordinator {
    * @param options defaults of all locks
    * @throws TypeError, RangeError
    */
-  constructor(redis: Client | readonly Redis[], options?: CoordinatorOptions);
+  constructor(redis: Source | readonly Source[], options?: CoordinatorOptions);
   /** @internal Over another store: see testing. */
   constructor(open: () => Store, options?: Options);
-  constructor(redis: Client | readonly Redis[] | (() => Store), options: CoordinatorOptions = {}) {
+  constructor(redis: Source | readonly Source[] | (() => Store), options: CoordinatorOptions = {}) {
     this.options = options;
     this.defaults = termsOf(options);
     const { scheduler, ttl } = this.defaults;
-    this.sources = typeof redis === 'function' ? [] : [redis].flat();
-    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(redis, scheduler, ttl, options));
+    const clients = typeof redis === 'function' ? [] : clientsOf(redis);
+    this.sources = [clients].flat();
+    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, options));
   }
 
   /** What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking. */

@@ -1,11 +1,11 @@
 /** A store on a real Redis that hears of its grants already. */
-import type { Redis } from 'ioredis';
 import { asyncScheduler, filter, firstValueFrom } from 'rxjs';
+import type { Driver } from '../../src/store/driver.ts';
 import { RedisStore } from '../../src/store/redis.ts';
 import type { Store } from '../../src/store/store.ts';
 
 /** It sets about listening at its first contention, and says on `grants$` when it does. */
-export const openRedisStore = async (redis: Redis): Promise<Store> => {
+export const openRedisStore = async (redis: Driver): Promise<Store> => {
   const store = new RedisStore(redis, asyncScheduler);
   const heard = firstValueFrom(store.grants$.pipe(filter((grant) => grant === undefined)));
   const request = { name: 'first contention', mode: 'exclusive', permits: 1, limit: 0 } as const;

@@ -1,5 +1,4 @@
 /** Looks at the servers on connections of its own: how they are set, how they are, and what the user may do there. */
-import type { Redis } from 'ioredis';
 import {
   catchError,
   concat,
@@ -15,6 +14,7 @@ import {
   throwError,
 } from 'rxjs';
 import { type Client, duplicate, isCluster, placeOf } from '../store/client.ts';
+import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
 import { bounded, type Look } from './bounded.ts';
 import { check, factsOf } from './checks.ts';
@@ -58,7 +58,7 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
       complaint = error;
     });
     const opened$ = bounded(() => twin.connect(), look);
-    const nodes$ = defer(() => (isCluster(twin) ? twin.nodes('master') : [twin as Redis]));
+    const nodes$ = defer(() => (isCluster(twin) ? twin.nodes('master') : [twin]));
     const looked$ = concat(
       nodes$.pipe(mergeMap((node) => inspect(node, quorum, look))),
       rights(source, look).pipe(map((one) => at([one]))),
@@ -72,7 +72,7 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
     );
   });
 
-const inspect = (node: Redis, quorum: boolean, look: Look): Observable<Seen> => {
+const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> => {
   const info$ = bounded(() => node.info(), look).pipe(map(factsOf));
   return info$.pipe(
     concatMap((facts) => {
@@ -86,7 +86,7 @@ const inspect = (node: Redis, quorum: boolean, look: Look): Observable<Seen> => 
   );
 };
 
-const clock = (node: Redis, look: Look): Observable<Remark[]> =>
+const clock = (node: Driver, look: Look): Observable<Remark[]> =>
   defer(() => {
     const asked = Date.now();
     return bounded(() => node.time(), look).pipe(
@@ -102,7 +102,7 @@ const clock = (node: Redis, look: Look): Observable<Remark[]> =>
     );
   });
 
-const coverage = (node: Redis, look: Look): Observable<Remark[]> =>
+const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
   bounded(() => node.cluster('INFO') as Promise<string>, look).pipe(
     map((info) => {
       const facts = factsOf(info);

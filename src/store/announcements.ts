@@ -6,9 +6,9 @@
  * attempt. Attempts at once would split the vote, so of all who wait about three are woken, one after another: within a
  * process the first, and of the processes those that draw it, for a message says how many hear it.
  */
-import type { Redis } from 'ioredis';
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
 import { duplicate } from './client.ts';
+import type { Driver } from './driver.ts';
 import type { Grant } from './store.ts';
 import { releaseChannel } from './subscriber.ts';
 
@@ -25,12 +25,12 @@ interface Awaited {
 
 /** One node's connection, opened when something first waits. */
 class Ear {
-  private readonly source: Redis;
+  private readonly source: Driver;
   private readonly heard: (name: string, by: Ear, listeners: number) => void;
   private readonly names = new Map<string, string>();
-  private client: Redis | undefined;
+  private client: Driver | undefined;
 
-  constructor(source: Redis, heard: (name: string, by: Ear, listeners: number) => void) {
+  constructor(source: Driver, heard: (name: string, by: Ear, listeners: number) => void) {
     this.source = source;
     this.heard = heard;
   }
@@ -56,7 +56,7 @@ class Ear {
     return releaseChannel(this.source.options.keyPrefix ?? '', name);
   }
 
-  private open(): Redis {
+  private open(): Driver {
     if (this.client) return this.client;
     const client = duplicate(this.source);
     this.client = client;
@@ -83,7 +83,7 @@ export class Announcements {
   private took = 0;
   private closed = false;
 
-  constructor(nodes: readonly Redis[], scheduler: SchedulerLike) {
+  constructor(nodes: readonly Driver[], scheduler: SchedulerLike) {
     this.scheduler = scheduler;
     this.ears = nodes.map((node) => new Ear(node, (...told) => this.hear(...told)));
   }

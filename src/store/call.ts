@@ -1,5 +1,4 @@
 /** One use of a script on its way to a server: what is sent, by when it ends, and what an error reply makes of it. */
-import type { Redis } from 'ioredis';
 import type { AsyncSubject } from 'rxjs';
 import {
   FenceExhaustedError,
@@ -9,10 +8,11 @@ import {
   type RedisyncError,
 } from '../errors.ts';
 import type { Script } from '../lua/scripts.ts';
+import type { Driver } from './driver.ts';
 
 /** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
 export interface Server {
-  readonly node: Redis | undefined;
+  readonly node: Driver | undefined;
   /** Monotonic ms of the last answer. */
   heardAt: number;
   /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
@@ -41,7 +41,7 @@ export interface Command<T> {
   /** Its turn among those that wait for the connection: the lowest is sent first. */
   readonly turn?: number | undefined;
   /** The node to ask, where no key tells. */
-  readonly node?: Redis | undefined;
+  readonly node?: Driver | undefined;
 }
 
 /** A command on its way: waiting for the connection, or sent and not answered. */
@@ -53,7 +53,7 @@ export interface Call<T = unknown> {
   readonly deadline: number;
   sentAt: number | undefined;
   notAfter: number | undefined;
-  node: Redis | undefined;
+  node: Driver | undefined;
 }
 
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;

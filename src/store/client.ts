@@ -1,12 +1,16 @@
 /** Connections of our own beside the caller's, to the same place and with the same rights, and which of them a key belongs to. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { Driver } from './driver.ts';
 import { slotOf } from './slot.ts';
 
-export type Client = Redis | Cluster;
+export type Client = Driver | Cluster;
+
+/** ms before the next attempt to connect. It never ends, and is jittered, so that many processes do not come back at once. */
+export const retryStrategy = (times: number): number =>
+  Math.min(1_000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2);
 
 /**
  * Our own settings: what ioredis would send again or later by itself could land behind a release.
- * Reconnecting never ends and is jittered, so that many processes do not come back at once.
  */
 const SETTINGS = {
   lazyConnect: true,
@@ -17,7 +21,7 @@ const SETTINGS = {
   autoResubscribe: false,
   maxRetriesPerRequest: null,
   disconnectTimeout: 0, // else a socket, or only a timer, outlives close() by 2 s where Redis does not answer
-  retryStrategy: (times: number): number => Math.min(1_000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
+  retryStrategy,
   reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
 } satisfies RedisOptions;
 
@@ -46,14 +50,16 @@ const clusterSettings = () => {
 };
 
 /** host:port, as ioredis keys the nodes of a Cluster. */
-export const placeOf = ({ options }: Redis): string => `${options.host}:${options.port}`;
+export const placeOf = ({ options }: Driver): string => `${options.host}:${options.port}`;
 
 /**
  * The connection on which to ask about a key: of a Cluster, the one to the master of its slot, if one is known. We ask
  * that node ourselves, so that what is learnt of a server, and WAIT, are about the server that was asked.
  */
-export const nodeFor = (client: Client, key: string): Redis | undefined => {
-  if (!isCluster(client)) return client;
-  const [place] = client.slots[slotOf(key)] ?? [];
-  return client.nodes('master').find((node) => placeOf(node) === place);
+export const nodeFor = (client: Client, key: string): Driver | undefined =>
+  isCluster(client) ? masterIn(client, key) : client;
+
+export const masterIn = (cluster: Cluster, key: string): Redis | undefined => {
+  const [place] = cluster.slots[slotOf(key)] ?? [];
+  return cluster.nodes('master').find((node) => placeOf(node) === place);
 };

@@ -1,5 +1,5 @@
 /** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
-import type { Redis } from 'ioredis';
+import type { Cluster } from 'ioredis';
 import {
   AsyncSubject,
   catchError,
@@ -19,6 +19,7 @@ import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError, Redis
 import type { Replicas } from '../options.ts';
 import { type Call, type Command, plain, type Reply, refusalOf, type Server } from './call.ts';
 import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
+import type { Driver } from './driver.ts';
 import { Outbox } from './outbox.ts';
 
 /** What a node of a Cluster answers when it is not the one to ask, or not yet: it has done nothing. */
@@ -36,7 +37,7 @@ export class Connection {
   private client: Client | undefined;
   private outbox: Outbox | undefined;
   private closed = false;
-  private servers = new WeakMap<Redis, Server>();
+  private servers = new WeakMap<Driver, Server>();
   private readonly closing$ = new Subject<void>();
   private alarm: Subscription | undefined;
   private nextLook = Number.POSITIVE_INFINITY;
@@ -107,15 +108,15 @@ export class Connection {
   }
 
   /** The nodes that share the keys out; none before the first answer. */
-  get masters(): readonly Redis[] {
+  get masters(): readonly Driver[] {
     const { client } = this;
     if (!client) return [];
     return isCluster(client) ? client.nodes('master') : [client];
   }
 
-  /** Which of them has the key, as far as is known. */
-  masterOf(key: string): Redis | undefined {
-    return this.client && nodeFor(this.client, key);
+  /** Where it is one: the Cluster. */
+  get cluster(): Cluster | undefined {
+    return this.client && isCluster(this.client) ? this.client : undefined;
   }
 
   /** What is known of the server; of a Cluster's, by its node. */
@@ -178,7 +179,7 @@ export class Connection {
     else this.outbox?.post(call);
   }
 
-  private dispatch(client: Client, node: Redis, calls: readonly Call[]): void {
+  private dispatch(client: Client, node: Driver, calls: readonly Call[]): void {
     const [first] = calls;
     if (!first) return;
     const { script, readOnly } = first.command;
@@ -200,7 +201,7 @@ export class Connection {
   }
 
   /** A batch opens with the server's time, and goes on with an answer for each name. */
-  private answered(client: Client, node: Redis, calls: readonly Call[], reply: unknown): void {
+  private answered(client: Client, node: Driver, calls: readonly Call[], reply: unknown): void {
     const server = this.about(node);
     server.heardAt = this.clock.now();
     const { batched } = calls[0]?.command.script ?? {};
@@ -209,7 +210,7 @@ export class Connection {
     for (const [i, call] of calls.entries()) this.answer(client, node, call, replies[i], Number(now));
   }
 
-  private answer(client: Client, node: Redis, call: Call, reply: unknown, now: number): void {
+  private answer(client: Client, node: Driver, call: Call, reply: unknown, now: number): void {
     if (reply instanceof Error) {
       const error = plain(reply);
       if (isCluster(client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.later(client, call);

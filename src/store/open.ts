@@ -1,9 +1,11 @@
 /** From what the caller has to the store over it: one Redis, a Cluster, or a quorum of independent ones. */
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
 import { type CoordinatorOptions, duration, integerIn, show } from '../options.ts';
 import { Announcements } from './announcements.ts';
-import type { Client } from './client.ts';
+import { type Client, isCluster, retryStrategy } from './client.ts';
+import type { Driver } from './driver.ts';
+import { isNodeRedis, type NodeRedis, NodeRedisDriver } from './node-redis.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';
 import type { Store } from './store.ts';
@@ -11,20 +13,29 @@ import type { Store } from './store.ts';
 /** Fewer than three do not outlive the loss of one. */
 const FEWEST_NODES = 3;
 
+/** A client of ioredis, single, behind Sentinels or of a Cluster; or one of node-redis. */
+export type Source = Redis | Cluster | NodeRedis;
+
+/** What a coordinator is made with: a client, or the independent nodes of a quorum. @throws TypeError */
+export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] =>
+  isArray(redis)
+    ? Array.from(redis, (node, i) => independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)))
+    : clientOf('redis', redis);
+
+const isArray = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
+
 /** @throws TypeError, RangeError */
 export const openStore = (
-  redis: Client | readonly Redis[],
+  redis: Client | readonly Driver[],
   scheduler: SchedulerLike,
   ttl: number,
   { quorum, delayedRestart = ttl }: CoordinatorOptions,
 ): Store => {
-  if (!Array.isArray(redis)) {
+  if (!isArray(redis)) {
     if (quorum !== undefined) throw new TypeError('quorum is for an array of independent Redis, got a single one');
-    return new RedisStore(clientOf('redis', redis as Client), scheduler);
+    return new RedisStore(redis, scheduler);
   }
-  const nodes: readonly Redis[] = Array.from(redis, (node, i) =>
-    independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)),
-  );
+  const nodes: readonly Driver[] = redis;
   if (nodes.length < FEWEST_NODES) {
     throw new RangeError(`A quorum needs at least ${FEWEST_NODES} nodes, got ${nodes.length}`);
   }
@@ -40,16 +51,17 @@ export const openStore = (
   });
 };
 
-const clientOf = <C extends Client>(argument: string, redis: C): C => {
-  if (typeof redis?.duplicate === 'function') return redis;
-  throw new TypeError(`${argument} must be an ioredis Redis or Cluster, got ${show(redis)}`);
+const clientOf = (argument: string, redis: Source): Client => {
+  if (isNodeRedis(redis)) return new NodeRedisDriver(redis, { retryStrategy });
+  if (typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean') return redis;
+  throw new TypeError(`${argument} must be an ioredis Redis or Cluster, or a node-redis client, got ${show(redis)}`);
 };
 
-const independent = (argument: string, redis: Client): Redis => {
-  if (!redis.isCluster) return redis as Redis;
+const independent = (argument: string, redis: Client): Driver => {
+  if (!isCluster(redis)) return redis;
   throw new TypeError(`${argument} must be a single Redis: a Cluster is no independent node of a quorum`);
 };
 
 /** Where a node is: its server, whichever of its databases. */
-const placeOf = ({ options }: Redis): string =>
+const placeOf = ({ options }: Driver): string =>
   options.path ?? (options.sentinels ? `master ${options.name}` : `${options.host}:${options.port}`);

@@ -1,17 +1,17 @@
 /** What one tick sends travels together: with one script as one command, and all of it in one write to the socket. */
-import type { Redis } from 'ioredis';
 import { renew, type Script } from '../lua/scripts.ts';
 import type { Call } from './call.ts';
+import type { Driver } from './driver.ts';
 
 /** The most names in one command: a longer one would keep the server from others. */
 const LARGEST = 64;
 
 export class Outbox {
   private calls: Call[] = [];
-  private readonly node: Redis;
+  private readonly node: Driver;
   private readonly dispatch: (calls: readonly Call[]) => void;
 
-  constructor(node: Redis, dispatch: (calls: readonly Call[]) => void) {
+  constructor(node: Driver, dispatch: (calls: readonly Call[]) => void) {
     this.node = node;
     this.dispatch = dispatch;
   }

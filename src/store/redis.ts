@@ -1,5 +1,4 @@
 /** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
-import type { Redis } from 'ioredis';
 import {
   catchError,
   concat,
@@ -23,6 +22,7 @@ import * as scripts from '../lua/scripts.ts';
 import type { Command, Reply, Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
+import type { Driver } from './driver.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
@@ -43,7 +43,7 @@ export class RedisStore implements Store {
     this.clock = clockOf(scheduler);
     this.connection = new Connection(client, scheduler, () => this.grants$.next(undefined));
     this.listener = isCluster(client)
-      ? new ShardListener((key) => this.connection.masterOf(key), this.prefix, scheduler)
+      ? new ShardListener(() => this.connection.cluster, this.prefix, scheduler)
       : new Subscriber(client, this.prefix);
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
@@ -183,12 +183,12 @@ export class RedisStore implements Store {
 
   list(pattern: string, within: number): Observable<string> {
     const wanted = globOf(pattern);
-    const slice = (node: Redis, cursor: string): Observable<Reply> =>
+    const slice = (node: Driver, cursor: string): Observable<Reply> =>
       this.connection.run(
         { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply as Reply, node },
         within,
       );
-    const all = (node: Redis): Observable<Reply> =>
+    const all = (node: Driver): Observable<Reply> =>
       slice(node, '0').pipe(expand(([cursor]) => (cursor === '0' ? EMPTY : slice(node, String(cursor)))));
     return this.uptime(within).pipe(
       mergeMap(() => this.connection.masters), // known once one has answered

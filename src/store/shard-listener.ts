@@ -3,9 +3,9 @@
  * the shard that sends it. One connection to each master on which something waits, one channel a slot. A server without
  * it (before 7.0) has one channel for all, heard on any node, which the Cluster carries to every node.
  */
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
-import { duplicate, placeOf } from './client.ts';
+import { duplicate, masterIn, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
 import { channelName, type Listener, type Message, messageIn } from './subscriber.ts';
@@ -24,7 +24,7 @@ interface Post {
 
 export class ShardListener implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
-  private readonly nodeOf: (key: string) => Redis | undefined;
+  private readonly cluster: () => Cluster | undefined;
   private readonly prefix: string;
   private readonly scheduler: SchedulerLike;
   private readonly posts = new Map<number, Post>();
@@ -33,8 +33,8 @@ export class ShardListener implements Listener {
   private again: Subscription | undefined;
   private closed = false;
 
-  constructor(nodeOf: (key: string) => Redis | undefined, prefix: string, scheduler: SchedulerLike) {
-    this.nodeOf = nodeOf;
+  constructor(cluster: () => Cluster | undefined, prefix: string, scheduler: SchedulerLike) {
+    this.cluster = cluster;
     this.prefix = prefix;
     this.scheduler = scheduler;
   }
@@ -46,7 +46,8 @@ export class ShardListener implements Listener {
 
   /** Also where the slot has moved since: asking again comes by here. */
   open(key: string, owner: string): void {
-    const node = this.nodeOf(key);
+    const cluster = this.cluster();
+    const node = cluster && masterIn(cluster, key);
     if (!node || this.closed) return;
     const slot = this.slotFor(key);
     let post = this.posts.get(slot);

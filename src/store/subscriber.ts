@@ -1,8 +1,8 @@
 /** Hears of grants: one subscriber connection, opened when something first waits, on a channel of the coordinator's own. */
-import type { Redis } from 'ioredis';
 import { type Observable, Subject } from 'rxjs';
 import { v4 as uuid } from 'uuid';
 import { duplicate } from './client.ts';
+import type { Driver } from './driver.ts';
 
 /** Key of the lock, owner, token: what settle publishes. Without a token: that owner may have missed one. */
 export type Message = readonly [key: string, owner: string, token?: string];
@@ -47,12 +47,12 @@ export const releaseChannel = (prefix: string, name: string): string => `${ours(
 export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly name: string;
-  private readonly source: Redis;
-  private client: Redis | undefined;
+  private readonly source: Driver;
+  private client: Driver | undefined;
   private heard = false;
   private closed = false;
 
-  constructor(source: Redis, prefix: string) {
+  constructor(source: Driver, prefix: string) {
     this.source = source;
     this.name = channelName(prefix);
   }

@@ -1,0 +1,38 @@
+/** What is asked of one connection to one server: so little that another library fits beside ioredis, whose Redis has it all. */
+
+/** Where a server is, and what is put before keys there. */
+export interface Place {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly path?: string | undefined;
+  readonly keyPrefix?: string | undefined;
+  /** Of a master behind Sentinels, which is known by its name. */
+  readonly sentinels?: unknown;
+  readonly name?: string | undefined;
+}
+
+export interface Driver {
+  /** Another to the same place, with these settings; not open yet. */
+  duplicate(settings: { readonly retryStrategy: (times: number) => number }): Driver;
+  readonly isCluster: boolean;
+  readonly options: Place;
+  /** 'ready' when commands can be sent. */
+  readonly status: string;
+  /** The socket: what is sent between cork and uncork is one write; destroyed, it is replaced by a new one. */
+  readonly stream: { cork(): void; uncork(): void; destroy(): unknown };
+  on(event: 'ready' | 'close', listener: () => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'message', listener: (channel: string, text: string) => void): unknown;
+  connect(): Promise<unknown>;
+  disconnect(): void;
+  evalsha(sha: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
+  eval(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
+  eval_ro(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
+  wait(replicas: number, ms: number): Promise<number>;
+  publish(channel: string, text: string): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
+  unsubscribe(...channels: string[]): Promise<unknown>;
+  info(): Promise<string>;
+  time(): Promise<(number | string)[]>;
+  cluster(subcommand: 'INFO'): Promise<unknown>;
+}
