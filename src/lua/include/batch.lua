@@ -13,7 +13,9 @@ for i = 0, #KEYS / 5 - 1 do
   local key, arg = 5 * i, width * i
   local ok, reply = pcall(answer, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4], KEYS[key + 5],
     unpack(ARGV, arg + 1, arg + width))
-  if not ok and type(reply) ~= 'table' then reply = { err = string.match(reply, '%u%u+ .*') or reply } end
+  if not ok and type(reply) ~= 'table' then -- Redis's own, or Lua's of values that are none of ours
+    reply = { err = string.match(reply, '%u%u+ .*') or 'REDISYNC_CORRUPTED ' .. reply }
+  end
   answers[i + 2] = reply
 end
 return answers

@@ -4,7 +4,7 @@ local record = redis.call('GET', last)
 if record then
   token, lastTtl, lastOwner = string.match(record, '^(%d+) (%d+) (.*)$')
   token, lastTtl = tonumber(token), tonumber(lastTtl)
-  if not token then
+  if not token or token > 9007199254740991 or lastTtl > 2147483647 then
     return redis.error_reply('REDISYNC_CORRUPTED the memory of the last fencing token is unreadable')
   end
 end

@@ -12,14 +12,14 @@ end
 
 local function use(permits)
   used = used + permits
-  if used == 0 then redis.call('HDEL', specs, '') else redis.call('HSET', specs, '', used) end
+  if used <= 0 then redis.call('HDEL', specs, '') else redis.call('HSET', specs, '', used) end
 end
 
 local function drop(owner)
   if redis.call('ZREM', queue, owner) == 1 then
     waiters = waiters - 1
   else
-    use(-parse(redis.call('HGET', specs, owner)).permits)
+    use(-(parse(redis.call('HGET', specs, owner)).permits or 0))
   end
   redis.call('ZREM', due, owner)
   redis.call('HDEL', specs, owner)
@@ -78,11 +78,13 @@ local function settle(asking, self)
   local passed, mine = 0, false
   while waiters > passed and not holder do
     local owner = redis.call('ZRANGE', queue, passed, passed)[1]
-    local text = redis.call('HGET', specs, owner)
+    local text = owner and redis.call('HGET', specs, owner)
     local spec = parse(text)
-    if not fits(spec) then break end
+    if not owner or spec.mode and not fits(spec) then break end
     redis.call('HDEL', specs, owner) -- the first write, which decides whether a full memory refuses the rest
-    if owner == self or reach(owner, spec.channel, asking) then
+    if not spec.mode then
+      drop(owner) -- garbage, which waits for nothing
+    elseif owner == self or reach(owner, spec.channel, asking) then
       redis.call('ZREM', queue, owner)
       redis.call('ZREM', due, owner)
       waiters, entries = waiters - 1, entries - 1

@@ -1,0 +1,210 @@
+/** What others have left at a name's keys, of any type and content: each verb answers, or fails with an error of ours. */
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { asyncScheduler, lastValueFrom, type Observable } from 'rxjs';
+import { RedisyncError } from '../../src/errors.ts';
+import * as scripts from '../../src/lua/scripts.ts';
+import { keysOf } from '../../src/store/keys.ts';
+import { RedisStore } from '../../src/store/redis.ts';
+import type { Request } from '../../src/store/store.ts';
+import { type Server, startServer } from '../support/server.ts';
+
+const WITHIN = 10_000;
+const OWNERS = ['a', 'b', 'c'];
+
+/** What can stand at one key: the commands that put it there. */
+type Content = readonly (readonly [command: string, ...args: (string | number)[]])[];
+
+const owner = fc.constantFrom(...OWNERS, '', 'stranger');
+const junk = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.constantFrom(
+    '',
+    '0',
+    '-1',
+    'nan',
+    'inf',
+    '1e400',
+    '9007199254740992',
+    'x 1 0 1000 1000 -',
+    's 1 2 1000 1000 p 17',
+  ),
+);
+const spec = fc.oneof(
+  junk,
+  fc.constantFrom(
+    'x 1 0 1000 1000 -',
+    's 1 2 1000 1000 -',
+    's 1 2 1000 1000 - 17',
+    's 99999999999999999999 2 1000 1000 - 17',
+    'q 1 0 1000 1000 -',
+    'x 1 0 99999999999999999999 99999999999999999999 -',
+    'x 1 0 0 0 -',
+    'x 1 0 1000 1000',
+  ),
+);
+const record = fc.oneof(
+  junk,
+  fc.constantFrom(
+    '17 1000 a',
+    '17 1000',
+    '1 x a',
+    '9007199254740991 1000 a',
+    '99999999999999999999999 1000 a',
+    '17 99999999999999999999 a',
+  ),
+);
+const score = fc.oneof(
+  fc.constantFrom<string | number>('inf', '-inf', 0, -1, 1.5, 1e15, 1e300, '9007199254740993'),
+  fc.integer({ min: -5_000, max: 5_000 }).map((ms) => Date.now() + ms),
+);
+
+const strings = (texts: fc.Arbitrary<string>, expires: fc.Arbitrary<boolean>): fc.Arbitrary<Content> =>
+  fc.tuple(texts, expires).map(([text, lapses]) => [lapses ? ['SET', '', text, 'PX', 5_000] : ['SET', '', text]]);
+const zset: fc.Arbitrary<Content> = fc
+  .array(fc.tuple(score, owner), { minLength: 1, maxLength: 4 })
+  .map((entries) => [['ZADD', '', ...entries.flat()]]);
+const hash: fc.Arbitrary<Content> = fc
+  .array(fc.tuple(owner, spec), { minLength: 1, maxLength: 4 })
+  .map((entries) => [['HSET', '', ...entries.flat()]]);
+const TYPES: readonly Content[] = [
+  [['RPUSH', '', 'a']],
+  [['SADD', '', 'a']],
+  [['SET', '', 'a', 'PX', 5_000]],
+  [['ZADD', '', 1, 'a']],
+  [['HSET', '', 'a', 'a']],
+  [['XADD', '', '*', 'a', 'a']],
+];
+const other = fc.constantFrom(...TYPES);
+/** What makes a key of the type that it must have. */
+const RIGHT = ['SET', 'SET', 'ZADD', 'ZADD', 'HSET'];
+const nothing = fc.constant<Content>([]);
+const mostly = (likely: fc.Arbitrary<Content>): fc.Arbitrary<Content> =>
+  fc.oneof({ weight: 6, arbitrary: likely }, { weight: 3, arbitrary: nothing }, { weight: 1, arbitrary: other });
+
+/** lock, last, due, queue, specs */
+const garbage = fc.tuple(
+  fc.oneof(
+    { weight: 3, arbitrary: nothing },
+    { weight: 2, arbitrary: strings(fc.oneof(owner, junk), fc.boolean()) },
+    other,
+  ),
+  mostly(strings(record, fc.constant(true))),
+  mostly(zset),
+  mostly(zset),
+  mostly(hash),
+);
+
+const request = (mode: 'exclusive' | 'shared'): Request => ({
+  name: 'garbage',
+  owner: 'a',
+  mode,
+  permits: 1,
+  limit: mode === 'shared' ? 2 : 0,
+  ttl: 1_000,
+  waiterTtl: 1_000,
+});
+
+describe('garbage at the keys of a name', function () {
+  this.timeout(120_000);
+  let server: Server;
+  let redis: Redis;
+  let store: RedisStore;
+  const keys = keysOf('', 'garbage');
+
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+    store = new RedisStore(redis, asyncScheduler);
+  });
+
+  after(async () => {
+    store.close();
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const lay = async (contents: readonly Content[]): Promise<void> => {
+    await redis.del(...keys);
+    const writes = redis.pipeline();
+    for (const [i, content] of contents.entries()) {
+      for (const [command, , ...args] of content) writes.call(command, keys[i] ?? '', ...args);
+    }
+    await writes.exec();
+  };
+
+  /** All that is there: what DUMP tells, but not when it expires. */
+  const snapshot = (): Promise<(string | undefined)[]> =>
+    Promise.all(keys.map(async (key) => (await redis.dumpBuffer(key))?.toString('hex')));
+
+  const verbs: Readonly<Record<string, () => Observable<unknown>>> = {
+    acquire: () => store.acquire(request('exclusive'), true, WITHIN),
+    'acquire, shared': () => store.acquire(request('shared'), true, WITHIN),
+    'acquire, once': () => store.acquire(request('exclusive'), false, WITHIN),
+    renew: () => store.renew(request('exclusive'), 17, WITHIN),
+    downgrade: () => store.renew(request('exclusive'), 17, WITHIN, true),
+    release: () => store.release('garbage', 'a', WITHIN),
+    'forced release': () => store.release('garbage', undefined, WITHIN),
+    inspect: () => store.inspect('garbage', WITHIN),
+  };
+
+  const attempt = (call: () => Observable<unknown>): Promise<unknown> =>
+    lastValueFrom(call()).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+
+  for (const [verb, call] of Object.entries(verbs)) {
+    it(`of another type has ${verb} answer, or fail with an error of ours and write nothing`, async () => {
+      for (const holder of ['a', 'b', undefined]) {
+        const sound: Content[] = [
+          holder ? [['SET', '', holder, 'PX', 5_000]] : [],
+          [['SET', '', `17 5000 ${holder ?? 'b'}`, 'PX', 5_000]],
+          [['ZADD', '', Date.now() + 800, 'c']],
+          [['ZADD', '', 1, 'c']],
+          [['HSET', '', 'c', 'x 1 0 1000 1000 -']],
+        ];
+        for (const [i, key] of keys.entries()) {
+          for (const content of TYPES.filter(([write]) => write?.[0] !== RIGHT[i])) {
+            await lay(sound.with(i, content));
+            const before = await snapshot();
+            const error = await attempt(call);
+            if (error === undefined) continue;
+            const where = `${content[0]?.[0]} at ${key}, held by ${holder}: ${error}`;
+            assert.match(error instanceof RedisyncError ? error.code : '', /^LOCK_CORRUPTED$|^OWNER_CONFLICT$/, where);
+            assert.deepEqual(await snapshot(), before, where);
+          }
+        }
+      }
+    });
+
+    it(`has ${verb} answer, or fail with an error of ours and leave the holder and the token alone`, () =>
+      fc.assert(
+        fc.asyncProperty(garbage, async (contents) => {
+          await lay(contents);
+          const before = await snapshot();
+          const error = await attempt(call);
+          if (error === undefined) return;
+          if (!(error instanceof RedisyncError)) assert.fail(`no error of ours: ${error}`);
+          assert.notEqual(error.code, 'REDIS_UNREACHABLE', error.message);
+          const after = await snapshot();
+          assert.deepEqual(after.slice(0, 2), before.slice(0, 2), `${error.code}: ${error.message}`);
+        }),
+        { numRuns: 500 },
+      ));
+  }
+
+  it('has a script that comes too late write nothing', async () => {
+    await lay([[['SET', '', 'a', 'PX', 5_000]], [], [], [], []]);
+    const before = await snapshot();
+    for (const [script, args] of [
+      [scripts.acquire, ['a', 'x 1 0 1000 1000 -', 1, '1', '']],
+      [scripts.release, ['a', '-', 1]],
+    ] as const) {
+      const reply = await redis.eval(script.text, keys.length, ...keys, ...args);
+      assert.equal((reply as unknown[])[1], -1);
+    }
+    assert.deepEqual(await snapshot(), before);
+  });
+});
