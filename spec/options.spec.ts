@@ -50,6 +50,7 @@ const anything = fc.oneof(
     '€'.repeat(342),
   ),
   fc.constantFrom('\ud800', 'a\udc00b'),
+  fc.constantFrom<unknown>(Buffer.from([0xff]), new Proxy({}, {}), new Proxy(() => undefined, {}), 2 ** 53, 1e308),
 );
 
 const integer =
