@@ -13,7 +13,7 @@ local score = redis.call('ZSCORE', due, owner)
 local shared = score and tonumber(score) > now and not redis.call('ZRANK', queue, owner)
 if holder == owner and into ~= '' then
   redis.call('ZCARD', queue)
-  redis.call('HLEN', specs) -- both are read before the first write
+  redis.call('HGET', specs, '') -- both are read before the first write
   if entries > 0 then lapse() end
   redis.call('DEL', lock)
   holder = false
