@@ -8,14 +8,27 @@ import type { Scenario } from './measure/stage.ts';
 import { printed, type Report } from './measure/table.ts';
 import { document } from './report/document.ts';
 import { LATEST, PUBLISHED, publish, type Results, read, write } from './results.ts';
+import { cluster } from './scenarios/cluster.ts';
 import { contended, work } from './scenarios/contended.ts';
 import { growth } from './scenarios/growth.ts';
 import { distance, handOffs } from './scenarios/hand-off.ts';
 import { held } from './scenarios/held.ts';
+import { quorum } from './scenarios/quorum.ts';
 import { start } from './scenarios/start.ts';
 import { uncontended } from './scenarios/uncontended.ts';
 
-const scenarios: readonly Scenario[] = [uncontended, contended, work, handOffs, held, start, growth, distance];
+const scenarios: readonly Scenario[] = [
+  uncontended,
+  contended,
+  work,
+  handOffs,
+  held,
+  start,
+  growth,
+  distance,
+  quorum,
+  cluster,
+];
 
 const HELP = `npm run bench -- [options]
 
@@ -25,7 +38,7 @@ const HELP = `npm run bench -- [options]
   --publish      keep the results in ${PUBLISHED} and write docs/performance.md from them
   --report       measure nothing, and write docs/performance.md from ${PUBLISHED}
 
-Results are always in ${LATEST}. A full run takes some eight minutes, and wants a machine that does nothing else.`;
+Results are always in ${LATEST}. A full run takes some ten minutes, and wants a machine that does nothing else.`;
 
 const { values } = parseArgs({
   options: {

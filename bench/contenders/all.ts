@@ -3,6 +3,7 @@ import type { Contender } from './contender.ts';
 import { observableFace, promiseFace } from './ours.ts';
 import { nodeRedisson, redisSemaphore, redlock, redlockAtFive, redlockUniversal } from './peers.ts';
 import { raw } from './raw.ts';
+import { cluster, quorum } from './topologies.ts';
 
 export const OURS: readonly string[] = [promiseFace.name, observableFace.name];
 export const LIMIT = raw.name;
@@ -22,7 +23,7 @@ export const uncontended = contenders.filter(({ only }) => only !== 'contended')
 export const contended = contenders.map(({ name }) => name);
 
 export const contenderNamed = (name: string): Contender => {
-  const found = contenders.find((contender) => contender.name === name);
+  const found = [...contenders, quorum, cluster].find((contender) => contender.name === name);
   if (!found) throw new Error(`No contender is named ${name}`);
   return found;
 };

@@ -10,7 +10,7 @@ export const load = async (): Promise<typeof import('../../src/index.ts')> =>
 
 const SENDS = { eval: 1, evalsha: 1, subscribe: 1 };
 
-const kept = (lease: Lease): Kept => ({ renew: () => lease.renew(), release: () => lease.release() });
+export const kept = (lease: Lease): Kept => ({ renew: () => lease.renew(), release: () => lease.release() });
 
 export const promiseFace: Contender = {
   name: 'redisync, promises',

@@ -46,7 +46,7 @@ export const tasks = {
     await client?.close();
     probe?.disconnect();
     client = await contenderNamed(contender).open(url, ttl);
-    probe = new Redis(url);
+    probe = new Redis(url.split(',')[0] ?? url); // of several servers, the first
     await probe.ping();
   },
 
@@ -144,6 +144,19 @@ export const tasks = {
       opened()
         .keep?.(name)
         .catch(() => undefined);
+  },
+
+  /** ms from asking to the lease, so many times, one after another, with a rest between. */
+  grants: async (name: string, count: number): Promise<number[]> => {
+    const took: number[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const since = now();
+      const lease = orNone(await opened().keep?.(name));
+      took.push(now() - since);
+      await lease.release();
+      await sleep(5 * Math.random());
+    }
+    return took;
   },
 
   renew: () => measured(async () => Promise.all((await Promise.all(kept)).map((lease) => lease.renew?.()))),

@@ -69,7 +69,9 @@ describe('announcements of releases', () => {
     await heard(0);
     announcements.close();
     await eventually('the connection is closed', async () => (await count()) === before);
-    announcements.wait('x', 'late', 0);
+    const late = new Announcements(nodes, asyncScheduler);
+    late.close();
+    late.wait('x', 'me', 0);
     for (let i = 0; i < 20; i += 1) assert.equal(await count(), before);
   });
 

@@ -1,0 +1,42 @@
+/** redisync where Redis is more than one server. A url is of as many as there are, with commas between. */
+import { Cluster, Redis } from 'ioredis';
+import type { Client, Contender } from './contender.ts';
+import { kept, load } from './ours.ts';
+
+type Coordinator = InstanceType<Awaited<ReturnType<typeof load>>['LockCoordinator']>;
+
+const SENDS = { eval: 1, evalsha: 1 };
+
+const client = (locks: Coordinator, disconnect: () => void): Client => ({
+  use: async (name, work) => {
+    const lease = await locks.mutex(name).acquire();
+    const working = work();
+    if (working) await working;
+    await lease.release();
+  },
+  keep: async (name) => kept(await locks.mutex(name).acquire()),
+  close: () => locks.close().then(disconnect),
+});
+
+/** Its nodes have just been started: they have a vote at once. */
+export const quorum: Contender = {
+  name: 'redisync, quorum',
+  sends: SENDS,
+  open: async (url, ttl) => {
+    const { LockCoordinator } = await load();
+    const nodes = url.split(',').map((one) => new Redis(one));
+    return client(new LockCoordinator(nodes, { ttl, delayedRestart: 0 }), () => {
+      for (const node of nodes) node.disconnect();
+    });
+  },
+};
+
+export const cluster: Contender = {
+  name: 'redisync, Cluster',
+  sends: SENDS,
+  open: async (url, ttl) => {
+    const { LockCoordinator } = await load();
+    const nodes = new Cluster(url.split(','));
+    return client(new LockCoordinator(nodes, { ttl }), () => nodes.disconnect());
+  },
+};
