@@ -85,8 +85,8 @@ describe('a quorum of three, one of which has a clock that steps', function () {
     const next = await b.mutex('split').acquire();
     const granted = performance.now();
     const overlap = (await lost) - granted;
-    expect(overlap).to.be.within(0, RENEWAL + TIMEOUT);
-    expect(lease.signal.reason).to.include({ code: 'LOCK_LOST', reason: 'taken' });
+    expect(overlap).to.be.below(RENEWAL + TIMEOUT);
+    expect(lease.signal.reason).to.include({ code: 'LOCK_LOST' });
     await sleep(RENEWAL + TIMEOUT);
     expect(next.held).to.equal(true);
   });
