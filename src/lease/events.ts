@@ -19,6 +19,8 @@ interface About {
  * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
  * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
  * - `abandoned`: a waiter left before its turn, after `waited` ms
+ *
+ * @example const level = ({ type }: LockEvent): string => (type === 'lost' ? 'error' : 'info');
  */
 export type LockEvent = About &
   (

@@ -6,7 +6,14 @@ import { duration } from '../options.ts';
 import type { Mode } from '../store/store.ts';
 import { remaining } from './deadline.ts';
 
-/** A lock that is held, renewed until it is released or lost. */
+/**
+ * A lock that is held, renewed until it is released or lost.
+ *
+ * @example
+ * const charge = async ({ fence, signal }: Lease): Promise<void> => {
+ *   await fetch('https://example.com/charge', { method: 'POST', body: `${fence}`, signal });
+ * };
+ */
 export interface Lease {
   /** The lock's name. */
   readonly name: string;

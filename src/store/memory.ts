@@ -28,7 +28,13 @@ import {
 } from './memory/name.ts';
 import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from './store.ts';
 
-/** What stands in for a Redis server: the locks of all coordinators that are made over it. */
+/**
+ * What stands in for a Redis server: the locks of all coordinators that are made over it.
+ *
+ * @example
+ * const memory = new Memory();
+ * const [one, two] = [memoryCoordinator({ memory }), memoryCoordinator({ memory })]; // as two services on one Redis
+ */
 export class Memory {
   /**
    * ms from a command to its answer, and from a grant to its message; 0 unless told. A command that takes longer than

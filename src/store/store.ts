@@ -2,6 +2,11 @@
 import type { Observable } from 'rxjs';
 import type { Replicas } from '../options.ts';
 
+/**
+ * Alone, or beside others of its kind.
+ *
+ * @example const alone = (mode: Mode): boolean => mode === 'exclusive';
+ */
 export type Mode = 'exclusive' | 'shared';
 
 /** Who asks for what. */
@@ -58,6 +63,11 @@ export interface Grant {
   readonly fence: number | undefined;
 }
 
+/**
+ * One lease, as `inspect` tells of it.
+ *
+ * @example const soon = ({ remaining }: Holder): boolean => remaining < 1_000;
+ */
 export interface Holder {
   readonly owner: string;
   readonly mode: Mode;
@@ -66,6 +76,11 @@ export interface Holder {
   readonly remaining: number;
 }
 
+/**
+ * One place in the queue, as `inspect` tells of it.
+ *
+ * @example const longest = (waiting: readonly Waiter[]): number => Math.max(0, ...waiting.map(({ waited }) => waited));
+ */
 export interface Waiter {
   readonly owner: string;
   readonly mode: Mode;
@@ -74,7 +89,11 @@ export interface Waiter {
   readonly waited: number;
 }
 
-/** What `inspect` tells of a name: the waiters in the order of the queue, and the last fencing token given. */
+/**
+ * What `inspect` tells of a name: the waiters in the order of the queue, and the last fencing token given.
+ *
+ * @example const isFree = ({ holders, waiting }: Inspection): boolean => holders.length + waiting.length === 0;
+ */
 export interface Inspection {
   readonly name: string;
   readonly holders: readonly Holder[];
