@@ -2,7 +2,11 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, retry, type SchedulerLike, timer } from 'rxjs';
 import { duration, LONGEST, numberIn, optionsIn, show } from './options.ts';
 
-/** ms to wait after the attempt with this number; the first is 1. */
+/**
+ * ms to wait after the attempt with this number; the first is 1.
+ *
+ * @example const linear: Backoff = (attempt) => Math.min(100 * attempt, 2_000);
+ */
 export type Backoff = (attempt: number) => number;
 
 /** What a back-off says, checked: a wait that is no number of ms would be no wait. @throws TypeError, RangeError */
@@ -17,7 +21,7 @@ export const waitAfter = (backoff: Backoff, attempt: number): number => {
  *
  * @param ms integer, 0 to 2^31 - 1
  * @throws RangeError, TypeError
- * @example constantBackoff(1_000) // the Go redisync's default
+ * @example locks.mutex('order:42', { backoff: constantBackoff(1_000) }); // the Go redisync's default
  */
 export const constantBackoff = (ms: number): Backoff => {
   duration('ms', ms, 0);
@@ -33,7 +37,7 @@ export const constantBackoff = (ms: number): Backoff => {
  * @param options.max ms, integer from `initial`; 5 000 unless told
  * @param options.jitter the share of each wait that is drawn, 0 to 1; 0.5 unless told
  * @throws RangeError, TypeError
- * @example exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 })
+ * @example locks.mutex('order:42', { backoff: exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 }) });
  */
 export const exponentialBackoff = (options: { initial?: number; max?: number; jitter?: number } = {}): Backoff => {
   optionsIn('options', options);
@@ -54,7 +58,7 @@ export const exponentialBackoff = (options: { initial?: number; max?: number; ji
  *
  * @param scheduler where the waits are timed; `asyncScheduler` unless told
  * @throws TypeError for anything but a function; a wait out of 0 to 2^31 - 1 ms errors the stream with a RangeError
- * @example fetchRates().pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
+ * @example rates$.pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
  */
 export const retryWithBackoff = <T>(
   backoff: Backoff,

@@ -78,7 +78,11 @@ export class LockCoordinator {
     this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, options));
   }
 
-  /** What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking. */
+  /**
+   * What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking.
+   *
+   * @example locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe(report)
+   */
   get events$(): Observable<LockEvent> {
     return this.registry.events$.asObservable();
   }
@@ -142,6 +146,7 @@ export class LockCoordinator {
    * Who holds the lock and who waits for it, once. Errors if Redis cannot be asked: silence is never "free".
    *
    * @throws TypeError, RangeError
+   * @example locks.inspect('order:42').subscribe(({ holders, waiting }) => console.log(holders.length, waiting.length))
    */
   inspect(name: string): Observable<Inspection> {
     lockName(name);
@@ -153,6 +158,7 @@ export class LockCoordinator {
    * ms (250 unless told). It goes on while Redis is out of reach.
    *
    * @throws TypeError, RangeError
+   * @example locks.watch('order:42', { every: 1_000 }).subscribe(({ holders }) => console.log(holders[0]?.owner))
    */
   watch(name: string, options: { readonly every?: number } = {}): Observable<Inspection> {
     optionsIn('options', options);
@@ -177,6 +183,7 @@ export class LockCoordinator {
    *
    * @param pattern a Redis glob: `*`, `?`, `[ab]`; all unless told
    * @throws TypeError, RangeError
+   * @example locks.list('order:*').subscribe((name) => console.log(name))
    */
   list(pattern = '*'): Observable<string> {
     text('pattern', pattern, 1_024);
@@ -189,6 +196,7 @@ export class LockCoordinator {
    *
    * @returns whether there was a lease to break
    * @throws TypeError, RangeError
+   * @example locks.forceRelease('order:42').subscribe((broken) => console.log(broken))
    */
   forceRelease(name: string): Observable<boolean> {
     lockName(name);
@@ -211,6 +219,8 @@ export class LockCoordinator {
   /**
    * Releases all that is held, leaves all queues, waits until Redis has acknowledged it (but no longer than
    * 2 x commandTimeout), and closes the connections. Streams that are open error with a CoordinatorClosedError.
+   *
+   * @example process.once('SIGTERM', () => locks.close())
    */
   close(): Promise<void> {
     this.closing ??= this.shut();

@@ -1,9 +1,17 @@
 /** Every error that redisync raises: what the caller can do about it decides its class, and `code` tells the classes apart without `instanceof`. */
 
-/** Why a lease was lost. */
+/**
+ * Why a lease was lost.
+ *
+ * @example const ours = (reason: LossReason): boolean => reason === 'maxHold';
+ */
 export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold';
 
-/** The base of all errors of this package. `lock` is the name of the lock that it is about, where there is one. */
+/**
+ * The base of all errors of this package. `lock` is the name of the lock that it is about, where there is one.
+ *
+ * @example const status = (error: unknown): number => (error instanceof RedisyncError ? 503 : 500);
+ */
 export abstract class RedisyncError extends Error {
   abstract readonly code: string;
   readonly lock: string | undefined;
@@ -22,6 +30,12 @@ export abstract class RedisyncError extends Error {
  * - `taken`: somebody else was granted the lock, or broke it by `forceRelease`
  * - `unreachable`: it could not be renewed in time, because Redis did not answer
  * - `maxHold`: it was held for as long as its `maxHold` allows
+ *
+ * @example
+ * const lost = (error: unknown): void => {
+ *   if (error instanceof LockLostError) report(error.reason);
+ * };
+ * charge$.pipe(withLock(locks.mutex('order:42'))).subscribe({ error: lost });
  */
 export class LockLostError extends RedisyncError {
   readonly code = 'LOCK_LOST';
@@ -33,7 +47,11 @@ export class LockLostError extends RedisyncError {
   }
 }
 
-/** `acquire({ timeout })` ran out of time while others held the lock (or while Redis failed: see `cause`). */
+/**
+ * `acquire({ timeout })` ran out of time while others held the lock (or while Redis failed: see `cause`).
+ *
+ * @example const busy = (error: unknown): boolean => error instanceof LockTimeoutError;
+ */
 export class LockTimeoutError extends RedisyncError {
   readonly code = 'LOCK_TIMEOUT';
 
@@ -42,7 +60,11 @@ export class LockTimeoutError extends RedisyncError {
   }
 }
 
-/** `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, as the platform's own. */
+/**
+ * `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, as the platform's own.
+ *
+ * @example const left = (error: unknown): boolean => error instanceof LockAbortedError;
+ */
 export class LockAbortedError extends RedisyncError {
   readonly code = 'LOCK_ABORTED';
 
@@ -52,7 +74,11 @@ export class LockAbortedError extends RedisyncError {
   }
 }
 
-/** The key under the lock's name, or one beside it, is no lock: another type, or a string without an expiry. Nothing was written. */
+/**
+ * The key under the lock's name, or one beside it, is no lock: another type, or a string without an expiry. Nothing was written.
+ *
+ * @example const notOurs = (error: unknown): unknown => error instanceof LockCorruptedError && error.lock;
+ */
 export class LockCorruptedError extends RedisyncError {
   readonly code = 'LOCK_CORRUPTED';
 
@@ -61,7 +87,13 @@ export class LockCorruptedError extends RedisyncError {
   }
 }
 
-/** This `owner` already has or awaits a lease on the name in the other mode. An owner has one lease on a name. */
+/**
+ * This `owner` already has or awaits a lease on the name in the other mode. An owner has one lease on a name.
+ *
+ * @example
+ * const { read, write } = locks.readWriteLock('catalog', { owner: 'me' });
+ * merge(read, write).subscribe({ error: (error) => console.error(error instanceof OwnerConflictError) }); // true
+ */
 export class OwnerConflictError extends RedisyncError {
   readonly code = 'OWNER_CONFLICT';
 
@@ -70,7 +102,11 @@ export class OwnerConflictError extends RedisyncError {
   }
 }
 
-/** Fencing tokens on this name have reached 2^53 - 1, so no higher one can be given. Remove the lock's `~redisync` keys to start over. */
+/**
+ * Fencing tokens on this name have reached 2^53 - 1, so no higher one can be given. Remove the lock's `~redisync` keys to start over.
+ *
+ * @example const ended = (error: unknown): boolean => error instanceof FenceExhaustedError; // in 2255, or by a hand
+ */
 export class FenceExhaustedError extends RedisyncError {
   readonly code = 'FENCE_EXHAUSTED';
 
@@ -79,7 +115,11 @@ export class FenceExhaustedError extends RedisyncError {
   }
 }
 
-/** The coordinator is closed, or was closed while the lock was held or awaited. */
+/**
+ * The coordinator is closed, or was closed while the lock was held or awaited.
+ *
+ * @example const over = (error: unknown): boolean => error instanceof CoordinatorClosedError; // as it was told to
+ */
 export class CoordinatorClosedError extends RedisyncError {
   readonly code = 'COORDINATOR_CLOSED';
 
@@ -88,7 +128,11 @@ export class CoordinatorClosedError extends RedisyncError {
   }
 }
 
-/** Redis did not answer in time, or not at all. Waiting is tried again; `try()` and `inspect()` end with it. */
+/**
+ * Redis did not answer in time, or not at all. Waiting is tried again; `try()` and `inspect()` end with it.
+ *
+ * @example const silent = (error: unknown): boolean => error instanceof RedisUnreachableError;
+ */
 export class RedisUnreachableError extends RedisyncError {
   readonly code = 'REDIS_UNREACHABLE';
   /** Server time, in ms, until which the command may still take effect; undefined if it was never sent. */
@@ -100,7 +144,11 @@ export class RedisUnreachableError extends RedisyncError {
   }
 }
 
-/** Redis answered, and refused. A `transient` refusal (loading, busy, read-only, failing over) is tried again while waiting; others are not. */
+/**
+ * Redis answered, and refused. A `transient` refusal (loading, busy, read-only, failing over) is tried again while waiting; others are not.
+ *
+ * @example const worthTrying = (error: unknown): boolean => error instanceof RedisRefusedError && error.transient;
+ */
 export class RedisRefusedError extends RedisyncError {
   readonly code = 'REDIS_REFUSED';
   readonly transient: boolean;
@@ -111,7 +159,11 @@ export class RedisRefusedError extends RedisyncError {
   }
 }
 
-/** Fewer replicas than `replicas.count` confirmed a grant, which was given back, or a renewal. Tried again while waiting or holding; `try()` ends with it. */
+/**
+ * Fewer replicas than `replicas.count` confirmed a grant, which was given back, or a renewal. Tried again while waiting or holding; `try()` ends with it.
+ *
+ * @example const lagging = (error: unknown): boolean => error instanceof NotReplicatedError;
+ */
 export class NotReplicatedError extends RedisyncError {
   readonly code = 'NOT_REPLICATED';
 

@@ -6,13 +6,21 @@ import { quote } from './errors.ts';
 /** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
 export const LONGEST = 2_147_483_647;
 
-/** How many replicas must have what was written, and for how long to wait for them, in ms. */
+/**
+ * How many replicas must have what was written, and for how long to wait for them, in ms.
+ *
+ * @example const locks = new LockCoordinator(redis, { replicas: { count: 1, timeout: 100 } });
+ */
 export interface Replicas {
   readonly count: number;
   readonly timeout: number;
 }
 
-/** Settings of a coordinator, which each lock may override. */
+/**
+ * Settings of a coordinator, which each lock may override.
+ *
+ * @example const patient: Options = { ttl: 60_000, backoff: constantBackoff(1_000), identity: `worker ${process.pid}` };
+ */
 export interface Options {
   /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; 30 000 unless told. */
   readonly ttl?: number;
@@ -38,7 +46,11 @@ export interface Options {
   readonly scheduler?: SchedulerLike;
 }
 
-/** Settings of a coordinator. */
+/**
+ * Settings of a coordinator.
+ *
+ * @example const settings: CoordinatorOptions = { ttl: 10_000, quorum: 3, delayedRestart: 60_000 };
+ */
 export interface CoordinatorOptions extends Options {
   /** How many nodes of a quorum must agree: from the majority, which it is unless told, to all. */
   readonly quorum?: number;
@@ -50,7 +62,11 @@ export interface CoordinatorOptions extends Options {
   readonly delayedRestart?: number;
 }
 
-/** Settings of one lock. */
+/**
+ * Settings of one lock.
+ *
+ * @example const brief: LockOptions = { ttl: 1_000, maxHold: 10_000, owner: 'job 42' };
+ */
 export interface LockOptions extends Options {
   /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
   readonly owner?: string;

@@ -11,6 +11,11 @@ import {
 } from '@opentelemetry/api';
 import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
 
+/**
+ * Where metrics and spans go, and what metrics tell of a lock's name.
+ *
+ * @example const options: Instrumentation = { nameTemplate: (name) => name.replace(/\d+/g, '{id}') };
+ */
 export interface Instrumentation {
   /** Where metrics go; the global one unless told. */
   readonly meterProvider?: MeterProvider;

@@ -7,7 +7,11 @@ import { Memory, MemoryStore } from './store/memory.ts';
 
 export { Memory } from './store/memory.ts';
 
-/** Options of a coordinator, and the memory that it works on: one of its own unless told. */
+/**
+ * Options of a coordinator, and the memory that it works on: one of its own unless told.
+ *
+ * @example const options: MemoryOptions = { memory: new Memory({ latency: 5 }), ttl: 300 };
+ */
 export interface MemoryOptions extends Options {
   readonly memory?: Memory;
 }

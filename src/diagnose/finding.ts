@@ -1,6 +1,10 @@
 /** What a look at the servers can bring to light. */
 
-/** `error`: locks fail, or do not exclude. `warning`: they may, under a fault. `info`: worth knowing. */
+/**
+ * `error`: locks fail, or do not exclude. `warning`: they may, under a fault. `info`: worth knowing.
+ *
+ * @example const grave = (severity: Severity): boolean => severity === 'error';
+ */
 export type Severity = 'error' | 'warning' | 'info';
 
 /**
@@ -15,6 +19,8 @@ export type Severity = 'error' | 'warning' | 'info';
  * - `CLOCK`: the server's clock and ours differ
  * - `COVERAGE`: slots of a Cluster that no node serves
  * - `SAME_SERVER`: two nodes of a quorum are one
+ *
+ * @example const expected: ReadonlySet<FindingCode> = new Set(['MIN_REPLICAS']);
  */
 export type FindingCode =
   | 'UNREACHABLE'
@@ -29,6 +35,11 @@ export type FindingCode =
   | 'COVERAGE'
   | 'SAME_SERVER';
 
+/**
+ * One thing that a look at the servers has brought to light.
+ *
+ * @example const line = ({ node, seen, advice }: Finding): string => `${node ?? ''} ${seen}. ${advice}`;
+ */
 export interface Finding {
   readonly severity: Severity;
   readonly code: FindingCode;

@@ -3,7 +3,11 @@ import { asyncScheduler, type Observable, type Observer, type SchedulerLike, typ
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
 import { duration, optionsIn, show } from '../options.ts';
 
-/** How long `acquire()` waits: `timeout` ms (up to 2^31 - 1; 0 for a single attempt), or until `signal` is aborted. Without either, for its turn. */
+/**
+ * How long `acquire()` waits: `timeout` ms (up to 2^31 - 1; 0 for a single attempt), or until `signal` is aborted. Without either, for its turn.
+ *
+ * @example const bound: AcquireOptions = { timeout: 5_000, signal: request.signal };
+ */
 export interface AcquireOptions {
   readonly signal?: AbortSignal;
   readonly timeout?: number;

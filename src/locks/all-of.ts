@@ -6,7 +6,11 @@ import { show } from '../options.ts';
 import { type AcquireOptions, acquire } from './acquire.ts';
 import { Lock } from './lock.ts';
 
-/** All of some locks. Emits their leases in the order in which the locks were given. */
+/**
+ * All of some locks. Emits their leases in the order in which the locks were given.
+ *
+ * @example const both: AllOf = allOf(locks.mutex('a'), locks.mutex('b'));
+ */
 export class AllOf extends Observable<Lease[]> {
   readonly locks: readonly Lock[];
 

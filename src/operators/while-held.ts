@@ -15,7 +15,11 @@ import {
 } from 'rxjs';
 import { HeldLease, type Lease } from '../lease/lease.ts';
 
-/** What a lock emits: one lease, or those of `allOf`. */
+/**
+ * What a lock emits: one lease, or those of `allOf`.
+ *
+ * @example const stillHeld = (held: Held): boolean => [held].flat().every((lease) => lease.held);
+ */
 export type Held = Lease | readonly Lease[];
 
 const leasesOf = (held: Held): HeldLease[] => [held].flat().filter((lease) => lease instanceof HeldLease);
