@@ -19,7 +19,7 @@ describe('the least rights in docs/security.md', () => {
     server = await startServer();
     admin = new Redis(server.url);
     await admin.call('ACL', 'SETUSER', 'locks', ...RULES.trim().split(/\s+/));
-    redis = new Redis(server.url, { username: 'locks', password: 'secret' });
+    redis = new Redis(server.url, { username: 'locks', password: 'secret', disableClientInfo: true });
   });
 
   after(async () => {

@@ -147,7 +147,7 @@ describe('a Cluster', function () {
       block.trim().split(/\s+/),
     );
     await user('locks', ...rules);
-    const access = { username: 'locks', password: 'locks' };
+    const access = { username: 'locks', password: 'locks', disableClientInfo: true };
     const [a, b] = [coordinator({}, 'app:', access), coordinator({}, 'app:', access)];
     for (const name of spread('right')) {
       const lease = await a.mutex(name).acquire({ timeout: 5_000 });
