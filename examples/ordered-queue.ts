@@ -1,8 +1,7 @@
 /** A customer's orders one after another, different customers side by side, over any number of consumers. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { concatMap, defer, EMPTY, lastValueFrom, merge, type Observable, of, range, repeat, tap } from 'rxjs';
-import { mergeMap } from 'rxjs/operators';
+import { concatMap, defer, EMPTY, lastValueFrom, merge, mergeMap, type Observable, of, range, repeat, tap } from 'rxjs';
 import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
 
 /** Customers that one consumer serves at once. */

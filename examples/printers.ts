@@ -1,6 +1,6 @@
 /** A pool of equal things, of which each job takes the first that is free. */
 import { Redis } from 'ioredis';
-import { from, ignoreElements, lastValueFrom, mergeMap, of, startWith, tap, timer } from 'rxjs';
+import { from, ignoreElements, lastValueFrom, mergeMap, startWith, tap, timer } from 'rxjs';
 import { anyOf, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
@@ -16,6 +16,6 @@ const job$ = from(['letter', 'poster', 'form', 'map', 'ticket']).pipe(
   tap(console.log),
 );
 
-await lastValueFrom(job$, { defaultValue: of() });
+await lastValueFrom(job$);
 await locks.close();
 redis.disconnect();

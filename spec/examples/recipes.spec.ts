@@ -151,6 +151,18 @@ describe('the examples', function () {
     ]);
   });
 
+  it('fenced-redis: what comes late is refused', async () => {
+    expect(await outcome('fenced-redis.ts')).to.deep.equal(['late: token N is too low', 'written by the next']);
+  });
+
+  it('fastify: an order at a time, 409 when busy, and what is held is given back when the service is closed', async () => {
+    expect(await outcome('fastify.ts')).to.deep.equal([
+      'side by side, and one after another: [ 200, 200, 200 ]',
+      'busy: 409',
+      'given back: true',
+    ]);
+  });
+
   it('http-service: serves an order at a time, answers when busy, and gives back what it holds when it is stopped', async () => {
     ran.add('http-service.ts');
     const service = start('http-service.ts', server.url);

@@ -1,0 +1,31 @@
+/** A write to Redis that cannot come late: a script compares its token with the highest seen, and writes, in one step. */
+import { Redis } from 'ioredis';
+import { lastValueFrom } from 'rxjs';
+import { LockCoordinator, whileHeld } from '../src/index.ts';
+
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const locks = new LockCoordinator(redis);
+const DOCUMENT = 'example:fenced';
+
+/** KEYS 1 the document, a hash  ARGV 1 what to write  2 token. Answers 0 if a higher one has written. */
+const WRITE = `
+if tonumber(ARGV[2]) < tonumber(redis.call('HGET', KEYS[1], 'fence') or 0) then return 0 end
+redis.call('HSET', KEYS[1], 'text', ARGV[1], 'fence', ARGV[2])
+return 1`;
+
+const write = async (text: string, fence: number | undefined): Promise<void> => {
+  if ((await redis.eval(WRITE, 1, DOCUMENT, text, `${fence}`)) === 0) throw new Error(`token ${fence} is too low`);
+};
+
+await redis.del(DOCUMENT);
+
+/** Believes in its lease, and does not look again: what a process does that is paused right before it writes. */
+const paused = await locks.mutex('example:document').acquire();
+await lastValueFrom(locks.forceRelease('example:document')); // as the ttl would end it, only sooner
+
+await lastValueFrom(locks.mutex('example:document').pipe(whileHeld(({ fence }) => write('by the next', fence))));
+const late = await write('by the paused one', paused.fence).catch((error: Error) => error.message);
+console.log(`late: ${String(late).replace(/\d+/, 'N')}`);
+console.log(`written ${await redis.hget(DOCUMENT, 'text')}`);
+await locks.close();
+redis.disconnect();
