@@ -131,25 +131,6 @@ describe('beside the clients that docs/migration.md names', function () {
         expect(await (await waiting).release()).to.equal(true);
       });
 
-      it('is kept out by what we renew for longer than its ttl', async () => {
-        const lease = await locks.mutex(peer.nameHere('renewed'), { ttl: 300, renewEvery: 50 }).acquire();
-        const until = performance.now() + 1_000;
-        while (performance.now() < until) expect(await attempt(peer, 'renewed')).to.equal(undefined);
-        expect(await lease.release()).to.equal(true);
-      });
-
-      if (peer.renews) {
-        it('keeps us out by what it renews for longer than its ttl', async () => {
-          const release = await peer.acquire([redis], 'theirs', 300, true);
-          const until = performance.now() + 1_000;
-          const lock = locks.mutex(peer.nameHere('theirs'));
-          while (performance.now() < until) {
-            expect(await firstValueFrom(lock.try(), { defaultValue: 'busy' })).to.equal('busy');
-          }
-          await release();
-        });
-      }
-
       it('never holds while we do, nor we while it does, with several of each at it', async () => {
         const lock = locks.mutex(peer.nameHere('shared'));
         await exclusive(peer.name, () => peer.acquire([redis], 'shared', TTL, true), lock);
@@ -163,6 +144,24 @@ describe('beside the clients that docs/migration.md names', function () {
       }
     });
   }
+
+  it('whoever renews keeps the others out for longer than a ttl, they us and we them', async () => {
+    const ttl = 3_000; // longer than any stall of a busy machine
+    const theirs = PEERS.filter(({ renews }) => renews);
+    const releases = await Promise.all(theirs.map((peer) => peer.acquire([redis], 'theirs', ttl, true)));
+    const leases = await Promise.all(
+      PEERS.map((peer) => locks.mutex(peer.nameHere(`ours beside ${peer.name}`), { ttl, renewEvery: 200 }).acquire()),
+    );
+    for (const until = performance.now() + 1.3 * ttl; performance.now() < until; await sleep(20)) {
+      for (const peer of PEERS) expect(await attempt(peer, `ours beside ${peer.name}`)).to.equal(undefined);
+      for (const peer of theirs) {
+        const tried = locks.mutex(peer.nameHere('theirs')).try();
+        expect(await firstValueFrom(tried, { defaultValue: 'busy' })).to.equal('busy');
+      }
+    }
+    expect(await Promise.all(leases.map((lease) => lease.release()))).to.deep.equal(PEERS.map(() => true));
+    await Promise.all(releases.map((release) => release()));
+  });
 
   it('redlock’s lock on two names and our allOf of them are never held at once', async () => {
     const redlock = new Redlock([redis], { retryCount: -1, retryDelay: 5, retryJitter: 2 });
