@@ -12,7 +12,7 @@ describe('diagnose', () => {
   const stops: (() => unknown)[] = [];
 
   const findings = async (source: Redis | Cluster | Redis[], options: Options = {}) => {
-    await using locks = new LockCoordinator(source, { commandTimeout: 500, ...options });
+    await using locks = new LockCoordinator(source, { commandTimeout: 5_000, ...options });
     return await lastValueFrom(locks.diagnose().pipe(toArray()));
   };
   const brief = (found: readonly Finding[]): string[] => found.map(({ severity, code }) => `${severity} ${code}`);
@@ -65,7 +65,7 @@ describe('diagnose', () => {
     expect(found?.seen).to.contain('ECONNREFUSED');
     expect(rest).to.deep.equal([]);
     server.process?.kill('SIGSTOP');
-    const hung = await findings(redis);
+    const hung = await findings(redis, { commandTimeout: 500 });
     server.process?.kill('SIGCONT');
     expect(brief(hung)).to.deep.equal(['error UNREACHABLE']);
   });
