@@ -90,6 +90,7 @@ declare global {
   const report: (of: unknown) => void;
   const redlock: {
     using(names: string[], ttl: number, work: Work): Promise<string>;
+    acquire(names: string[], ttl: number): Promise<{ extend(ttl: number): Promise<unknown>; release(): Promise<unknown> }>;
     lock(name: string, ttl: number): Promise<{ unlock(): Promise<void> }>;
   };
 }`;
