@@ -1,4 +1,6 @@
 /** The clients that docs/migration.md names, as they are published: what each does to take a lock, once or until it has it. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { Mutex, RedlockMutex } from 'redis-semaphore';
 import Redlock from 'redlock';
@@ -28,23 +30,37 @@ const OFTEN = 1_000_000;
 
 const same = (name: string): string => name;
 
-/** What the Go redisync, redsync, redislock and redis-py send: SET NX PX, and a script that compares and deletes. */
-const plain: Peer = {
-  name: 'a client of SET NX PX (the Go redisync, redsync, redis-py)',
+/** A client that is no npm package, by what it sends to take a lock. */
+const sending = (
+  name: string,
+  take: (redis: Redis, name: string, token: string, ttl: number) => Promise<unknown>,
+): Peer => ({
+  name,
   nameHere: same,
   renews: false,
   quorum: false,
-  acquire: async ([redis], name, ttl, patient) => {
-    const token = crypto.randomUUID();
-    for (;;) {
-      if ((await redis?.set(name, token, 'PX', ttl, 'NX')) === 'OK') break;
+  acquire: async ([redis], key, ttl, patient) => {
+    if (!redis) throw new Error('no server');
+    const token = randomUUID();
+    while (!(await take(redis, key, token, ttl))) {
       if (!patient) throw new Error('busy');
-      await new Promise((resolve) => setTimeout(resolve, EVERY));
+      await sleep(EVERY);
     }
-    const script = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0";
-    return async () => redis?.eval(script, 1, name, token);
+    return () =>
+      redis.eval("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0", 1, key, token);
   },
-};
+});
+
+/** A script that looks, sets and, in whole seconds, makes it expire. */
+const LOOK_AND_SET =
+  "return redis.call('EXISTS', KEYS[1]) == 0 and redis.call('SET', KEYS[1], ARGV[1]) and redis.call('EXPIRE', KEYS[1], ARGV[2])";
+
+const goRedisync = sending('the Go redisync', (redis, key, token, ttl) =>
+  redis.eval(LOOK_AND_SET, 1, key, token, Math.ceil(ttl / 1_000)),
+);
+const plain = sending('a client of SET NX PX (redsync, redislock, redis-py)', (redis, key, token, ttl) =>
+  redis.set(key, token, 'PX', ttl, 'NX'),
+);
 
 const redlock4: Peer = {
   name: 'redlock 4',
@@ -103,4 +119,11 @@ const redlockUniversal: Peer = {
   },
 };
 
-export const PEERS: readonly [Peer, ...Peer[]] = [plain, redlock4, redlock5, redisSemaphore, redlockUniversal];
+export const PEERS: readonly [Peer, ...Peer[]] = [
+  goRedisync,
+  plain,
+  redlock4,
+  redlock5,
+  redisSemaphore,
+  redlockUniversal,
+];
