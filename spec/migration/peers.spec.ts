@@ -163,6 +163,22 @@ describe('beside the clients that docs/migration.md names', function () {
     await Promise.all(releases.map((release) => release()));
   });
 
+  it('a client without a place in our queue gets in when none of ours waits, and not before', async () => {
+    const [peer] = PEERS;
+    const lock = locks.mutex(peer.nameHere('queued'));
+    const first = await lock.acquire();
+    const second = lock.acquire();
+    await eventually('we wait', async () => {
+      return (await firstValueFrom(locks.inspect(lock.name))).waiting.length === 1;
+    });
+    await first.release();
+    expect(await attempt(peer, 'queued')).to.equal(undefined);
+    await (await second).release();
+    const release = await attempt(peer, 'queued');
+    expect(release).not.to.equal(undefined);
+    await release?.();
+  });
+
   it('redlock’s lock on two names and our allOf of them are never held at once', async () => {
     const redlock = new Redlock([redis], { retryCount: -1, retryDelay: 5, retryJitter: 2 });
     redlock.on('error', () => undefined);
