@@ -18,6 +18,13 @@ interface Manifest {
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
+/** What `npm pack` tells of a tarball. */
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly unpackedSize: number;
+}
+
 const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 
 /** The packages that these need, themselves among them, all of which are installed here. */
@@ -33,12 +40,13 @@ const closure = (names: readonly string[]): string[] => {
 };
 
 describe('the package', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const folder = mkdtempSync(join(tmpdir(), 'redisync-package-'));
   const source = join(folder, 'source');
   const project = join(folder, 'project');
   const installed = join(project, 'node_modules', 'redisync');
   let tarball: string;
+  let packed: Packed | undefined;
 
   const npm = (cwd: string, ...args: string[]): string =>
     execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -58,11 +66,12 @@ describe('the package', function () {
     symlinkSync(MODULES, join(source, 'node_modules'));
     npm(source, 'run', 'build');
     const { dependencies = {} } = manifestOf(ROOT);
-    const names = closure([...Object.keys(dependencies), 'ioredis', 'rxjs', '@types/node']);
+    const names = closure([...Object.keys(dependencies), 'ioredis', 'rxjs', '@opentelemetry/api', '@types/node']);
     const packing = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
-    const [own, ...others]: { filename: string }[] = JSON.parse(
+    const [own, ...others]: Packed[] = JSON.parse(
       npm(source, ...packing, '.', ...names.map((name) => join(MODULES, name))),
     );
+    packed = own;
     tarball = join(project, own?.filename ?? '');
     const entry = (name: string, file = ''): [string, string] => [name, `file:${file}`];
     const needed = names.map((name, i) => entry(name, others[i]?.filename));
@@ -82,42 +91,61 @@ describe('the package', function () {
     expect(files.filter(({ name }) => /\.spec\.|embed/.test(name))).to.deep.equal([]);
   });
 
-  it('runs nothing when it is installed', () => {
-    expect(Object.keys(manifestOf(ROOT).scripts ?? {})).not.to.include.members([
-      'preinstall',
-      'install',
-      'postinstall',
+  it('is as large as the README says, give or take a twentieth, and needs what it says', () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const [, size, unpacked] = /(\d+) kB packed, (\d+) kB unpacked/.exec(readme) ?? [];
+    expect(packed?.size).to.be.closeTo(1_000 * Number(size), 50 * Number(size));
+    expect(packed?.unpackedSize).to.be.closeTo(1_000 * Number(unpacked), 50 * Number(unpacked));
+    const [, needed = ''] = /three dependencies: (.*) for the command/.exec(readme) ?? [];
+    expect(needed.match(/[\w-]{3,}/g)).to.have.members([
+      'and',
+      ...Object.keys(manifestOf(ROOT).dependencies ?? {}),
+      'and',
     ]);
-    const scripted = closure(Object.keys(manifestOf(ROOT).dependencies ?? {})).filter((name) =>
-      Object.keys(manifestOf(join(MODULES, name)).scripts ?? {}).some((script) => /^(pre|post)?install$/.test(script)),
+  });
+
+  it('runs nothing when it is installed', () => {
+    const scripted = [
+      ROOT,
+      ...closure(Object.keys(manifestOf(ROOT).dependencies ?? {})).map((name) => join(MODULES, name)),
+    ].filter((folder) =>
+      Object.keys(manifestOf(folder).scripts ?? {}).some((script) => /^(pre|post)?install$/.test(script)),
     );
     expect(scripted).to.deep.equal([]);
   });
 
-  it('is imported, whole and for testing', () => {
+  it('is imported, whole, for testing and for OpenTelemetry', () => {
     write(
       'main.mjs',
       `import { LockCoordinator, withLock } from 'redisync';
        import { memoryCoordinator } from 'redisync/testing';
+       import { instrument } from 'redisync/otel';
        import { lastValueFrom, of } from 'rxjs';
        const locks = memoryCoordinator();
+       instrument(locks);
        console.log(locks instanceof LockCoordinator, await lastValueFrom(of('done').pipe(withLock(locks.mutex('a')))));
        await locks.close();`,
     );
     expect(node('main.mjs')).to.equal('true done');
   });
 
-  it('is required, whole and for testing', () => {
+  it('is required, whole, for testing and for OpenTelemetry', () => {
     write(
       'main.cjs',
       `const { LockCoordinator } = require('redisync');
        const { memoryCoordinator } = require('redisync/testing');
+       require('redisync/otel').instrument(memoryCoordinator());
        console.log(memoryCoordinator() instanceof LockCoordinator, require('redisync/package.json').name);`,
     );
     expect(node('main.cjs')).to.equal('true redisync');
   });
 
-  it('is bundled', () => {
+  it('has a command that is found', () => {
+    const command = join(project, 'node_modules', '.bin', 'redisync');
+    expect(execFileSync(command, ['--version'], { encoding: 'utf8' }).trim()).to.equal(manifestOf(ROOT).version);
+  });
+
+  it('is bundled by esbuild', () => {
     const out = join(project, 'bundle.cjs');
     const settings = ['--bundle', '--platform=node', '--format=cjs', '--log-level=error', `--outfile=${out}`];
     write('entry.mjs', `import { LockCoordinator } from 'redisync'; console.log(typeof LockCoordinator);`);
@@ -150,8 +178,8 @@ describe('the package', function () {
   }
 
   it('is clean by publint', async () => {
-    const packed = readFileSync(tarball);
-    const content = packed.buffer.slice(packed.byteOffset, packed.byteOffset + packed.byteLength);
+    const bytes = readFileSync(tarball);
+    const content = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
     const { messages } = await publint({ pack: { tarball: content as ArrayBuffer }, strict: true });
     expect(messages).to.deep.equal([]);
   });
