@@ -32,6 +32,22 @@ describe('the documents', function () {
     expect(complaints(new Map(snippets))).to.equal('');
   });
 
+  it('speak of the versions of other clients that are installed here', () => {
+    const installed = ['redlock', 'redlock4', 'redis-semaphore', 'redlock-universal'].map((name) => {
+      const { version } = JSON.parse(textOf(`node_modules/${name}/package.json`)) as { version: string };
+      return `${name.replace('4', '')} ${version.replace('v', '')}`;
+    });
+    const named = DOCS.flatMap((doc) =>
+      [
+        ...textOf(doc).matchAll(
+          /(redlock|redis-semaphore|redlock-universal)\s(\d+\.\d+\.[\w.-]*\w)(?: and (\d[\w.-]+))?/g,
+        ),
+      ].flatMap(([, name, version, other]) => [`${name} ${version}`, ...(other ? [`${name} ${other}`] : [])]),
+    );
+    expect(named).to.have.length.above(5);
+    expect(installed).to.include.members(named);
+  });
+
   it('have links that lead somewhere', () => {
     const dead = [...DOCS, 'CONTRIBUTING.md', 'SECURITY.md'].flatMap((doc) =>
       [...textOf(doc).matchAll(/\]\(([^)#:]*)(#[^)]*)?\)/g)].flatMap(([, path = '', anchor = '']) => {
