@@ -36,15 +36,16 @@ export const isCluster = (client: Client): client is Cluster => client.isCluster
 /** A connection like the given one that is not open yet. */
 export const duplicate = <C extends Client>(client: C): C => {
   const twin = isCluster(client)
-    ? client.duplicate([], clusterSettings())
+    ? client.duplicate([], clusterSettings(client))
     : client.duplicate(client.options.sentinels ? { ...SETTINGS, ...FOLLOWING } : SETTINGS);
   Reflect.deleteProperty(twin.options, 'commandTimeout');
   return twin as C; // ioredis duplicates each kind into its own
 };
 
 /** A Cluster's nodes queue what comes while they connect: it opens them one by one, at their first use. */
-const clusterSettings = () => {
+const clusterSettings = ({ options }: Cluster) => {
   const redisOptions = { ...SETTINGS };
+  Object.assign(redisOptions, options.redisOptions, SETTINGS); // ioredis 5 takes them in place of the caller's: user, TLS …
   Reflect.set(redisOptions, 'commandTimeout', undefined); // overrides the caller's
   return { lazyConnect: true, keyPrefix: '', clusterRetryStrategy: SETTINGS.retryStrategy, redisOptions };
 };
