@@ -54,6 +54,13 @@ describe('The checker of histories', () => {
     good('an overlap within what is allowed', [life(0, 1, 5), life(2, 3, 9)], { overlap: 2 });
     bad('an overlap beyond what is allowed', /^overlap/, [life(0, 1, 5), life(2, 3, 9)], { overlap: 1.5 });
 
+    const broken = 4; // what was granted before it may overlap with what was granted since
+    const allowance: Allowance = {
+      overlap: (earlier, later) => (earlier.granted < broken && later.granted > broken ? 2 : 0),
+    };
+    good('an overlap of two leases that are allowed it', [life(0, 3, 7), life(2, 5, 9)], allowance);
+    bad('an overlap of two others', /^overlap/, [life(0, 5, 7), life(2, 6, 9)], allowance);
+
     it('measures the longest overlap', () => {
       assert.equal(longestOverlap([life(0, 1, 5), life(2, 3, 9), life(3, 9, 12)]), 2);
       assert.equal(longestOverlap([shared(0, 1, 5), shared(2, 3, 9)]), 0);
@@ -121,12 +128,20 @@ describe('The checker of histories', () => {
       assert.lengthOf(check([turn(1, 1, 0, 1), turn(1, 0, 2, 3)]), 1));
   });
 
-  it('searches a thousand turns, ten of them at a time, without looking anywhere twice', () => {
-    const operations = Array.from({ length: 1_000 }, (_, i) => ({
+  it('searches a hundred thousand turns, ten of them at a time, without looking anywhere twice', () => {
+    const operations = Array.from({ length: 100_000 }, (_, i) => ({
       asked: i - 10,
       done: i,
       apply: (state: number) => (state === i ? i + 1 : undefined),
     }));
     assert.isTrue(linearizable(operations, 0));
+    assert.isFalse(linearizable(operations, 0, (state) => state < 100_000));
+  });
+
+  it('reads a hundred thousand lives, half of them of waiters that gave up', () => {
+    const lives = Array.from({ length: 100_000 }, (_, i) =>
+      i % 2 ? life(i, i + 0.5, i + 1) : life(i, undefined, undefined, { queued: i, left: i + 0.5 }),
+    );
+    assert.deepEqual(violations({ lives }), []);
   });
 });

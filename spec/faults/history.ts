@@ -5,6 +5,7 @@
  * counts until it was last known to be held, a grant whose answer was lost counts for nothing, and a turn at the
  * register that was not answered may or may not have happened.
  */
+import type { LossReason } from '../../src/index.ts';
 import { linearizable, type Operation } from './linearizable.ts';
 
 /** One request for a lease and what became of it. All times are ms of one monotonic clock that all processes share. */
@@ -27,6 +28,8 @@ export interface Life {
   until?: number;
   /** When it stopped believing: a release begun, a loss told, a deadline passed. Absent where nobody lived to tell. */
   ended?: number;
+  /** Why its lease was lost, where it was. */
+  lost?: LossReason;
   /** When it stopped waiting without a lease. */
   left?: number;
   /** Others may have passed it: it was stopped, cut off, or forgotten by the server. */
@@ -43,57 +46,78 @@ export interface Turn {
 }
 
 export interface Allowance {
-  /** ms for which leases that exclude each other may overlap: 0 unless the server's data or clock was broken. */
-  readonly overlap?: number;
+  /**
+   * ms for which leases that exclude each other may overlap: 0 unless the server's data or clock was broken. Of two
+   * leases, where it depends on when they were held.
+   */
+  readonly overlap?: number | ((earlier: Held, later: Held) => number);
 }
 
-type Held = Life & { readonly granted: number; readonly fence: number };
+export type Held = Life & { readonly granted: number; readonly fence: number };
 
-const isHeld = (life: Life): life is Held => life.granted !== undefined && life.fence !== undefined;
-const endOf = ({ granted, seen, ended }: Held): number => ended ?? seen ?? granted;
+export const isHeld = (life: Life): life is Held => life.granted !== undefined && life.fence !== undefined;
+/** Until when it was certainly believed. */
+export const endOf = ({ granted, seen, ended }: Held): number => ended ?? seen ?? granted;
 const byGrant = (a: Held, b: Held): number => a.granted - b.granted || a.fence - b.fence;
 const told = ({ owner, fence }: Life): string => `${owner} (${fence ?? 'no token'})`;
 
-const byName = (lives: readonly Life[]): Life[][] => {
+export const byName = (lives: readonly Life[]): Life[][] => {
   const names = new Map<string, Life[]>();
-  for (const life of lives) names.set(life.name, [...(names.get(life.name) ?? []), life]);
+  for (const life of lives) {
+    const same = names.get(life.name);
+    if (same) same.push(life);
+    else names.set(life.name, [life]);
+  }
   return [...names.values()];
 };
 
-/** The longest time for which leases that exclude each other were held at once, in ms. */
-export const longestOverlap = (lives: readonly Life[]): number => {
-  let longest = 0;
-  for (const held of byName(lives).map((of) => of.filter(isHeld).sort(byGrant))) {
-    let active: Held[] = [];
-    for (const life of held) {
-      active = active.filter((other) => endOf(other) > life.granted);
-      for (const other of active) {
-        if (life.mode === 'shared' && other.mode === 'shared') continue;
-        longest = Math.max(longest, Math.min(endOf(life), endOf(other)) - life.granted);
-      }
-      active.push(life);
-    }
-  }
-  return longest;
-};
+/** Two leases on one name that exclude each other, and were held at once. */
+export interface Overlap {
+  readonly earlier: Held;
+  readonly later: Held;
+  readonly ms: number;
+}
 
-const overlaps = (held: readonly Held[], allowed: number): string[] => {
-  const found: string[] = [];
+/** Each lease in the order of their grants, and those before it that were still held then. */
+const together = function* (held: readonly Held[]): Generator<[life: Held, others: readonly Held[]]> {
   let active: Held[] = [];
   for (const life of held) {
-    active = active.filter((other) => endOf(other) - allowed > life.granted);
-    for (const other of active) {
-      const together = Math.min(endOf(life), endOf(other)) - life.granted;
-      if (together > allowed && (life.mode === 'exclusive' || other.mode === 'exclusive')) {
-        found.push(`overlap of ${together.toFixed(1)} ms: ${told(other)} and ${told(life)}`);
-      }
+    active = active.filter((other) => endOf(other) > life.granted);
+    yield [life, active];
+    active = [...active, life];
+  }
+};
+
+const overlapMs = (life: Held, other: Held): number => Math.min(endOf(life), endOf(other)) - life.granted;
+
+export const overlapsOf = (lives: readonly Life[]): Overlap[] =>
+  byName(lives)
+    .map((of) => of.filter(isHeld).sort(byGrant))
+    .flatMap((held) => [...together(held)].flatMap(([later, others]) => exclusions(later, others)));
+
+const exclusions = (later: Held, others: readonly Held[]): Overlap[] =>
+  others
+    .filter(({ mode }) => mode === 'exclusive' || later.mode === 'exclusive')
+    .map((earlier) => ({ earlier, later, ms: overlapMs(later, earlier) }))
+    .filter(({ ms }) => ms > 0);
+
+/** The longest time for which leases that exclude each other were held at once, in ms. */
+export const longestOverlap = (lives: readonly Life[]): number =>
+  overlapsOf(lives).reduce((longest, { ms }) => Math.max(longest, ms), 0);
+
+const overlaps = (held: readonly Held[], allowed: (earlier: Held, later: Held) => number): string[] => {
+  const found: string[] = [];
+  for (const [life, others] of together(held)) {
+    for (const { earlier, later, ms } of exclusions(life, others)) {
+      if (ms > allowed(earlier, later))
+        found.push(`overlap of ${ms.toFixed(1)} ms: ${told(earlier)} and ${told(later)}`);
     }
-    const shared = active.filter(({ mode }) => mode === 'shared');
+    if (life.mode === 'exclusive' || life.limit === 0) continue;
+    const shared = others.filter((other) => other.mode === 'shared' && overlapMs(life, other) > allowed(other, life));
     const used = shared.reduce((sum, { permits }) => sum + permits, life.permits);
-    if (life.mode === 'shared' && life.limit > 0 && used > life.limit && endOf(life) - life.granted > allowed) {
+    if (used > life.limit) {
       found.push(`${used} permits in use of ${life.limit}: ${[...shared, life].map(told).join(', ')}`);
     }
-    active.push(life);
   }
   return found;
 };
@@ -134,8 +158,9 @@ const order = (lives: readonly Life[]): string[] => {
   const asked = [...lives].sort((a, b) => a.asked - b.asked);
   let next = 0;
   let last: Held | undefined;
-  const unserved: Life[] = [];
+  let unserved: Life[] = [];
   for (const life of asked) {
+    unserved = unserved.filter(({ left = Number.POSITIVE_INFINITY }) => left > life.asked);
     for (let other = queue[next]; other && Number(other.queued) < life.asked; other = queue[++next]) {
       if (!isHeld(other)) unserved.push(other);
       else if (!last || other.fence > last.fence) last = other;
@@ -173,13 +198,16 @@ const register = (turns: readonly Turn[], value: number): string[] => {
 export const violations = (
   { lives, turns = [], value = turns.length }: Partial<History> & { readonly lives: readonly Life[] },
   { overlap = 0 }: Allowance = {},
-): string[] => [
-  ...byName(lives).flatMap((of) => {
-    const held = of.filter(isHeld).sort(byGrant);
-    return [...overlaps(held, overlap), ...tokens(held), ...order(of)];
-  }),
-  ...register(turns, value),
-];
+): string[] => {
+  const allowed = typeof overlap === 'number' ? () => overlap : overlap;
+  return [
+    ...byName(lives).flatMap((of) => {
+      const held = of.filter(isHeld).sort(byGrant);
+      return [...overlaps(held, allowed), ...tokens(held), ...order(of)];
+    }),
+    ...register(turns, value),
+  ];
+};
 
 export interface History {
   readonly lives: readonly Life[];

@@ -16,35 +16,37 @@ export const linearizable = <S>(
   initial: S,
   ends: (state: S) => boolean = () => true,
 ): boolean => {
+  /** All operations before `from` have happened, and those. Whatever the history's length, few are in flight at a time. */
+  interface Place {
+    readonly state: S;
+    readonly from: number;
+    readonly beyond: readonly number[];
+  }
   const all = [...operations].sort((a, b) => a.asked - b.asked);
-  const taken = new Set<number>();
   const been = new Set<string>();
-  const search = (state: S, first: number): boolean => {
-    let from = first;
-    while (taken.has(from)) from += 1;
-    const beyond = [...taken].filter((i) => i > from).sort((a, b) => a - b);
-    const place = `${from} ${beyond.join()} ${JSON.stringify(state)}`;
-    if (been.has(place)) return false;
-    been.add(place);
+  const places: Place[] = [{ state: initial, from: 0, beyond: [] }];
+  for (let place = places.pop(); place; place = places.pop()) {
+    const { state } = place;
+    let { from } = place;
+    while (place.beyond.includes(from)) from += 1;
+    const beyond = place.beyond.filter((i) => i > from).sort((a, b) => a - b);
+    const key = `${from} ${beyond.join()} ${JSON.stringify(state)}`;
+    if (been.has(key)) continue;
+    been.add(key);
     let answered = Number.POSITIVE_INFINITY; // the first answer of those left: what was asked after it comes after it
     const left: [number, Operation<S>][] = [];
     for (let i = from; i < all.length; i += 1) {
       const operation = all[i];
-      if (!operation || taken.has(i)) continue;
+      if (!operation || beyond.includes(i)) continue;
       if (operation.asked > answered) break;
       left.push([i, operation]);
       answered = Math.min(answered, operation.done ?? Number.POSITIVE_INFINITY);
     }
     if (answered === Number.POSITIVE_INFINITY && ends(state)) return true;
-    for (const [i, operation] of left) {
-      if (operation.asked > answered) continue;
-      const next = operation.apply(state);
-      if (next === undefined) continue;
-      taken.add(i);
-      if (search(next, from)) return true;
-      taken.delete(i);
+    for (const [i, operation] of left.reverse()) {
+      const next = operation.asked > answered ? undefined : operation.apply(state);
+      if (next !== undefined) places.push({ state: next, from, beyond: [...beyond, i] });
     }
-    return false;
-  };
-  return search(initial, 0);
+  }
+  return false;
 };
