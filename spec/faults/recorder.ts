@@ -1,6 +1,14 @@
 /** What a client process sees of its locks, as a history; and a register that refuses what comes with an old token. */
 import { defer, finalize, type Observable, tap } from 'rxjs';
-import type { Lease, Lock, LockCoordinator, LockEvent, LockOptions } from '../../src/index.ts';
+import {
+  allOf,
+  type Lease,
+  type Lock,
+  type LockCoordinator,
+  type LockEvent,
+  LockLostError,
+  type LockOptions,
+} from '../../src/index.ts';
 import type { Life, Turn } from './history.ts';
 
 /** ms of the machine's monotonic clock, the same for all its processes. */
@@ -27,7 +35,7 @@ export class Register {
   }
 
   /** Reads, lets `between` pass, and writes one more; whether the write was accepted. */
-  async turn({ fence = 0 }: Lease, between: () => Promise<unknown>): Promise<boolean> {
+  async turn({ fence = 0 }: Pick<Lease, 'fence'>, between: () => Promise<unknown>): Promise<boolean> {
     const asked = now();
     const saw = this.read(fence);
     if (saw === undefined) return false;
@@ -41,6 +49,8 @@ export class Register {
 /** Resolves with the lease, and goes on holding it: until it is released, lost, or its coordinator closes. */
 export const acquired = (lock$: Observable<Lease>): Promise<Lease> =>
   new Promise((resolve, reject) => void lock$.subscribe({ next: resolve, error: reject }));
+
+type What = Pick<Life, 'name' | 'mode' | 'permits' | 'limit'>;
 
 /** The locks of one coordinator, each of whose leases is written down. */
 export class Recorder {
@@ -60,62 +70,92 @@ export class Recorder {
   }
 
   mutex(name: string, options?: LockOptions): Observable<Lease> {
-    return this.watched({ name, mode: 'exclusive', permits: 1, limit: 0 }, (owner) =>
-      this.locks.mutex(name, { ...options, owner }),
-    );
+    return this.lock({ name, mode: 'exclusive', permits: 1, limit: 0 }, options);
   }
 
   /** One attempt at a mutex. */
   tryMutex(name: string, options?: LockOptions): Observable<Lease> {
-    return this.watched({ name, mode: 'exclusive', permits: 1, limit: 0 }, (owner) =>
-      this.locks.mutex(name, { ...options, owner }).try(),
-    );
+    return this.lock({ name, mode: 'exclusive', permits: 1, limit: 0 }, options, (mutex) => mutex.try());
   }
 
   semaphore(name: string, limit: number, permits = 1): Observable<Lease> {
-    return this.watched({ name, mode: 'shared', permits, limit }, (owner) =>
-      this.locks.semaphore(name, limit, { permits, owner }),
-    );
+    return this.lock({ name, mode: 'shared', permits, limit });
   }
 
   read(name: string): Observable<Lease> {
-    return this.watched(
-      { name, mode: 'shared', permits: 1, limit: 0 },
-      (owner) => this.locks.readWriteLock(name, { owner }).read,
-    );
+    return this.lock({ name, mode: 'shared', permits: 1, limit: 0 });
   }
 
-  private watched(
-    what: Pick<Life, 'name' | 'mode' | 'permits' | 'limit'>,
-    lock: (owner: string) => Lock | Observable<Lease>,
-  ): Observable<Lease> {
+  /** A lock of any kind; `use` says how it is asked for, and waits for its turn unless told otherwise. */
+  lock(what: What, options: LockOptions = {}, use = (lock: Lock): Observable<Lease> => lock): Observable<Lease> {
     return defer(() => {
-      this.count += 1;
-      const owner = `${this.label}-${this.count}`;
-      const life: Life = { ...what, owner, asked: now() };
-      this.lives.set(owner, life);
-      this.wrote(life);
-      return lock(owner).pipe(
+      const life = this.begin(what);
+      return use(this.make(what, { ...options, owner: life.owner })).pipe(
         tap((lease) => this.granted(life, lease)),
         finalize(() => this.left(life)),
       );
     });
   }
 
+  /** Mutexes, all or none. Each is taken for held from when all are. */
+  all(names: readonly string[]): Observable<readonly Lease[]> {
+    return defer(() => {
+      const lives = names.map((name) => this.begin({ name, mode: 'exclusive', permits: 1, limit: 0 }));
+      return allOf(...lives.map((life) => this.make(life, { owner: life.owner }))).pipe(
+        tap((leases) => {
+          for (const [i, life] of lives.entries()) if (leases[i]) this.granted(life, leases[i]);
+        }),
+        finalize(() => {
+          for (const life of lives) this.left(life);
+        }),
+      );
+    });
+  }
+
+  /** Leadership. Each term is a lease that is taken for asked for when there was none. */
+  leadership(name: string): Observable<Lease | null> {
+    let asked = now();
+    return this.locks.leadership(name).pipe(
+      tap((lease) => {
+        if (!lease) asked = now();
+        else this.granted({ name, mode: 'exclusive', permits: 1, limit: 0, owner: lease.owner, asked }, lease);
+      }),
+    );
+  }
+
+  private make({ name, mode, permits, limit }: What, options: LockOptions): Lock {
+    if (mode === 'exclusive') return this.locks.mutex(name, options);
+    if (limit === 0) return this.locks.readWriteLock(name, options).read;
+    return this.locks.semaphore(name, limit, { ...options, permits });
+  }
+
+  private begin({ name, mode, permits, limit }: What): Life {
+    this.count += 1;
+    const life: Life = { name, mode, permits, limit, owner: `${this.label}-${this.count}`, asked: now() };
+    this.lives.set(life.owner, life);
+    this.wrote(life);
+    return life;
+  }
+
   private granted(life: Life, lease: Lease): void {
     const at = now();
     Object.assign(life, { granted: at, seen: at, until: at + lease.remaining(), fence: lease.fence });
+    this.lives.set(life.owner, life);
     this.leases.set(life.owner, lease);
     lease.signal.addEventListener('abort', () => {
       life.ended = Math.min(now(), life.until ?? 0); // its deadline may have passed before anybody said so
+      const { reason } = lease.signal;
+      if (reason instanceof LockLostError) life.lost = reason.reason;
       this.leases.delete(life.owner);
+      this.lives.delete(life.owner);
       this.wrote(life);
     });
     this.wrote(life);
   }
 
   private left(life: Life): void {
-    if (life.granted === undefined) life.left = now();
+    if (life.granted !== undefined) return;
+    life.left = now();
     this.lives.delete(life.owner);
     this.wrote(life);
   }

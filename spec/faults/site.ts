@@ -72,16 +72,12 @@ export class Site {
     return recorder;
   }
 
-  /** A client process: see programs/client. Resolves when it is ready. */
-  async child(options: Options = {}): Promise<Child> {
+  /** A client process that runs programs/client, unless told. Resolves when it is ready. */
+  async child(options: Options = {}, program = '../../faults/programs/client', url = this.server.url): Promise<Child> {
     const label = `child${this.children.length}`;
-    const child = new Child(
-      '../../faults/programs/client',
-      this.server.url,
-      label,
-      JSON.stringify({ ...SETTINGS, ...options }),
-    );
+    const child = new Child(program, url, label, JSON.stringify({ ...SETTINGS, ...options }));
     this.children.push(child);
+    child.passing.add('life');
     child.process.on('message', ([word, life]: [string, Life]) => {
       if (word === 'life') this.write(life);
     });
@@ -117,6 +113,16 @@ export class Site {
 
   /** All clients leave. After that and one ttl there is nothing of them, and nothing that they saw is a violation. */
   async leave(allowance?: Allowance): Promise<void> {
+    assert.deepEqual(await this.depart(), []);
+    const { lives, register } = this;
+    assert.deepEqual(
+      violations({ lives: [...lives.values()], turns: register.turns, value: register.value }, allowance),
+      [],
+    );
+  }
+
+  /** All clients leave, and the site closes. Resolves with what is left of them after that and one ttl. */
+  async depart(ttl = TTL): Promise<string[]> {
     await Promise.all(this.recorders.map(({ locks }) => locks.close()));
     await Promise.all(
       this.children.map(async (child) => {
@@ -125,25 +131,27 @@ export class Site {
       }),
     );
     for (const redis of this.sources) redis.disconnect();
-    const left = async (): Promise<string[]> =>
+    const found: string[] = [];
+    const none = async (what: string, left: () => Promise<readonly string[]>, within: number): Promise<void> =>
+      eventually(what, async () => (await left()).length === 0, within).catch(async () => {
+        found.push(...(await left()).map((each) => `${what}, but ${each}`));
+      });
+    const keys = async (): Promise<string[]> =>
       (await this.redis.keys('*')).filter((key) => !key.endsWith('~redisync:last'));
-    await eventually('nobody holds or waits', async () => (await left()).length === 0, TTL + SLACK).catch(async () =>
-      assert.deepEqual(await left(), [], 'keys that are left'),
-    );
-    for (const key of await this.redis.keys('*')) assert.isAbove(await this.redis.pttl(key), 0, key);
-    const others = async (): Promise<number> =>
+    await none('nobody holds or waits', keys, ttl + SLACK);
+    for (const key of await this.redis.keys('*')) {
+      if ((await this.redis.pttl(key)) <= 0) found.push(`a key without an expiry: ${key}`);
+    }
+    const clients = async (): Promise<string[]> =>
       String(await this.redis.client('LIST'))
         .trim()
-        .split('\n').length - 1;
-    await eventually('no connection is left but ours', async () => (await others()) === 0, TTL);
-    const { lives, register, rejections } = this;
+        .split('\n')
+        .slice(1);
+    await none('no connection is left but ours', clients, ttl);
     await this.close();
-    assert.deepEqual(rejections, [], 'unhandled rejections');
-    assert.deepEqual(
-      violations({ lives: [...lives.values()], turns: register.turns, value: register.value }, allowance),
-      [],
-    );
-    await eventually('no timer is left', () => timers() <= this.timers, TTL);
+    found.push(...this.rejections.map((reason) => `unhandled: ${reason}`));
+    await none('no timer is left', async () => Array.from({ length: timers() - this.timers }, () => 'a timer'), ttl);
+    return found;
   }
 
   /** Ends it all, whatever happened: harmless after `leave`. */

@@ -8,8 +8,9 @@ export type Said = readonly [word: string, ...facts: unknown[]];
 
 export class Child {
   readonly process: ChildProcess;
-  /** All that it has said, in order. */
+  /** All that it has said, in order, but for the words in `passing`, which are for listeners alone. */
   readonly said: Said[] = [];
+  readonly passing = new Set<string>();
 
   /** Starts spec/support/programs/NAME.ts with these arguments. */
   constructor(name: string, ...args: readonly string[]) {
@@ -18,7 +19,9 @@ export class Child {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    this.process.on('message', (message) => this.said.push(message as Said));
+    this.process.on('message', (message: Said) => {
+      if (!this.passing.has(message[0])) this.said.push(message);
+    });
     process.once('exit', this.kill);
   }
 

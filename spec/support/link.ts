@@ -14,6 +14,7 @@ export interface Held {
 
 interface Rules {
   readonly delay: number;
+  readonly jitter: number;
   readonly split: number;
   readonly silent: boolean;
   readonly frozen: boolean;
@@ -56,8 +57,8 @@ class Way {
   }
 
   push(bytes: Buffer, caught: ((held: Held) => void) | undefined): void {
-    const { delay, split } = this.rules();
-    const due = performance.now() + delay;
+    const { delay, jitter, split } = this.rules();
+    const due = performance.now() + delay + jitter * Math.random();
     const parcel: Parcel = { bytes, due, held: caught !== undefined };
     if (split === 0 || parcel.held) this.parcels.push(parcel);
     else

@@ -49,6 +49,34 @@ describe('The proxy of the fault specs', () => {
     assert.isAbove(seen.length, 10);
   });
 
+  it('reorders between connections, and never within one', async () => {
+    const others = Array.from({ length: 4 }, () => redis.duplicate());
+    await Promise.all(others.map((other) => other.ping()));
+    proxy.jitter = 20;
+    for (let i = 0; i < 5; i += 1) {
+      await Promise.all(others.flatMap((other, id) => [1, 2].map((n) => other.rpush('order', `${i} ${id} ${n}`))));
+    }
+    const arrived = await direct.lrange('order', 0, -1);
+    for (const other of others) other.disconnect();
+    assert.notDeepEqual(arrived, [...arrived].sort(), 'as they were sent');
+    for (const [at, first] of arrived.entries()) {
+      if (first.endsWith('1')) assert.isAbove(arrived.indexOf(first.replace(/1$/, '2')), at);
+    }
+  });
+
+  it('lets what was sent later on another connection arrive before what it holds back', async () => {
+    const other = redis.duplicate();
+    await other.ping();
+    const holding = proxy.hold(naming('earlier'));
+    const first = redis.rpush('race', 'earlier');
+    const held = await holding;
+    await other.rpush('race', 'later');
+    held.deliver();
+    await first;
+    other.disconnect();
+    assert.deepEqual(await direct.lrange('race', 0, -1), ['later', 'earlier']);
+  });
+
   it('cuts connections, which can be made again', async () => {
     const closed = new Promise((resolve) => redis.once('close', resolve));
     proxy.cut();

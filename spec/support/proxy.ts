@@ -19,6 +19,8 @@ interface Trap {
 export class TcpProxy {
   /** ms that each chunk takes each way, fractions too: half of the round trip. Of what is sent from now on. */
   delay = 0;
+  /** Up to so many ms more for each chunk, by chance: what comes on one connection overtakes what came on another. */
+  jitter = 0;
   /** The most bytes that arrive together; 0 for as they come. 1 splits every frame at every byte. */
   split = 0;
   /** Half-open: connections stay, new ones are accepted, and whatever is sent either way is gone. They end by `cut`. */
@@ -124,7 +126,13 @@ export class TcpProxy {
       return;
     }
     const link = new Link(client, socketTo(this.target), {
-      rules: () => ({ delay: this.delay, split: this.split, silent: this.silent, frozen: this.frozen }),
+      rules: () => ({
+        delay: this.delay,
+        jitter: this.jitter,
+        split: this.split,
+        silent: this.silent,
+        frozen: this.frozen,
+      }),
       trap: (direction, bytes) => [...this.traps].find((it) => it.direction === direction && it.matches(bytes))?.caught,
       closed: () => this.links.delete(link),
     });

@@ -1,0 +1,337 @@
+/** Where a soak happens: a server that syncs its journal always, client processes on it, half of them behind the proxy, and what is done to them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { now, Register } from '../faults/recorder.ts';
+import { hears, Site } from '../faults/site.ts';
+import type { Child } from '../support/child.ts';
+import { startServer } from '../support/server.ts';
+import type { Draw } from './draw.ts';
+import { FAULTS, type Fault, type Kind } from './schedule.ts';
+import { SETTINGS, STILL, TTL } from './terms.ts';
+
+/** A time in which something was wrong, and for whom. */
+export interface Trouble {
+  readonly kind: Kind | 'client still' | 'server still';
+  readonly from: number;
+  readonly to: number;
+  /** The clients that it was wrong for; all of them where there is none. */
+  readonly labels?: readonly string[];
+}
+
+/** An error that a client was told, which was not the end of a lease or a wait. */
+export interface Complaint {
+  readonly at: number;
+  readonly label: string;
+  readonly manner: string;
+  readonly error: string;
+}
+
+interface Client {
+  readonly label: string;
+  readonly child: Child;
+  readonly proxied: boolean;
+}
+
+const CLIENTS = 4;
+const ACTORS = 6;
+
+export class Arena {
+  readonly site: Site;
+  readonly troubles: Trouble[] = [];
+  readonly complaints: Complaint[] = [];
+  /** What no fault excuses, whenever it is. */
+  readonly findings: string[] = [];
+  readonly registers = new Map<string, Register>();
+  refused = 0;
+  private readonly directory: string;
+  /** Where the server's data is now. */
+  private data: string;
+  private readonly draw: Draw;
+  private readonly clients: Client[] = [];
+  private readonly looks: Redis;
+  private looking: Promise<void> | undefined;
+  private over = false;
+
+  private constructor(site: Site, directory: string, draw: Draw) {
+    this.site = site;
+    this.directory = directory;
+    this.data = directory;
+    this.draw = draw;
+    this.looks = new Redis(site.server.url, { retryStrategy: () => 10, maxRetriesPerRequest: null });
+    this.looks.on('error', () => undefined);
+  }
+
+  static async open(draw: Draw): Promise<Arena> {
+    const directory = mkdtempSync(join(tmpdir(), 'redisync-soak-'));
+    const arena = new Arena(await Site.open(() => startServer(journal(directory))), directory, draw);
+    try {
+      await Promise.all(Array.from({ length: CLIENTS }, (_, i) => arena.join(i % 2 === 1)));
+    } catch (error) {
+      await arena.close();
+      throw error;
+    }
+    arena.looking = arena.look();
+    return arena;
+  }
+
+  /** When a process stood still although nothing was done to it. */
+  get stood(): Trouble[] {
+    const faults = this.troubles.filter(({ kind }) => kind in FAULTS);
+    return this.troubles.filter(
+      ({ kind, from, to }) =>
+        !(kind in FAULTS) && !faults.some((fault) => fault.from <= to && from <= fault.to + STILL),
+    );
+  }
+
+  work(): void {
+    for (const { child } of this.clients) child.tell('work');
+  }
+
+  /** All clients end what they do. Resolves with how much memory each uses, by its label. */
+  async rest(within = 30_000): Promise<Map<string, number>> {
+    const heaps = new Map<string, number>();
+    await Promise.all(
+      this.clients.map(async ({ child, label }) => {
+        child.said.length = 0;
+        child.tell('rest');
+        const [, used] = await hears(child, 'rested', within).catch(() => ['rested']);
+        if (used === undefined) this.findings.push(`${label} did not come to rest within ${within} ms`);
+        else heaps.set(label, Number(used));
+      }),
+    );
+    return heaps;
+  }
+
+  async make({ kind, ms, whom }: Fault): Promise<void> {
+    const from = now();
+    const labels = await this.doing[kind](ms, whom);
+    this.troubles.push({ kind, from, to: now(), ...(labels ? { labels } : {}) });
+  }
+
+  /** All leave. Resolves with what is left of them. */
+  async leave(): Promise<string[]> {
+    this.over = true;
+    await this.looking;
+    this.looks.disconnect();
+    const left = await this.site.depart(TTL);
+    await this.close();
+    return left;
+  }
+
+  async close(): Promise<void> {
+    this.over = true;
+    this.looks.disconnect();
+    await this.site.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** A client process of a name of its own. */
+  private async join(proxied: boolean): Promise<Client> {
+    const { site } = this;
+    const label = `child${site.children.length}`;
+    const options = { ...SETTINGS, identity: label, seed: this.draw.integer(1, 2 ** 31), actors: ACTORS };
+    const child = await site.child(options, '../../soak/worker', (proxied ? site.proxy : site.server).url);
+    for (const word of ['read', 'write', 'error', 'still']) child.passing.add(word);
+    const client = { label, child, proxied };
+    child.process.on('message', ([word, ...facts]: [string, ...unknown[]]) => this.hear(client, word, facts));
+    child.process.once('exit', (code) => {
+      if (!this.over && code !== null) this.findings.push(`${label} ended with ${code}`);
+    });
+    this.clients.push(client);
+    return client;
+  }
+
+  private readonly writing = new Map<string, () => void>();
+
+  private hear({ label, child }: Client, word: string, facts: readonly unknown[]): void {
+    const [first, second, third, fourth] = facts;
+    const turn = `${label} ${first}`;
+    if (word === 'read') {
+      const register = this.registers.get(String(second)) ?? new Register();
+      this.registers.set(String(second), register);
+      const between = (): Promise<void> => new Promise((resolve) => this.writing.set(turn, resolve));
+      void register.turn({ fence: Number(third) }, between).then((accepted) => {
+        if (!accepted) this.refused += 1;
+        child.process.send(['wrote', first, accepted], () => undefined);
+      });
+    } else if (word === 'write') {
+      this.writing.get(turn)?.();
+      this.writing.delete(turn);
+    } else if (word === 'error') {
+      this.complaints.push({ at: Number(first), label, manner: String(second), error: `${third}: ${fourth}` });
+    } else if (word === 'still') {
+      this.troubles.push({ kind: 'client still', from: Number(first), to: Number(second), labels: [label] });
+    } else if (word === 'rejection') {
+      this.findings.push(`${label} did not handle: ${first}`);
+    }
+  }
+
+  /** Sees when the server, or this process, stands still. */
+  private async look(): Promise<void> {
+    while (!this.over) {
+      const from = now();
+      await this.looks.ping().catch(() => undefined);
+      await sleep(50);
+      if (now() - from > STILL + 50) this.troubles.push({ kind: 'server still', from, to: now() });
+    }
+  }
+
+  private victim(whom: number, among = this.clients): Client {
+    const client = among[Math.floor(whom * among.length)];
+    if (!client) throw new Error('There is no client');
+    return client;
+  }
+
+  private async stopped(ms: number): Promise<undefined> {
+    this.site.server.process?.kill('SIGSTOP');
+    await sleep(ms);
+    this.site.server.process?.kill('SIGCONT');
+  }
+
+  /** Does it again and again, for so many ms. */
+  private async again(ms: number, deed: () => Promise<unknown>): Promise<undefined> {
+    const until = now() + ms;
+    do {
+      await deed();
+      await sleep(20);
+    } while (now() < until);
+  }
+
+  private killed(type: 'NORMAL' | 'PUBSUB'): Promise<unknown> {
+    return this.site.redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'YES');
+  }
+
+  /** A change to the proxy's ways, for so many ms. */
+  private async through(ms: number, begin: () => void, end: () => void): Promise<readonly string[]> {
+    begin();
+    await sleep(ms);
+    end();
+    return this.clients.filter(({ proxied }) => proxied).map(({ label }) => label);
+  }
+
+  /** What each fault is. Resolves, when it is over, with the clients that were hit, unless all were. */
+  private readonly doing: Readonly<Record<Kind, (ms: number, whom: number) => Promise<readonly string[] | undefined>>> =
+    {
+      'client killed': async (_, whom) => {
+        const [, ...mortal] = this.clients; // the first one lives through it all, and tells how its memory grew
+        const { child, label, proxied } = this.victim(whom, mortal);
+        child.kill();
+        await child.ended();
+        const at = now();
+        for (const life of this.site.lives.values()) {
+          if (life.granted === undefined && life.owner.startsWith(`${label}-`)) life.left ??= at;
+        }
+        this.clients.splice(
+          this.clients.findIndex((client) => client.child === child),
+          1,
+        );
+        (await this.join(proxied)).child.tell('work');
+        return [label];
+      },
+      'client stopped': async (ms, whom) => {
+        const { child, label } = this.victim(whom);
+        child.process.kill('SIGSTOP');
+        await sleep(ms);
+        child.process.kill('SIGCONT');
+        return [label];
+      },
+      'client busy': async (ms, whom) => {
+        const { child, label } = this.victim(whom);
+        child.tell('busy', ms);
+        await hears(child, 'idle');
+        child.said.length = 0;
+        return [label];
+      },
+      'server stopped': (ms) => this.stopped(ms),
+      'server stopped beyond the ttl': (ms) => this.stopped(ms),
+      'server killed, back with its data': async (ms) => {
+        await this.site.restart(journal(this.data), 'SIGKILL', ms);
+        return undefined;
+      },
+      'server killed, back empty': async () => {
+        this.data = mkdtempSync(join(this.directory, 'empty-'));
+        await this.site.restart(journal(this.data), 'SIGKILL');
+        return undefined;
+      },
+      'everything flushed': async () => {
+        await this.site.redis.flushall();
+        return undefined;
+      },
+      'scripts flushed': (ms) => this.again(ms, () => this.site.redis.script('FLUSH')),
+      'connections killed': (ms) => this.again(ms, () => this.killed('NORMAL')),
+      'subscribers killed': (ms) => this.again(ms, () => this.killed('PUBSUB')),
+      'clients paused': async (ms) => {
+        await this.site.redis.client('PAUSE', ms);
+        await sleep(ms);
+        return undefined;
+      },
+      'network cut': () =>
+        this.through(
+          0,
+          () => this.site.proxy.cut(),
+          () => undefined,
+        ),
+      'network down': (ms) =>
+        this.through(
+          ms,
+          () => this.site.proxy.down(),
+          () => this.site.proxy.up(),
+        ),
+      'network half-open': (ms) =>
+        this.through(
+          ms,
+          () => {
+            this.site.proxy.silent = true;
+          },
+          () => {
+            this.site.proxy.silent = false;
+            this.site.proxy.cut();
+          },
+        ),
+      'network frozen': (ms) =>
+        this.through(
+          ms,
+          () => this.site.proxy.freeze(),
+          () => this.site.proxy.thaw(),
+        ),
+      'network slow': (ms) =>
+        this.through(
+          ms,
+          () => {
+            this.site.proxy.delay = 25;
+          },
+          () => {
+            this.site.proxy.delay = 0;
+          },
+        ),
+      'frames out of order': (ms) =>
+        this.through(
+          ms,
+          () => {
+            this.site.proxy.jitter = 30;
+          },
+          () => {
+            this.site.proxy.jitter = 0;
+          },
+        ),
+      'frames split': (ms) =>
+        this.through(
+          ms,
+          () => {
+            this.site.proxy.split = 64;
+          },
+          () => {
+            this.site.proxy.split = 0;
+          },
+        ),
+    };
+}
+
+/** The server's arguments for a journal in this directory, of which nothing is lost when the process is killed. */
+const journal = (directory: string): readonly string[] => [
+  ...['--dir', directory],
+  ...['--appendonly', 'yes', '--appendfsync', 'always'],
+];

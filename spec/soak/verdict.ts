@@ -1,0 +1,139 @@
+/** What a soak comes to: its figures, and whatever in its history no fault excuses. */
+import {
+  byName,
+  endOf,
+  type Held,
+  type History,
+  isHeld,
+  type Life,
+  overlapsOf,
+  violations,
+} from '../faults/history.ts';
+import type { Complaint, Trouble } from './arena.ts';
+import { FAULTS, type Kind } from './schedule.ts';
+import { BOUND, RECOVERY, STALL, TTL } from './terms.ts';
+
+export interface Seen {
+  readonly lives: readonly Life[];
+  /** Of each name that has one. */
+  readonly registers: readonly Pick<History, 'turns' | 'value'>[];
+  readonly troubles: readonly Trouble[];
+  readonly complaints: readonly Complaint[];
+}
+
+export interface Verdict {
+  readonly grants: number;
+  /** Waits that nothing excuses from being served in order. */
+  readonly inOrder: number;
+  /** By reason. */
+  readonly losses: ReadonlyMap<string, number>;
+  /** ms of the overlaps that the docs allow, where the server forgot. */
+  readonly allowed: readonly number[];
+  /** The others. */
+  readonly overlaps: number;
+  /** The longest time, troubled times not counted, for which a name was waited for and held by nobody. */
+  readonly stall: number;
+  readonly findings: readonly string[];
+}
+
+/** These cost nobody a lease, nor a waiter its place. */
+const HARMLESS: readonly Trouble['kind'][] = ['scripts flushed', 'network slow', 'frames out of order', 'frames split'];
+
+const labelOf = (owner: string): string => /^child\d+/.exec(owner)?.[0] ?? owner;
+
+const hits = ({ labels }: Trouble, label: string): boolean => labels?.includes(label) ?? true;
+
+const forgets = ({ kind }: Trouble): boolean => kind in FAULTS && 'forgets' in FAULTS[kind as Kind];
+
+/** How much of a span was troubled, in ms. The troubles come in the order of their beginnings. */
+const troubled = (troubles: readonly Trouble[], from: number, to: number): number => {
+  let until = from;
+  let sum = 0;
+  for (const trouble of troubles) {
+    sum += Math.max(0, Math.min(trouble.to, to) - Math.max(trouble.from, until));
+    until = Math.max(until, trouble.to);
+  }
+  return sum;
+};
+
+/** For how long a name was waited for, at a stretch, while nobody held it. */
+const stallsOf = function* (lives: readonly Life[]): Generator<[from: number, to: number]> {
+  const steps: { at: number; waiting: number; holding: number }[] = [];
+  for (const life of lives) {
+    const until = life.granted ?? life.left;
+    if (life.queued !== undefined && until !== undefined) {
+      steps.push({ at: life.queued, waiting: 1, holding: 0 }, { at: until, waiting: -1, holding: 0 });
+    }
+    if (!isHeld(life)) continue;
+    steps.push({ at: life.granted, waiting: 0, holding: 1 }, { at: endOf(life), waiting: 0, holding: -1 });
+  }
+  steps.sort((a, b) => a.at - b.at);
+  let [waiting, holding] = [0, 0];
+  let since: number | undefined;
+  for (const step of steps) {
+    waiting += step.waiting;
+    holding += step.holding;
+    if (waiting > 0 && holding === 0) since ??= step.at;
+    else if (since !== undefined) {
+      yield [since, step.at];
+      since = undefined;
+    }
+  }
+};
+
+/** What the docs allow two leases to overlap: something where the server forgot the earlier one, else nothing. */
+const allowance =
+  (troubles: readonly Trouble[]) =>
+  (earlier: Held, later: Held): number => {
+    const owner = labelOf(earlier.owner);
+    for (const { from, to } of troubles.filter(forgets)) {
+      if (earlier.asked > to || endOf(earlier) < from || later.granted < from) continue;
+      const others = troubles.filter((trouble) => !forgets(trouble) && hits(trouble, owner));
+      const bound = Math.min(TTL, BOUND + troubled(others, from, endOf(earlier))); // a process that stands still does not renew
+      if (later.granted <= to + RECOVERY + bound) return bound;
+    }
+    return 0;
+  };
+
+export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: Seen): Verdict => {
+  const troubles = [...unsorted].sort((a, b) => a.from - b.from);
+  const harmful = troubles.filter(({ kind }) => !HARMLESS.includes(kind));
+  const excused = (owner: string, from: number, to: number): boolean =>
+    harmful.some((trouble) => trouble.from <= to && from <= trouble.to + RECOVERY && hits(trouble, labelOf(owner)));
+  const waits = lives.filter(({ queued }) => queued !== undefined);
+  for (const life of waits) {
+    const until = life.granted ?? life.left ?? Number.POSITIVE_INFINITY;
+    if (excused(life.owner, life.asked, until)) life.passable = true;
+  }
+
+  const overlap = allowance(troubles);
+  const overlaps = overlapsOf(lives);
+  const findings = violations({ lives }, { overlap });
+  for (const register of registers) findings.push(...violations({ lives: [], ...register }));
+
+  const losses = new Map<string, number>();
+  for (const { name, owner, lost, ended = 0 } of lives) {
+    if (lost === undefined) continue;
+    losses.set(lost, (losses.get(lost) ?? 0) + 1);
+    if (!excused(owner, ended, ended)) findings.push(`${owner} lost ${name} (${lost}) when nothing was wrong`);
+  }
+  for (const { at, label, manner, error } of complaints) {
+    const told = manner === 'once' && /^REDIS_(UNREACHABLE|REFUSED)/.test(error) && excused(label, at, at);
+    if (!told) findings.push(`${label} (${manner}) was told ${error}`);
+  }
+  let stall = 0;
+  for (const of of byName(lives)) {
+    for (const [from, to] of stallsOf(of)) {
+      const ms = to - from - troubled(troubles, from, to);
+      stall = Math.max(stall, ms);
+      if (ms > STALL) findings.push(`${of[0]?.name} was wanted for ${ms.toFixed(0)} ms, and held by nobody`);
+    }
+  }
+  const allowed = overlaps.filter(({ earlier, later, ms }) => ms <= overlap(earlier, later)).map(({ ms }) => ms);
+  return {
+    grants: lives.filter(isHeld).length,
+    inOrder: waits.filter(({ passable }) => !passable).length,
+    ...{ losses, allowed, stall, findings },
+    overlaps: overlaps.length - allowed.length,
+  };
+};
