@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { now, Register } from '../faults/recorder.ts';
+import { now } from '../faults/recorder.ts';
 import { hears, Site } from '../faults/site.ts';
 import type { Child } from '../support/child.ts';
 import { startServer } from '../support/server.ts';
+import { DEEDS } from './deeds.ts';
 import type { Draw } from './draw.ts';
+import { Registers } from './registers.ts';
 import { FAULTS, type Fault, type Kind } from './schedule.ts';
 import { SETTINGS, STILL, TTL } from './terms.ts';
 
@@ -29,7 +31,7 @@ export interface Complaint {
   readonly error: string;
 }
 
-interface Client {
+export interface Client {
   readonly label: string;
   readonly child: Child;
   readonly proxied: boolean;
@@ -44,13 +46,12 @@ export class Arena {
   readonly complaints: Complaint[] = [];
   /** What no fault excuses, whenever it is. */
   readonly findings: string[] = [];
-  readonly registers = new Map<string, Register>();
-  refused = 0;
+  readonly registers = new Registers();
   private readonly directory: string;
   /** Where the server's data is now. */
   private data: string;
   private readonly draw: Draw;
-  private readonly clients: Client[] = [];
+  readonly clients: Client[] = [];
   private readonly looks: Redis;
   private looking: Promise<void> | undefined;
   private over = false;
@@ -107,8 +108,8 @@ export class Arena {
 
   async make({ kind, ms, whom }: Fault): Promise<void> {
     const from = now();
-    const labels = await this.doing[kind](ms, whom);
-    this.troubles.push({ kind, from, to: now(), ...(labels ? { labels } : {}) });
+    const hit = await DEEDS[kind](this, ms, whom);
+    this.troubles.push({ kind, from, to: now(), ...(hit && { labels: hit.map(({ label }) => label) }) });
   }
 
   /** All leave. Resolves with what is left of them. */
@@ -144,22 +145,15 @@ export class Arena {
     return client;
   }
 
-  private readonly writing = new Map<string, () => void>();
-
   private hear({ label, child }: Client, word: string, facts: readonly unknown[]): void {
     const [first, second, third, fourth] = facts;
     const turn = `${label} ${first}`;
     if (word === 'read') {
-      const register = this.registers.get(String(second)) ?? new Register();
-      this.registers.set(String(second), register);
-      const between = (): Promise<void> => new Promise((resolve) => this.writing.set(turn, resolve));
-      void register.turn({ fence: Number(third) }, between).then((accepted) => {
-        if (!accepted) this.refused += 1;
-        child.process.send(['wrote', first, accepted], () => undefined);
+      void this.registers.read(turn, String(second), Number(third)).then((accepted) => {
+        child.process.send(['wrote', first, accepted], () => undefined); // one that was killed does not hear it
       });
     } else if (word === 'write') {
-      this.writing.get(turn)?.();
-      this.writing.delete(turn);
+      this.registers.write(turn);
     } else if (word === 'error') {
       this.complaints.push({ at: Number(first), label, manner: String(second), error: `${third}: ${fourth}` });
     } else if (word === 'still') {
@@ -179,155 +173,32 @@ export class Arena {
     }
   }
 
-  private victim(whom: number, among = this.clients): Client {
+  /** One of the clients; with `mortal`, not the first, which lives through it all and tells how its memory grew. */
+  victim(whom: number, mortal = false): Client {
+    const among = mortal ? this.clients.slice(1) : this.clients;
     const client = among[Math.floor(whom * among.length)];
     if (!client) throw new Error('There is no client');
     return client;
   }
 
-  private async stopped(ms: number): Promise<undefined> {
-    this.site.server.process?.kill('SIGSTOP');
-    await sleep(ms);
-    this.site.server.process?.kill('SIGCONT');
+  /** Kills a client, and puts another in its place. */
+  async replace(client: Client): Promise<void> {
+    const { child, label, proxied } = client;
+    child.kill();
+    await child.ended();
+    const at = now();
+    for (const life of this.site.lives.values()) {
+      if (life.granted === undefined && life.owner.startsWith(`${label}-`)) life.left ??= at;
+    }
+    this.clients.splice(this.clients.indexOf(client), 1);
+    (await this.join(proxied)).child.tell('work');
   }
 
-  /** Does it again and again, for so many ms. */
-  private async again(ms: number, deed: () => Promise<unknown>): Promise<undefined> {
-    const until = now() + ms;
-    do {
-      await deed();
-      await sleep(20);
-    } while (now() < until);
+  /** Kills the server, and starts it again after so many ms, with its data or without. */
+  async restart(ms: number, empty = false): Promise<void> {
+    if (empty) this.data = mkdtempSync(join(this.directory, 'empty-'));
+    await this.site.restart(journal(this.data), 'SIGKILL', ms);
   }
-
-  private killed(type: 'NORMAL' | 'PUBSUB'): Promise<unknown> {
-    return this.site.redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'YES');
-  }
-
-  /** A change to the proxy's ways, for so many ms. */
-  private async through(ms: number, begin: () => void, end: () => void): Promise<readonly string[]> {
-    begin();
-    await sleep(ms);
-    end();
-    return this.clients.filter(({ proxied }) => proxied).map(({ label }) => label);
-  }
-
-  /** What each fault is. Resolves, when it is over, with the clients that were hit, unless all were. */
-  private readonly doing: Readonly<Record<Kind, (ms: number, whom: number) => Promise<readonly string[] | undefined>>> =
-    {
-      'client killed': async (_, whom) => {
-        const [, ...mortal] = this.clients; // the first one lives through it all, and tells how its memory grew
-        const { child, label, proxied } = this.victim(whom, mortal);
-        child.kill();
-        await child.ended();
-        const at = now();
-        for (const life of this.site.lives.values()) {
-          if (life.granted === undefined && life.owner.startsWith(`${label}-`)) life.left ??= at;
-        }
-        this.clients.splice(
-          this.clients.findIndex((client) => client.child === child),
-          1,
-        );
-        (await this.join(proxied)).child.tell('work');
-        return [label];
-      },
-      'client stopped': async (ms, whom) => {
-        const { child, label } = this.victim(whom);
-        child.process.kill('SIGSTOP');
-        await sleep(ms);
-        child.process.kill('SIGCONT');
-        return [label];
-      },
-      'client busy': async (ms, whom) => {
-        const { child, label } = this.victim(whom);
-        child.tell('busy', ms);
-        await hears(child, 'idle');
-        child.said.length = 0;
-        return [label];
-      },
-      'server stopped': (ms) => this.stopped(ms),
-      'server stopped beyond the ttl': (ms) => this.stopped(ms),
-      'server killed, back with its data': async (ms) => {
-        await this.site.restart(journal(this.data), 'SIGKILL', ms);
-        return undefined;
-      },
-      'server killed, back empty': async () => {
-        this.data = mkdtempSync(join(this.directory, 'empty-'));
-        await this.site.restart(journal(this.data), 'SIGKILL');
-        return undefined;
-      },
-      'everything flushed': async () => {
-        await this.site.redis.flushall();
-        return undefined;
-      },
-      'scripts flushed': (ms) => this.again(ms, () => this.site.redis.script('FLUSH')),
-      'connections killed': (ms) => this.again(ms, () => this.killed('NORMAL')),
-      'subscribers killed': (ms) => this.again(ms, () => this.killed('PUBSUB')),
-      'clients paused': async (ms) => {
-        await this.site.redis.client('PAUSE', ms);
-        await sleep(ms);
-        return undefined;
-      },
-      'network cut': () =>
-        this.through(
-          0,
-          () => this.site.proxy.cut(),
-          () => undefined,
-        ),
-      'network down': (ms) =>
-        this.through(
-          ms,
-          () => this.site.proxy.down(),
-          () => this.site.proxy.up(),
-        ),
-      'network half-open': (ms) =>
-        this.through(
-          ms,
-          () => {
-            this.site.proxy.silent = true;
-          },
-          () => {
-            this.site.proxy.silent = false;
-            this.site.proxy.cut();
-          },
-        ),
-      'network frozen': (ms) =>
-        this.through(
-          ms,
-          () => this.site.proxy.freeze(),
-          () => this.site.proxy.thaw(),
-        ),
-      'network slow': (ms) =>
-        this.through(
-          ms,
-          () => {
-            this.site.proxy.delay = 25;
-          },
-          () => {
-            this.site.proxy.delay = 0;
-          },
-        ),
-      'frames out of order': (ms) =>
-        this.through(
-          ms,
-          () => {
-            this.site.proxy.jitter = 30;
-          },
-          () => {
-            this.site.proxy.jitter = 0;
-          },
-        ),
-      'frames split': (ms) =>
-        this.through(
-          ms,
-          () => {
-            this.site.proxy.split = 64;
-          },
-          () => {
-            this.site.proxy.split = 0;
-          },
-        ),
-    };
 }
 
 /** The server's arguments for a journal in this directory, of which nothing is lost when the process is killed. */

@@ -1,8 +1,10 @@
 /**
  * npm run soak -- --seconds N --seed S: prints a page, and exits 1 on any violation. The seed decides which faults are
  * made, and when; --sabotage breaks the locks, so that it has to fail.
+ * npm run soak -- --cycles N: acquires and releases N times instead, and exits 1 if the heap grows.
  */
 import { parseArgs } from 'node:util';
+import { cycles, GROWTH } from './cycles.ts';
 import { report } from './report.ts';
 import { soak } from './soak.ts';
 
@@ -11,9 +13,19 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     sabotage: { type: 'boolean', default: false },
+    cycles: { type: 'string' },
   },
 });
-const plan = { seconds: Number(values.seconds), seed: Number(values.seed), sabotage: values.sabotage };
-const outcome = await soak({ ...plan, tell: (line) => process.stderr.write(`${line}\n`) });
-process.stdout.write(`${report(plan, outcome)}\n`);
-process.exitCode = outcome.findings.length > 0 ? 1 : 0;
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+
+if (values.cycles === undefined) {
+  const plan = { seconds: Number(values.seconds), seed: Number(values.seed), sabotage: values.sabotage };
+  const outcome = await soak({ ...plan, tell });
+  process.stdout.write(`${report(plan, outcome)}\n`);
+  if (outcome.findings.length > 0) process.exitCode = 1;
+} else {
+  const count = Number(values.cycles);
+  const { seconds, growth } = await cycles(count, tell);
+  process.stdout.write(`${count} cycles in ${seconds.toFixed(0)} s, heap growth ${(growth / 1e6).toFixed(2)} MB\n`);
+  if (growth > GROWTH) process.exitCode = 1;
+}

@@ -51,7 +51,7 @@ export interface Round {
 }
 
 /** Between faults, ms: long enough for all to be back at work, and to be judged without an excuse. */
-const QUIET = [2_200, 3_200] as const;
+const QUIET = [1_800, 2_600] as const;
 /** One round in so many has two faults. */
 const TWO_IN = 3;
 

@@ -64,9 +64,9 @@ export const soak = async ({ seconds, seed, sabotage = false, tell = () => undef
     const faults = await harm(arena, seed, until, tell).finally(() => clearInterval(deleting));
     const heap = growthOf(before, await arena.rest());
     const residue = await arena.leave();
-    const { site, troubles, complaints, findings, refused } = arena;
+    const { site, troubles, complaints, findings } = arena;
     const lives = [...site.lives.values()];
-    const registers = [...arena.registers.values()].map(({ turns, value }) => ({ turns, value }));
+    const { histories: registers, refused } = arena.registers;
     const verdict = verdictOn({ lives, registers, troubles, complaints });
     const still = arena.stood.map(({ from, to }) => to - from);
     return {

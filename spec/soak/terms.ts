@@ -11,5 +11,5 @@ export const BOUND = RENEWAL + TIMEOUT;
 export const RECOVERY = 1_000 + TIMEOUT;
 /** Without a fault, no name is wanted for longer than this and held by nobody: a dead holder's ttl and a dead waiter's, and recovery. */
 export const STALL = 2 * TTL + RECOVERY;
-/** How long a process may stand still before that counts as a fault of the machine's. */
-export const STILL = 250;
+/** How long a process may stand still before that counts as a fault of the machine: two of them are still well below one command's time. */
+export const STILL = 100;

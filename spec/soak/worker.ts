@@ -170,5 +170,8 @@ const tasks = {
 };
 
 process.on('unhandledRejection', (reason) => say('rejection', String(reason)));
-process.on('message', ([task, ...args]: [keyof typeof tasks, ...never[]]) => void tasks[task](...(args as [never, never])));
+process.on(
+  'message',
+  ([task, ...args]: [keyof typeof tasks, ...never[]]) => void tasks[task](...(args as [never, never])),
+);
 redis.once('ready', () => say('ready'));

@@ -1,0 +1,62 @@
+/** Acquires and releases, again and again, and looks whether the memory of the process stays as it was. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Redis } from 'ioredis';
+import { LockCoordinator } from '../../src/index.ts';
+import { startServer } from '../support/server.ts';
+
+/** Locks that are taken at a time, each by one that waits for its answers. */
+const LANES = 64;
+/** How often memory is looked at; after the first time all is compiled, and what comes then would be a leak. */
+const LOOKS = 10;
+/** Bytes by which the heap may grow from the first look to the last, however many the cycles. */
+export const GROWTH = 500_000;
+
+setFlagsFromString('--expose-gc');
+const gc: () => void = runInNewContext('gc');
+
+/** The heap in bytes, when all that can go has gone. */
+export const heapUsed = (): number => {
+  gc();
+  return process.memoryUsage().heapUsed;
+};
+
+export interface Cycles {
+  readonly seconds: number;
+  readonly heaps: readonly number[];
+  readonly growth: number;
+}
+
+export const cycles = async (count: number, tell: (line: string) => void = () => undefined): Promise<Cycles> => {
+  const server = await startServer();
+  const redis = new Redis(server.url);
+  const locks = new LockCoordinator(redis);
+  const heaps: number[] = [];
+  const since = performance.now();
+  const seconds = (): number => (performance.now() - since) / 1_000;
+  const some = async (most: number): Promise<void> => {
+    let begun = 0;
+    const lane = async (id: number): Promise<void> => {
+      const lock = locks.mutex(`lane ${id}`);
+      while (begun++ < most) {
+        const lease = await lock.acquire();
+        if (!(await lease.release())) throw new Error(`${lease.owner} was not held when it was released`);
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, (_, id) => lane(id)));
+  };
+  try {
+    for (let look = 1; look <= LOOKS; look += 1) {
+      await some(count / LOOKS);
+      heaps.push(heapUsed());
+      tell(
+        `${(look * count) / LOOKS} cycles, ${seconds().toFixed(0)} s, heap ${((heaps.at(-1) ?? 0) / 1e6).toFixed(2)} MB`,
+      );
+    }
+    return { seconds: seconds(), heaps, growth: (heaps.at(-1) ?? 0) - (heaps[0] ?? 0) };
+  } finally {
+    await locks.close();
+    redis.disconnect();
+    await server.stop();
+  }
+};
