@@ -50,9 +50,9 @@ describe('what does not grow', function () {
       await eventually('nobody is left', async () => (await redis.exists('crowd', queue)) === 0);
     };
     await wave();
-    const before = heapUsed();
+    const before = await heapUsed();
     for (let i = 0; i < 10; i += 1) await wave();
-    const growth = heapUsed() - before;
+    const growth = (await heapUsed()) - before;
     await locks.close();
     assert.isBelow(growth, GROWTH);
   });

@@ -29,7 +29,7 @@ export const report = ({ seconds, seed }: Plan, outcome: Outcome): string => {
     ['the machine stood still', `${still.times} times, ${ms(still.longest)} at most`],
     ['violations', `${findings.length}`],
   ];
-  const table = rows.map(([what, figure]) => `${what.padEnd(34)}${figure}`);
+  const table = rows.map(([what, figure]) => `${what.padEnd(36)}${figure}`);
   const rest = findings.length > MOST ? [`… and ${findings.length - MOST} more`] : [];
   return [...table, ...findings.slice(0, MOST).map((finding) => `  ${finding}`), ...rest].join('\n');
 };
