@@ -81,7 +81,7 @@ export class Site {
     child.process.on('message', ([word, life]: [string, Life]) => {
       if (word === 'life') this.write(life);
     });
-    await hears(child, 'ready');
+    await hears(child, 'ready', 60_000);
     return child;
   }
 
