@@ -79,6 +79,15 @@ describe('The checker of histories', () => {
     bad('a token that falls where an overlap is allowed', /fell/, [life(0, 1, 4), life(0, 3, 6, { fence: 6 })], {
       overlap: 9,
     });
+    const told = [life(0, 1, 4), life(0, 3, 6, { fence: 6 })];
+    good('a token that falls since its grant was on its way', told, {
+      overlap: 9,
+      underway: ({ fence }) => fence === 6,
+    });
+    bad('one that falls although it was asked for later', /fell/, [life(0, 1, 4), life(2, 3, 6, { fence: 6 })], {
+      overlap: 9,
+      underway: () => true,
+    });
     bad('a reader asked for later with a lower token', /fell/, [shared(0, 1, 9), { ...shared(2, 3, 9), fence: 6 }]);
     good('readers asked for together whose tokens cross', [shared(0, 3, 9), { ...shared(0, 4, 9), fence: 6 }]);
   });

@@ -1,6 +1,7 @@
 /** The page that a soak ends with. */
 import type { Outcome, Plan } from './soak.ts';
-import { BOUND, STALL } from './terms.ts';
+import { BOUND, RECOVERY, STALL } from './terms.ts';
+import type { Seen } from './verdict.ts';
 
 /** More findings than this are counted only. */
 const MOST = 20;
@@ -9,6 +10,32 @@ const ms = (value: number): string => `${value.toFixed(0)} ms`;
 
 const counts = (of: ReadonlyMap<string, number>): string =>
   [...of].map(([what, count]) => `${what} ${count}`).join(', ') || 'none';
+
+/** ms since the first lease was asked for. */
+const clockOf = ({ lives }: Seen): ((at: number | undefined) => string) => {
+  const first = lives[0]?.asked ?? 0;
+  return (at) => (at === undefined ? 'never' : (at - first).toFixed(1));
+};
+
+/** The lives that a finding is about, and the faults in them. */
+const evidence = (finding: string, seen: Seen): string[] => {
+  const at = clockOf(seen);
+  const owners = new Set(finding.match(/child\d+[-:][-\w]+/g) ?? []);
+  const lives = seen.lives.filter(({ owner }) => owners.has(owner));
+  const from = Math.min(...lives.map(({ asked }) => asked));
+  const to = Math.max(...lives.map(({ granted, left, ended }) => ended ?? granted ?? left ?? 0));
+  const troubles = seen.troubles.filter((trouble) => trouble.from <= to && from <= trouble.to + RECOVERY);
+  return [
+    ...lives.map(
+      (life) =>
+        `${life.owner} on ${life.name}: asked ${at(life.asked)}, queued ${at(life.queued)}, granted ${at(life.granted)}, ` +
+        `seen ${at(life.seen)}, ended ${at(life.ended)}, left ${at(life.left)}${life.lost ? `, lost: ${life.lost}` : ''}`,
+    ),
+    ...troubles.map(
+      ({ kind, from, to, labels }) => `${kind} from ${at(from)} to ${at(to)}${labels ? `: ${labels.join()}` : ''}`,
+    ),
+  ];
+};
 
 export const report = ({ seconds, seed }: Plan, outcome: Outcome): string => {
   const { findings, faults, losses, allowed, still } = outcome;
@@ -31,5 +58,8 @@ export const report = ({ seconds, seed }: Plan, outcome: Outcome): string => {
   ];
   const table = rows.map(([what, figure]) => `${what.padEnd(36)}${figure}`);
   const rest = findings.length > MOST ? [`… and ${findings.length - MOST} more`] : [];
-  return [...table, ...findings.slice(0, MOST).map((finding) => `  ${finding}`), ...rest].join('\n');
+  const told = findings
+    .slice(0, MOST)
+    .flatMap((finding) => [`  ${finding}`, ...evidence(finding, outcome.seen).map((line) => `    ${line}`)]);
+  return [...table, ...told, ...rest].join('\n');
 };

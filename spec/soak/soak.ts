@@ -4,7 +4,7 @@ import { now } from '../faults/recorder.ts';
 import { Arena } from './arena.ts';
 import { Draw } from './draw.ts';
 import { type Kind, schedule } from './schedule.ts';
-import { type Verdict, verdictOn } from './verdict.ts';
+import { type Seen, type Verdict, verdictOn } from './verdict.ts';
 
 export interface Plan {
   readonly seconds: number;
@@ -16,6 +16,8 @@ export interface Plan {
 }
 
 export interface Outcome extends Verdict {
+  /** What the verdict is on, for those who look into it. */
+  readonly seen: Seen;
   readonly operations: number;
   readonly faults: ReadonlyMap<Kind, number>;
   /** How often, and for how many ms at most, a process stood still although nobody stopped it. */
@@ -67,11 +69,12 @@ export const soak = async ({ seconds, seed, sabotage = false, tell = () => undef
     const { site, troubles, complaints, findings } = arena;
     const lives = [...site.lives.values()];
     const { histories: registers, refused } = arena.registers;
-    const verdict = verdictOn({ lives, registers, troubles, complaints });
+    const seen = { lives, registers, troubles, complaints };
+    const verdict = verdictOn(seen);
     const still = arena.stood.map(({ from, to }) => to - from);
     return {
       ...verdict,
-      ...{ faults, refused, residue, heap },
+      ...{ seen, faults, refused, residue, heap },
       operations: lives.length,
       turns: registers.reduce((sum, { turns }) => sum + turns.length, 0),
       still: { times: still.length, longest: Math.max(0, ...still) },

@@ -11,7 +11,7 @@ import {
 } from '../faults/history.ts';
 import type { Complaint, Trouble } from './arena.ts';
 import { FAULTS, type Kind } from './schedule.ts';
-import { BOUND, RECOVERY, STALL, TTL } from './terms.ts';
+import { BOUND, RECOVERY, STALL, TIMEOUT, TTL } from './terms.ts';
 
 export interface Seen {
   readonly lives: readonly Life[];
@@ -81,19 +81,30 @@ const stallsOf = function* (lives: readonly Life[]): Generator<[from: number, to
   }
 };
 
-/** What the docs allow two leases to overlap: something where the server forgot the earlier one, else nothing. */
+/** What the docs allow two leases to overlap: something where the server forgot one of them, else nothing. */
 const allowance =
   (troubles: readonly Trouble[]) =>
   (earlier: Held, later: Held): number => {
-    const owner = labelOf(earlier.owner);
+    let most = 0;
     for (const { from, to } of troubles.filter(forgets)) {
-      if (earlier.asked > to || endOf(earlier) < from || later.granted < from) continue;
-      const others = troubles.filter((trouble) => !forgets(trouble) && hits(trouble, owner));
-      const bound = Math.min(TTL, BOUND + troubled(others, from, endOf(earlier))); // a process that stands still does not renew
-      if (later.granted <= to + RECOVERY + bound) return bound;
+      if (later.granted < from) continue;
+      for (const forgotten of [earlier, later]) {
+        if (forgotten.asked > to || forgotten.granted > to + TIMEOUT || endOf(forgotten) < from) continue;
+        const hit = troubles.filter((trouble) => !forgets(trouble) && hits(trouble, labelOf(forgotten.owner)));
+        const bound = Math.min(TTL, BOUND + troubled(hit, from, endOf(forgotten))); // who stands still does not renew
+        if (later.granted <= to + RECOVERY + bound) most = Math.max(most, bound);
+      }
     }
-    return 0;
+    return most;
   };
+
+/** Whether the server may have granted it before it forgot, and its client have been told after: within one command's time. */
+const underway =
+  (troubles: readonly Trouble[]) =>
+  ({ asked, granted }: Held): boolean =>
+    troubles.some(
+      (trouble) => forgets(trouble) && asked < trouble.to && granted > trouble.from && granted < trouble.to + TIMEOUT,
+    );
 
 export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: Seen): Verdict => {
   const troubles = [...unsorted].sort((a, b) => a.from - b.from);
@@ -108,7 +119,7 @@ export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: 
 
   const overlap = allowance(troubles);
   const overlaps = overlapsOf(lives);
-  const findings = violations({ lives }, { overlap });
+  const findings = violations({ lives }, { overlap, underway: underway(troubles) });
   for (const register of registers) findings.push(...violations({ lives: [], ...register }));
 
   const losses = new Map<string, number>();

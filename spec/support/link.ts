@@ -128,11 +128,20 @@ export class Link {
     };
     carry(client, this.requests, 'request');
     carry(server, this.replies, 'reply');
-    client.on('close', () => {
-      closed();
-      this.leave();
-    });
-    server.on('close', () => this.leave());
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      one.on('close', () => {
+        this.leave();
+        if (other.closed) closed();
+      });
+    }
+  }
+
+  /** Whether it is open to the client. Its way to the server can be open for longer. */
+  get open(): boolean {
+    return !this.client.destroyed;
   }
 
   flow(): void {

@@ -118,6 +118,25 @@ describe('The proxy of the fault specs', () => {
     assert.deepEqual(await direct.lrange('frozen', 0, -1), ['a', 'b']);
   });
 
+  it('delivers what was sent while it was frozen when that ends, also from a client that has hung up since', async () => {
+    proxy.freeze();
+    const coming = proxy.hold(naming('last words'));
+    redis.set('last words', '1').catch(() => undefined);
+    (await coming).deliver();
+    redis.disconnect();
+    await eventually('the client has gone', () => proxy.connections === 0);
+    assert.isNull(await direct.get('last words'));
+    proxy.thaw();
+    await eventually('its words have arrived', async () => (await direct.get('last words')) === '1');
+    await eventually(
+      'so has its end',
+      async () =>
+        String(await direct.client('LIST'))
+          .trim()
+          .split('\n').length === 1,
+    );
+  });
+
   it('holds a request back, and all behind it, until it is delivered', async () => {
     const holding = proxy.hold(naming('late'));
     const first = redis.set('late', '1');

@@ -57,7 +57,7 @@ export class TcpProxy {
 
   /** How many connections are open to clients. */
   get connections(): number {
-    return this.links.size;
+    return [...this.links].filter(({ open }) => open).length;
   }
 
   /** Cuts every connection, as a client sees it; what is on its way to the server still arrives. New ones are accepted. */
