@@ -20,7 +20,7 @@ export const FAULTS = {
   'server stopped': { culprit: 'server', ms: [TTL / 20, TTL / 2] },
   'server stopped beyond the ttl': { culprit: 'server', ms: [TTL, 1.5 * TTL] },
   'server killed, back with its data': { culprit: 'server', ms: [0, TTL / 2] },
-  'server killed, back empty': { culprit: 'server', ms: [0, 0], forgets: true },
+  'server killed, back empty': { culprit: 'server', ms: [0, TTL / 4], forgets: true },
   'everything flushed': { culprit: 'server', ms: [0, 0], forgets: true },
   'scripts flushed': { culprit: 'server', ms: [TTL / 2, TTL / 2] },
   'connections killed': { culprit: 'server', ms: [TTL / 20, TTL / 2] },
