@@ -107,6 +107,17 @@ describe('The checker of histories', () => {
       life(1, undefined, undefined, { ...first, left: 8 }),
       life(3, 9, 10),
     ]);
+    const untold = { ...first, mode: 'shared', left: 12 } as const;
+    good('a waiter that left as it was served beside the next, and was not told', [
+      life(0, 1, 9),
+      life(1, undefined, undefined, untold),
+      shared(3, 10, 14),
+    ]);
+    bad('the same before one that excludes it', /still waited/, [
+      life(0, 1, 9),
+      life(1, undefined, undefined, untold),
+      life(3, 10, 14),
+    ]);
     good('a stopped waiter that was passed', [
       life(0, 1, 9),
       life(1, 11, 12, { ...first, passable: true }),

@@ -174,6 +174,7 @@ const order = (lives: readonly Life[]): string[] => {
     if (!isHeld(life)) continue;
     if (last && last.fence > life.fence) found.push(`${told(life)} passed ${told(last)}, who waited before it asked`);
     for (const other of unserved) {
+      if (life.mode === 'shared' && other.mode === 'shared') continue; // it may have been served beside it, and left untold
       if ((other.left ?? Number.POSITIVE_INFINITY) > life.granted) {
         found.push(`${told(life)} passed ${told(other)}, who still waited`);
       }

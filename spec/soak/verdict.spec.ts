@@ -84,6 +84,15 @@ describe('The verdict on a soak', () => {
     accepts('one soon after', { lives, troubles: [stopped(2_000, 3_000 - RECOVERY)] });
     refuses('one long after', /lost/, { lives, troubles: [stopped(2_000, 2_999 - RECOVERY)] });
     refuses('one in the trouble of another', /lost/, { lives, troubles: [stopped(2_900, 3_100, ['child2'])] });
+    const still = (from: number, to: number): Trouble => ({ kind: 'client still', from, to, labels: ['child1'] });
+    accepts('one after a time of which too much was stood still', {
+      lives,
+      troubles: [still(1_100, 1_700), still(2_000, 2_500)],
+    });
+    refuses('one after a time in which less was, or somewhat was long ago', /lost/, {
+      lives,
+      troubles: [still(100, 900), still(2_000, 2_500)],
+    });
     refuses('one in a trouble that harms no lease', /lost/, {
       lives,
       troubles: [{ kind: 'scripts flushed', from: 2_000, to: 4_000 }],

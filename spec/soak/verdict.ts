@@ -43,7 +43,9 @@ const labelOf = (owner: string): string => /^child\d+/.exec(owner)?.[0] ?? owner
 
 const hits = ({ labels }: Trouble, label: string): boolean => labels?.includes(label) ?? true;
 
-const forgets = ({ kind }: Trouble): boolean => kind in FAULTS && 'forgets' in FAULTS[kind as Kind];
+const isFault = ({ kind }: Trouble): boolean => kind in FAULTS;
+
+const forgets = (trouble: Trouble): boolean => isFault(trouble) && 'forgets' in FAULTS[trouble.kind as Kind];
 
 /** How much of a span was troubled, in ms. The troubles come in the order of their beginnings. */
 const troubled = (troubles: readonly Trouble[], from: number, to: number): number => {
@@ -108,13 +110,25 @@ const underway =
 
 export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: Seen): Verdict => {
   const troubles = [...unsorted].sort((a, b) => a.from - b.from);
-  const harmful = troubles.filter(({ kind }) => !HARMLESS.includes(kind));
-  const excused = (owner: string, from: number, to: number): boolean =>
-    harmful.some((trouble) => trouble.from <= to && from <= trouble.to + RECOVERY && hits(trouble, labelOf(owner)));
+  const harmful = troubles.filter((trouble) => isFault(trouble) && !HARMLESS.includes(trouble.kind));
+  const stills = troubles.filter((trouble) => !isFault(trouble));
+  /** Whether a fault can have done it to the owner in that time, or that processes stood still, since `before` ms sooner, for more than `least`. */
+  const excused = (owner: string, [from, to]: readonly [number, number], before: number, least: number): boolean => {
+    const hit = (trouble: Trouble): boolean => trouble.from <= to && hits(trouble, labelOf(owner));
+    if (harmful.some((trouble) => from <= trouble.to + RECOVERY && hit(trouble))) return true;
+    const since = from - before;
+    return (
+      troubled(
+        stills.filter((still) => since <= still.to && hit(still)),
+        since,
+        to,
+      ) > least
+    );
+  };
   const waits = lives.filter(({ queued }) => queued !== undefined);
   for (const life of waits) {
     const until = life.granted ?? life.left ?? Number.POSITIVE_INFINITY;
-    if (excused(life.owner, life.asked, until)) life.passable = true;
+    if (excused(life.owner, [life.asked, until], 0, TTL / 2)) life.passable = true;
   }
 
   const overlap = allowance(troubles);
@@ -126,10 +140,12 @@ export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: 
   for (const { name, owner, lost, ended = 0 } of lives) {
     if (lost === undefined) continue;
     losses.set(lost, (losses.get(lost) ?? 0) + 1);
-    if (!excused(owner, ended, ended)) findings.push(`${owner} lost ${name} (${lost}) when nothing was wrong`);
+    if (!excused(owner, [ended, ended], TTL, TTL / 2))
+      findings.push(`${owner} lost ${name} (${lost}) when nothing was wrong`);
   }
   for (const { at, label, manner, error } of complaints) {
-    const told = manner === 'once' && /^REDIS_(UNREACHABLE|REFUSED)/.test(error) && excused(label, at, at);
+    const told =
+      manner === 'once' && /^REDIS_(UNREACHABLE|REFUSED)/.test(error) && excused(label, [at, at], TIMEOUT, 0);
     if (!told) findings.push(`${label} (${manner}) was told ${error}`);
   }
   let stall = 0;
