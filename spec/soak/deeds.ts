@@ -6,6 +6,8 @@ import type { TcpProxy } from '../support/proxy.ts';
 import type { Arena, Client } from './arena.ts';
 import type { Kind } from './schedule.ts';
 
+const HOUR = 3_600_000;
+
 /** Makes a fault of so many ms. Resolves, when it is over, with the clients that were hit, unless all were. */
 type Deed = (arena: Arena, ms: number, whom: number) => Promise<readonly Client[] | undefined>;
 
@@ -63,6 +65,13 @@ export const DEEDS: Readonly<Record<Kind, Deed>> = {
     client.child.said.length = 0;
     client.child.tell('busy', ms);
     await hears(client.child, 'idle');
+    return [client];
+  },
+  'client clock stepped': async (arena, ms, whom) => {
+    const client = arena.victim(whom);
+    client.child.tell('shift', HOUR);
+    await sleep(ms);
+    client.child.tell('shift', -HOUR);
     return [client];
   },
   'server stopped': stopped,

@@ -17,6 +17,7 @@ export const FAULTS = {
   'client killed': { culprit: 'client', ms: [0, 0] },
   'client stopped': { culprit: 'client', ms: [TTL / 4, 1.5 * TTL] },
   'client busy': { culprit: 'client', ms: [TTL / 4, 1.5 * TTL] },
+  'client clock stepped': { culprit: 'client', ms: [TTL / 4, 1.5 * TTL] },
   'server stopped': { culprit: 'server', ms: [TTL / 20, TTL / 2] },
   'server stopped beyond the ttl': { culprit: 'server', ms: [TTL, 1.5 * TTL] },
   'server killed, back with its data': { culprit: 'server', ms: [0, TTL / 2] },

@@ -160,6 +160,12 @@ const tasks = {
     say('idle');
   },
 
+  /** Moves the wall clock of this process. */
+  shift(ms: number): void {
+    const real = Date.now;
+    Date.now = () => real() + ms;
+  },
+
   async close(): Promise<void> {
     working = false;
     clearInterval(watch);
