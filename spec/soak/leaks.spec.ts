@@ -63,7 +63,8 @@ describe('what does not grow', function () {
     const told = join(directory, 'told');
     // what it says goes into a file: a pipe would be active
     const child = spawn(process.execPath, ['--import', 'tsx', program, server.url, told], { stdio: 'ignore' });
-    await once(child, 'exit');
+    const ended = once(child, 'exit', { signal: AbortSignal.timeout(60_000) });
+    await ended.catch(() => undefined).finally(() => child.kill('SIGKILL')); // what is active keeps it from ending
     const { before, busy, after } = JSON.parse(readFileSync(told, 'utf8')) as Record<string, string[]>;
     rmSync(directory, { recursive: true });
     assert.includeMembers(busy ?? [], ['TCPSocketWrap', 'Timeout']);
