@@ -45,6 +45,14 @@ describe('redisync run', () => {
     const [missing, unfit] = [await run('none', '--', 'no-such-command'), await run('none', '--', '/etc/passwd')];
     expect([await missing.ended, missing.err]).to.deep.equal([127, 'redisync: no-such-command: not found\n']);
     expect([await unfit.ended, unfit.err]).to.deep.equal([126, 'redisync: /etc/passwd: cannot be run\n']);
+    for (const [file, code] of [
+      ['', 127],
+      ['/etc/passwd/x', 126],
+      [`/${'x'.repeat(300)}`, 126],
+    ] as const) {
+      const other = await run('none', '--', file);
+      expect([await other.ended, other.err.split('\n').length]).to.deep.equal([code, 2]);
+    }
     expect(await redis.exists('none')).to.equal(0);
   });
 

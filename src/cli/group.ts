@@ -1,5 +1,5 @@
 /** A command in a process group of its own: started, signalled and awaited as one. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,12 +9,12 @@ import { codeOfSignal, EXIT } from './exit.ts';
 /** ms between looks whether a group is gone: nothing tells of the end of processes that are not our children. */
 const look = exponentialBackoff({ initial: 20, max: 500, jitter: 0 });
 
-/** Signals a whole group. Whether there was one. */
-export const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
+/** Signals a whole group. Whether there is one: it may be there and out of our reach, as what sudo runs is. */
+const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(-group, signal);
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 };
 
@@ -45,10 +45,16 @@ export interface Group {
   readonly ended: Promise<number>;
 }
 
-/** Starts it with our own stdin, stdout and stderr. It is found on the PATH as a shell finds it. */
-export const startGroup = (command: readonly string[], environment: NodeJS.ProcessEnv): Group => {
-  const [file = '', ...args] = command;
-  const child = spawn(file, args, { stdio: 'inherit', detached: true, env: { ...process.env, ...environment } });
+const codeOfFailure = (error: unknown): number =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT' ? EXIT.notFound : EXIT.notRunnable;
+
+const unstarted = (code: number): Group => ({
+  id: undefined,
+  signal: () => undefined,
+  ended: Promise.resolve(code),
+});
+
+const groupOf = (child: ChildProcess): Group => {
   const { pid } = child;
   const ended = async (): Promise<number> => {
     try {
@@ -56,7 +62,7 @@ export const startGroup = (command: readonly string[], environment: NodeJS.Proce
       for (let n = 1; pid !== undefined && alive(pid); n += 1) await pause(look(n));
       return code ?? codeOfSignal(signal);
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? EXIT.notFound : EXIT.notRunnable;
+      return codeOfFailure(error);
     }
   };
   return {
@@ -64,4 +70,18 @@ export const startGroup = (command: readonly string[], environment: NodeJS.Proce
     signal: (signal) => void (pid !== undefined && signalGroup(pid, signal)),
     ended: ended(),
   };
+};
+
+/**
+ * Starts it with our own stdin, stdout and stderr. It is found on the PATH as a shell finds it. Of what is wrong with it
+ * node throws a part at once, and tells the rest by an event.
+ */
+export const startGroup = (command: readonly string[], environment: NodeJS.ProcessEnv): Group => {
+  const [file = '', ...args] = command;
+  if (file === '') return unstarted(EXIT.notFound);
+  try {
+    return groupOf(spawn(file, args, { stdio: 'inherit', detached: true, env: { ...process.env, ...environment } }));
+  } catch (error) {
+    return unstarted(codeOfFailure(error));
+  }
 };
