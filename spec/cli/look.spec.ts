@@ -71,9 +71,16 @@ describe('redisync ls, inspect, watch and break', () => {
 
   it('show names that would steer a terminal as escapes', async () => {
     await redis.set('evil\x1b[2J\n', 'x\x9b31m', 'PX', 9_000);
+    const json = await output('inspect', 'evil\x1b[2J\n', '--json');
+    expect(json).to.contain('x\\u009b31m');
+    expect(JSON.parse(json)).to.nested.include({ 'holders[0].owner': 'x\x9b31m' });
     expect(await output('inspect', 'evil\x1b[2J\n'))
       .to.contain('evil\\u001b[2J\\u000a: held')
       .and.contain('x\\u009b31m');
+  });
+
+  it('take what follows -- for a name, whatever it looks like', async () => {
+    expect(await output('inspect', '--', '--json')).to.equal('--json: free, 0 waiting, last token unknown\n');
   });
 
   it('break a lock only when told to, and let the next waiter in', async () => {

@@ -69,7 +69,7 @@ describe('redisync run', () => {
       const child = await run('busy:try', '--try', '--', 'echo', 'ran');
       expect([await child.ended, child.out]).to.deep.equal([75, '']);
       expect(child.err).to.match(
-        /^redisync: "busy:try" is busy: held by somebody \((59|60|1m00)s left\); 0 waiting\n$/,
+        /^redisync: "busy:try" is busy: held by somebody \((5\d|60|1m00)s left\); 0 waiting\n$/,
       );
     });
 
@@ -182,9 +182,16 @@ describe('redisync run', () => {
       ],
       ['a long grace', ['run', 'x', '--ttl', '3s', '--grace', '2s', '--', 'true'], /at most a third of --ttl, 1.0s/],
       ['a short --max-hold', ['run', 'x', '--max-hold', '2s', '--', 'true'], /--max-hold must be longer than --grace/],
-      ['a command for ls', ['ls', '--', 'x'], /ls runs no command/],
+      ['two patterns', ['ls', '--', 'x', '-y'], /too many arguments for 'ls'/],
       ['a URL that is none', ['ls', '--redis', 'user:secret@host'], /--redis is no Redis URL: write it as redis:/],
       ['a URL with a wrong password', ['ls', '--redis', 'redis://u:100%secret@host'], /--redis is no Redis URL/],
+      [
+        'a URL without a database',
+        ['ls', '--redis', 'redis://u:secret@host/shop'],
+        /--redis names no database: write its/,
+      ],
+      ['a URL in the wrong place', ['run', 'x', '--ttl', 'redis://u:secret@host', '--', 'true'], /'redis:\/\/…@host'/],
+      ['a URL for a command', ['redis://u:a/secret@host', 'ls'], /unknown command 'redis:\/\/…@host'/],
     ];
     let ends: (readonly [code: number | NodeJS.Signals, err: string])[];
     before(async () => {
@@ -217,6 +224,14 @@ describe('redisync run', () => {
     expect(refused.err)
       .to.match(/WRONGPASS.*set user and password in its URL\n$/)
       .and.not.contain('secret');
+  });
+
+  it('exits with 69 where there is no such database, and does not go on in another', async () => {
+    const nowhere = await redisync(`${server.url}/99`, 'run', 'x', '--', 'echo', 'ran');
+    expect([await nowhere.ended, nowhere.out]).to.deep.equal([69, '']);
+    expect(nowhere.err).to.match(/\/99: ERR DB index is out of range; name another in/);
+    const third = await redisync(`${server.url}/3`, 'run', 'x', '--', 'true');
+    expect([await third.ended, third.err]).to.deep.equal([0, '']);
   });
 
   it('exits with 65 where the key is no lock', async () => {

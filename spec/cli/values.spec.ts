@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import stringWidth from 'string-width';
 import { COLUMNS, cut, linesOf, NAME, type Row, sorted } from '../../src/cli/table.ts';
-import { integer, milliseconds, printable, spoken } from '../../src/cli/values.ts';
+import { integer, milliseconds, printable, spoken, withoutSecrets } from '../../src/cli/values.ts';
 
 describe('values of the redisync command', () => {
   it('read durations with their units', () => {
@@ -34,6 +34,13 @@ describe('values of the redisync command', () => {
   it('show what would steer a terminal as escapes, and leave all other text alone', () => {
     expect(printable('a\x1b]0;x\x07\u202e\x9b\r\n')).to.equal('a\\u001b]0;x\\u0007\\u202e\\u009b\\u000d\\u000a');
     expect(printable('größe 漢字 👩‍🚀 {x}:*')).to.equal('größe 漢字 👩‍🚀 {x}:*');
+  });
+
+  it('keep the secrets in URLs to themselves, and no other text', () => {
+    expect(withoutSecrets("'redis://u:p@ss/w@h:1/2?password=x&db=1' rediss://:p@h")).to.equal(
+      "'redis://…@h:1/2?password=…&db=1' rediss://…@h",
+    );
+    expect(withoutSecrets('no Redis at redis://h:1/2: a@b')).to.equal('no Redis at redis://h:1/2: a@b');
   });
 });
 

@@ -8,7 +8,8 @@ import { withLocks } from './connect.ts';
 import { checked, codeOfSignal, EXIT, Failure } from './exit.ts';
 import { described } from './inspect.ts';
 import { type Common, common } from './options.ts';
-import { printable } from './values.ts';
+import { output } from './stdio.ts';
+import { jsonLine, printable } from './values.ts';
 
 interface Options extends Common {
   readonly yes?: boolean;
@@ -45,9 +46,7 @@ const breakLock = async (locks: LockCoordinator, name: string, yes: boolean): Pr
 const act = (name: string, { yes = false, json, ...where }: Options): Promise<void> =>
   withLocks(where, {}, async (locks) => {
     const done = await breakLock(locks, name, yes);
-    process.stdout.write(
-      json ? `${JSON.stringify({ name, broken: done === 'broken' })}\n` : `${printable(name)}: ${done}\n`,
-    );
+    output().write(json ? `${jsonLine({ name, broken: done === 'broken' })}\n` : `${printable(name)}: ${done}\n`);
     if (done.startsWith('left')) process.exitCode = 1;
   });
 

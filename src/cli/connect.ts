@@ -26,6 +26,9 @@ const serverAt = (source: string, text: string): Server => {
     const forms = 'redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT';
     throw new Failure(EXIT.usage, `${source} is no Redis URL: write it as ${forms}`);
   }
+  if (!/^\/?\d*$/.test(url.pathname)) {
+    throw new Failure(EXIT.usage, `${source} names no database: write its number, as in redis://HOST:PORT/2`);
+  }
   try {
     const client = new Redis(text, {
       lazyConnect: true,
@@ -41,18 +44,26 @@ const serverAt = (source: string, text: string): Server => {
   }
 };
 
-/** One answered command; a refused one is an answer too, unless it is about who we are. */
+const permitted = (error: Error): void => {
+  if (!error.message.startsWith('NOPERM')) throw error;
+};
+
+/**
+ * One answered command; a refused one is an answer too, unless it is about who we are. A database that is not there would
+ * go unnoticed: ioredis goes on in the first one.
+ */
 const reach = async ({ client, at }: Server): Promise<void> => {
+  const { db = 0 } = client.options;
   let complaint: Error | undefined;
   client.on('error', (error: Error) => {
     complaint = error;
   });
   try {
     await client.connect();
-    await client.ping();
+    await client.ping().catch(permitted);
+    if (db > 0) await client.select(db);
   } catch (error) {
     const { message } = complaint ?? (error as Error);
-    if (message.startsWith('NOPERM')) return;
     const refused = /^(WRONGPASS|NOAUTH)/.test(message);
     const remedy = refused ? 'set user and password in its URL' : 'name another in --redis or REDIS_URL';
     throw new Failure(EXIT.noRedis, `no Redis at ${at}: ${message.replace(/\.$/, '')}; ${remedy}`);

@@ -4,7 +4,8 @@ import { lastValueFrom, toArray } from 'rxjs';
 import type { Finding } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { type Common, common, replication } from './options.ts';
-import { integer, printable } from './values.ts';
+import { output } from './stdio.ts';
+import { integer, jsonLine, printable } from './values.ts';
 
 interface Options extends Common {
   readonly replicas?: number;
@@ -23,9 +24,9 @@ const doctor = async (options: Options): Promise<void> => {
     true,
   );
   findings.sort((a, b) => RANK.indexOf(a.severity) - RANK.indexOf(b.severity));
-  const lines = findings.map(options.json ? (finding) => JSON.stringify(finding) : sentence);
+  const lines = findings.map(options.json ? (finding) => jsonLine(finding) : sentence);
   if (lines.length === 0 && !options.json) lines.push('nothing found: locks are as safe here as the docs say');
-  for (const line of lines) process.stdout.write(`${line}\n`);
+  for (const line of lines) output().write(`${line}\n`);
   if (findings.some(({ severity }) => severity === 'error')) process.exitCode = 1;
 };
 

@@ -11,7 +11,17 @@ import {
 } from '../index.ts';
 
 /** The first ones are those of sysexits.h; 79 is the first number that it leaves free. */
-export const EXIT = { usage: 64, data: 65, noRedis: 69, bug: 70, busy: 75, lost: 79, notRunnable: 126, notFound: 127 };
+export const EXIT = {
+  usage: 64,
+  data: 65,
+  noRedis: 69,
+  bug: 70,
+  output: 74,
+  busy: 75,
+  lost: 79,
+  notRunnable: 126,
+  notFound: 127,
+};
 
 /** An end of redisync's own: what to say in one line, and the exit code. */
 export class Failure extends Error {
@@ -47,9 +57,23 @@ export const exitCodeOf = (error: unknown): number => {
   return NO_REDIS.some((kind) => error instanceof kind) ? EXIT.noRedis : EXIT.bug;
 };
 
-/** One line for people; never a stack. Undefined where the parser has said it already. */
-export const sayingOf = (error: unknown): string | undefined => {
-  if (error instanceof CommanderError) return undefined;
+/** The parser's words in one line. Undefined after help or a version, which it has shown. */
+const sayingOfParser = ({ code, message }: CommanderError, help: string): string | undefined => {
+  if (/^commander\.(help|version)/.test(code)) return undefined;
+  const words = message
+    .replace(/^error: /, '')
+    .trim()
+    .replace(/\.$/, '');
+  return `${words.replace(/\s*\n\s*/g, ' ')}; see ${help} --help`;
+};
+
+/**
+ * One line for people; never a stack.
+ *
+ * @param help the command whose help tells more
+ */
+export const sayingOf = (error: unknown, help: string): string | undefined => {
+  if (error instanceof CommanderError) return sayingOfParser(error, help);
   const message = error instanceof Error ? error.message : String(error);
   return exitCodeOf(error) === EXIT.bug ? `unexpected: ${message}; please report it` : message;
 };

@@ -5,7 +5,8 @@ import type { Inspection } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked } from './exit.ts';
 import { type Common, common } from './options.ts';
-import { printable, spoken } from './values.ts';
+import { output } from './stdio.ts';
+import { jsonLine, printable, spoken } from './values.ts';
 
 const kind = (mode: string, permits: number): string => (mode === 'shared' ? `shared, ${permits} permits` : mode);
 
@@ -25,8 +26,8 @@ export const described = ({ name, holders, waiting, fence }: Inspection): string
 const inspect = (name: string, options: Common): Promise<void> =>
   withLocks(options, {}, async (locks) => {
     const inspection = await firstValueFrom(checked(() => locks.inspect(name)));
-    const lines = options.json ? [JSON.stringify(inspection)] : described(inspection);
-    for (const line of lines) process.stdout.write(`${line}\n`);
+    const lines = options.json ? [jsonLine(inspection)] : described(inspection);
+    for (const line of lines) output().write(`${line}\n`);
   });
 
 export const addInspect = (program: Command): void => {

@@ -5,7 +5,9 @@ import type { Inspection, LockCoordinator } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked } from './exit.ts';
 import { type Common, common } from './options.ts';
+import { output } from './stdio.ts';
 import { COLUMNS, linesOf } from './table.ts';
+import { jsonLine } from './values.ts';
 
 /** How many names are asked about at a time. */
 const AT_ONCE = 16;
@@ -23,9 +25,9 @@ const ls = (pattern: string | undefined, options: Common): Promise<void> =>
     const found = await firstValueFrom(look(locks, pattern));
     const rows = found.map((inspection) => ({ ...inspection, handOffs: undefined }));
     const lines = options.json
-      ? found.map((inspection) => JSON.stringify(inspection))
-      : linesOf(COLUMNS.slice(0, -1), rows, process.stdout.columns || undefined);
-    for (const line of lines) process.stdout.write(`${line}\n`);
+      ? found.map((inspection) => jsonLine(inspection))
+      : linesOf(COLUMNS.slice(0, -1), rows, output().columns || undefined);
+    for (const line of lines) output().write(`${line}\n`);
   });
 
 export const addLs = (program: Command): void => {

@@ -1,10 +1,10 @@
 /** Options that several commands share. */
 import { hostname } from 'node:os';
-import { type Command, Option, type OutputConfiguration } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Options } from '../index.ts';
 import type { Where } from './connect.ts';
 import { EXIT, Failure } from './exit.ts';
-import { type Report, reportTo } from './report.ts';
+import type { Report } from './report.ts';
 import type { Supervision } from './supervise.ts';
 import { integer, milliseconds, spoken } from './values.ts';
 
@@ -14,22 +14,9 @@ export interface Common extends Where {
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
-/** The parser's words in one line, with where to read more. */
-export const inOneLine = (help: string): OutputConfiguration => ({
-  outputError: (text) => {
-    const saying = text
-      .replace(/^error: /, '')
-      .trim()
-      .replace(/\.$/, '')
-      .replace(/\s*\n\s*/g, ' ');
-    reportTo(false).say(`${saying}; see ${help} --help`);
-  },
-});
-
 /** @param json what `--json` does */
 export const common = (command: Command, json: string, example: string): Command =>
   command
-    .configureOutput(inOneLine(`redisync ${command.name()}`))
     .option('--json', json)
     .option('--redis <url>', 'where Redis is; else REDIS_URL, else redis://127.0.0.1:6379', collect)
     .addOption(new Option('--quorum', 'several --redis: a majority of independent servers grants').conflicts('cluster'))

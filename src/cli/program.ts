@@ -1,9 +1,9 @@
 /** The command line: what there is, and what becomes of errors. */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { EXIT, exitCodeOf, Failure, sayingOf } from './exit.ts';
-import { inOneLine } from './options.ts';
+import { EXIT, exitCodeOf, sayingOf } from './exit.ts';
 import { reportTo } from './report.ts';
+import { output, shareStderr, writeErrorNow } from './stdio.ts';
 
 const { version } = createRequire(import.meta.url)('redisync/package.json') as { version: string };
 
@@ -24,33 +24,41 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
 const RUNS: readonly string[] = ['run', 'elect'];
 
 /** With the command that is named first, or all of them to tell about. */
-const programOf = async (name: string, operands: readonly string[] | undefined): Promise<Command> => {
+const programOf = async (name: string, operands: readonly string[]): Promise<Command> => {
   const program = new Command('redisync')
     .description('Locks on Redis for shells and cron, and eyes on them.')
     .version(version)
     .addHelpText('after', '\nExample:\n  redisync run nightly --try -- ./backup.sh')
     .helpCommand(false)
     .exitOverride()
-    .configureOutput(inOneLine('redisync'))
-    .hook('preAction', (_, action) => {
-      if (!operands || RUNS.includes(action.name())) return;
-      throw new Failure(EXIT.usage, `${action.name()} runs no command: leave out -- and what follows`);
-    });
+    .configureOutput({ writeOut: (text) => void output().write(text), outputError: () => undefined });
   const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
-  for (const add of wanted) (await add?.())?.(program, operands ?? []);
+  for (const add of wanted) (await add?.())?.(program, operands);
   return program;
 };
 
-/** What is behind the first `--` is the command to run, whatever it looks like. */
+/** What is behind the first `--` is the command to run, whatever it looks like. To others `--` means what it means everywhere. */
+const split = (argv: readonly string[]): [own: readonly string[], operands: readonly string[]] => {
+  const at = RUNS.includes(argv[0] ?? '') ? argv.indexOf('--') : -1;
+  return at < 0 ? [argv, []] : [argv.slice(0, at), argv.slice(at + 1)];
+};
+
 export const run = async (argv: readonly string[]): Promise<void> => {
-  const at = argv.indexOf('--');
-  const own = at < 0 ? argv : argv.slice(0, at);
+  const [own, operands] = split(argv);
+  const [name = ''] = own;
+  const json = own.includes('--json');
+  if (RUNS.includes(name)) shareStderr();
+  process.stderr.on('error', () => undefined); // the terminal has gone
+  process.on('uncaughtException', (error) => {
+    reportTo(json, writeErrorNow).say(`unexpected: ${error.message}; please report it`);
+    process.exit(EXIT.bug); // the guard ends what runs
+  });
   try {
-    const program = await programOf(own[0] ?? '', at < 0 ? undefined : argv.slice(at + 1));
+    const program = await programOf(name, operands);
     await program.parseAsync(own, { from: 'user' });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
-    const saying = sayingOf(error);
-    if (saying !== undefined) reportTo(own.includes('--json')).say(saying);
+    const saying = sayingOf(error, Object.hasOwn(COMMANDS, name) ? `redisync ${name}` : 'redisync');
+    if (saying !== undefined) reportTo(json).say(saying);
   }
 };

@@ -1,6 +1,6 @@
 /** What the command tells on stderr while it works: lines for people, or one JSON object a line. */
 import type { LockEvent } from '../index.ts';
-import { printable } from './values.ts';
+import { jsonLine, printable, withoutSecrets } from './values.ts';
 
 /** What a supervised command does, beside the events of its locks. */
 export type RunEvent =
@@ -17,11 +17,18 @@ export interface Report {
 const plain = (_key: string, value: unknown): unknown =>
   value instanceof Error ? { name: value.name, message: value.message } : value;
 
-const line = (value: object): void => {
-  process.stderr.write(`${JSON.stringify(value, plain)}\n`);
-};
+const toStderr = (text: string): void => void process.stderr.write(text);
 
-export const reportTo = (json: boolean): Report =>
-  json
-    ? { event: line, say: (message) => line({ type: 'message', message, at: Date.now() }) }
-    : { event: () => undefined, say: (message) => void process.stderr.write(`redisync: ${printable(message)}\n`) };
+/** @param write where lines go */
+export const reportTo = (json: boolean, write = toStderr): Report => {
+  const line = (value: object): void => write(`${jsonLine(value, plain)}\n`);
+  return json
+    ? {
+        event: line,
+        say: (message) => line({ type: 'message', message: withoutSecrets(message), at: Date.now() }),
+      }
+    : {
+        event: () => undefined,
+        say: (message) => write(`redisync: ${printable(withoutSecrets(message))}\n`),
+      };
+};

@@ -41,3 +41,11 @@ export const printable = (text: string): string =>
     /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+
+/** JSON on a terminal: its own escapes leave out a part of what `printable` shows as such, which is JSON as well. */
+export const jsonLine = (value: unknown, replacer?: (key: string, value: unknown) => unknown): string =>
+  printable(JSON.stringify(value, replacer));
+
+/** What was given is sometimes repeated to those who gave it, but not the secrets in URLs. */
+export const withoutSecrets = (text: string): string =>
+  text.replace(/\/\/[^\s'"]*@/g, '//…@').replace(/([?&](?:username|password)=)[^\s'"&]*/g, '$1…');

@@ -17,10 +17,12 @@ import { withLocks } from './connect.ts';
 import { codeOfSignal } from './exit.ts';
 import { looks } from './looks.ts';
 import { type Common, common } from './options.ts';
+import { type Report, reportTo } from './report.ts';
 import { Screen } from './screen.ts';
 import { ending$ } from './signals.ts';
+import { output } from './stdio.ts';
 import { COLUMNS, type Row } from './table.ts';
-import { milliseconds } from './values.ts';
+import { jsonLine, milliseconds } from './values.ts';
 import { View } from './view.ts';
 
 interface Options extends Common {
@@ -36,10 +38,10 @@ const factsOf = ({ holders, waiting, fence }: Row): string =>
   JSON.stringify([holders.map(({ owner, mode }) => [owner, mode]), waiting.map(({ owner }) => owner), fence]);
 
 /** What changed since the last look, one object a line: names that came, changed or went. */
-const asLines = (look: Look): Observable<never> => {
+const asLines = (look: Look, report: Report): Observable<never> => {
   let before = new Map<string, Row>();
-  const print = (row: Row): void => void process.stdout.write(`${JSON.stringify({ at: Date.now(), ...row })}\n`);
-  return look((error) => process.stderr.write(`redisync: ${error.message}\n`)).pipe(
+  const print = (row: Row): void => void output().write(`${jsonLine({ at: Date.now(), ...row })}\n`);
+  return look((error) => report.say(error.message)).pipe(
     tap((rows) => {
       const now = new Map(rows.map((row) => [row.name, row]));
       for (const row of rows) {
@@ -56,7 +58,8 @@ const asLines = (look: Look): Observable<never> => {
 /** Emits the exit code when a key asks for the end. */
 const onScreen = (look: Look, view: View): Observable<number> =>
   defer(() => {
-    const { stdin, stdout } = process;
+    const { stdin } = process;
+    const stdout = output();
     const screen = new Screen(stdin, stdout);
     let rows: readonly Row[] = [];
     let trouble: string | undefined;
@@ -94,9 +97,9 @@ const watch = (
 ): Promise<number> =>
   withLocks(where, {}, (locks) => {
     const look: Look = (failed) => looks(locks, pattern, every, failed);
-    const { stdout } = process;
+    const stdout = output();
     const view = new View(`redisync watch ${pattern ?? '*'}`, sort, reverse, stdout.isTTY && stdout.hasColors());
-    const watched$ = json || !stdout.isTTY ? asLines(look) : onScreen(look, view);
+    const watched$ = json || !stdout.isTTY ? asLines(look, reportTo(json ?? false)) : onScreen(look, view);
     return firstValueFrom(merge(watched$, ending$.pipe(map(codeOfSignal))));
   });
 
