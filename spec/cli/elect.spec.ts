@@ -59,6 +59,20 @@ describe('redisync elect', () => {
     expect(await run.ended).to.equal(5);
   });
 
+  it('ends on a signal also when the command has ended already, for a loss', async () => {
+    const run = await redisync(server.url, 'elect', 'late', '--ttl', '3s', '--json', '--', 'cat');
+    await run.told('started');
+    server.process?.kill('SIGSTOP');
+    try {
+      await run.told('ended');
+      run.child.kill('SIGTERM');
+      await run.told('released');
+    } finally {
+      server.process?.kill('SIGCONT');
+    }
+    expect(await run.ended).to.equal(143);
+  });
+
   it('leaves the queue on a signal while it follows', async () => {
     await redis.set('following', 'somebody', 'PX', 60_000);
     const run = await candidate('following');

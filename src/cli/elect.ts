@@ -11,10 +11,10 @@ import { braced, ending$ } from './signals.ts';
 import { type Outcome, type Supervision, supervise } from './supervise.ts';
 
 /** One time in office; undefined if it was over before it began. */
-const serve = async (lease: Lease, terms: Supervision): Promise<Outcome | undefined> => {
+const serve = async (lease: Lease, terms: Supervision, wanted: () => boolean): Promise<Outcome | undefined> => {
   try {
     await refresh(lease, enough(terms)).catch(() => undefined);
-    return lease.remaining() > enough(terms) ? await supervise([lease], terms) : undefined;
+    return wanted() && lease.remaining() > enough(terms) ? await supervise([lease], terms) : undefined;
   } finally {
     await lease.release();
   }
@@ -33,12 +33,16 @@ const elect = async (name: string, command: readonly string[], options: Supervis
     braced();
     locks.events$.subscribe(report.event);
     let leading = false;
+    let asked: number | undefined; // to end, also when no command is there to be told: before it starts, after it has ended
+    ending$.subscribe((name) => {
+      asked ??= codeOfSignal(name);
+    });
     const term = (lease: Lease): Observable<number | undefined> =>
       defer(() => {
         leading = true;
-        return serve(lease, terms);
+        return serve(lease, terms, () => asked === undefined);
       }).pipe(
-        map(codeOf),
+        map((outcome) => codeOf(outcome) ?? asked),
         finalize(() => {
           leading = false;
         }),
