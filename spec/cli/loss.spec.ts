@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -154,4 +155,27 @@ describe('redisync run, when the lock is lost', () => {
       run.child.kill('SIGKILL');
     });
   }
+
+  it('has ended its group in time also when a guard was killed before it', async () => {
+    const run = await working('unguarded', [], 'trap "" TERM');
+    const { pid = 0 } = await run.told('started');
+    process.kill(guardOf(run.pid), 'SIGKILL');
+    try {
+      await eventually('another takes over', () => run.err.includes('another has taken over'));
+      run.child.kill('SIGKILL');
+      const end = await redis.pexpiretime('unguarded');
+      await eventually('the group is gone', () => gone(pid));
+      expect(lastWork('unguarded')).to.be.below(end);
+    } finally {
+      if (!(await gone(pid))) process.kill(-pid, 'SIGKILL');
+    }
+  });
 });
+
+const guardOf = (parent: number): number => {
+  const processes = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+  const guard = processes
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, ppid, ...args]) => Number(ppid) === parent && args.some((arg) => /guard\.[jt]s$/.test(arg)));
+  return Number(guard?.[0]);
+};

@@ -15,19 +15,36 @@ export interface Watchdog {
 const PROGRAM = fileURLToPath(new URL(`./guard${extname(import.meta.filename)}`, import.meta.url));
 
 /** Its end of the pipe closes with us, however we end. It is in a session of its own, so that no terminal ends it. */
-export const startWatchdog = (grace: number, warn: (message: string) => void): Watchdog => {
+const spawnGuard = (grace: number) => {
   const guard = spawn(process.execPath, [...process.execArgv, PROGRAM, String(grace)], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
-  if (guard.pid === undefined) {
-    guard.on('error', () => undefined);
-    throw new Failure(EXIT.bug, 'the guard could not be started, so the command was not');
-  }
+  guard.on('error', () => undefined); // it has no pid then
   guard.stdin.on('error', () => undefined); // told by 'exit'
-  guard.on('exit', () => warn('the guard has ended: if redisync is killed now, the command outlives it'));
+  return guard;
+};
+
+/** A guard that ends before its work is done is followed by another, which is told the same. */
+export const startWatchdog = (grace: number, warn: (message: string) => void): Watchdog => {
+  let told = '';
+  const succeed = (code: number | null): void => {
+    if (code === 0) return; // it has ended the group
+    guard = spawnGuard(grace).on('exit', succeed);
+    guard.stdin.write(told);
+    warn(
+      guard.pid === undefined
+        ? 'the guard has ended: if redisync is killed now, the command outlives it'
+        : 'the guard was killed: another has taken over',
+    );
+  };
+  let guard = spawnGuard(grace).on('exit', succeed);
+  if (guard.pid === undefined) throw new Failure(EXIT.bug, 'the guard could not be started, so the command was not');
   return {
-    tell: (group, ms) => void guard.stdin.write(`${group} ${uptime() + ms}\n`),
+    tell: (group, ms) => {
+      told = `${group} ${uptime() + ms}\n`;
+      guard.stdin.write(told);
+    },
     dismiss: () => {
       guard.removeAllListeners('exit');
       guard.kill('SIGKILL');
