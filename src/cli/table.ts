@@ -18,7 +18,7 @@ export interface Column {
   readonly numeric?: boolean;
 }
 
-const least = ({ holders }: Row): number => Math.min(...holders.map(({ remaining }) => remaining));
+const soonest = ({ holders }: Row): number => Math.min(...holders.map(({ remaining }) => remaining));
 const mode = ({ holders, waiting }: Row): string => holders[0]?.mode ?? waiting[0]?.mode ?? '';
 const holder = ({ holders }: Row): string =>
   holders.length > 1 ? `${holders[0]?.owner} +${holders.length - 1}` : (holders[0]?.owner ?? '');
@@ -32,8 +32,8 @@ export const COLUMNS: readonly Column[] = [
   {
     key: 'remaining',
     title: 'REMAINING',
-    text: (row) => (row.holders.length > 0 ? spoken(least(row)) : ''),
-    rank: least,
+    text: (row) => (row.holders.length > 0 ? spoken(soonest(row)) : ''),
+    rank: soonest,
     numeric: true,
   },
   {
@@ -75,7 +75,13 @@ const pad = (text: string, width: number, numeric: boolean | undefined): string 
   return numeric ? blank + text : text + blank;
 };
 
-/** The first line is the head. Names and owners, which have no bound, share what the other columns leave. */
+/** What a narrow terminal leaves out, first to last: a token is long, and tells the least at a look. */
+const DISPENSABLE: readonly string[] = ['token', 'mode', 'hand-offs', 'waiting', 'remaining'];
+
+/**
+ * The first line is the head. Names and owners, which have no bound, share what the other columns leave; where that is
+ * too little, columns are left out.
+ */
 export const linesOf = (
   columns: readonly Column[],
   rows: readonly Row[],
@@ -87,9 +93,19 @@ export const linesOf = (
   ];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => stringWidth(line[i] ?? ''))));
   const excess = (): number => widths.reduce((sum, w) => sum + w + 2, -2) - width;
-  const [name = 0, , owner = 0] = widths;
-  if (excess() > 0) widths[2] = Math.max(12, owner - excess());
-  if (excess() > 0) widths[0] = Math.max(12, name - excess());
+  const shorten = (i: number): void => {
+    const wide = widths[i] ?? 0;
+    if (excess() > 0) widths[i] = Math.max(Math.min(wide, 12), wide - excess());
+  };
+  shorten(2);
+  shorten(0);
+  const least = DISPENSABLE.find((key) => columns.some((column) => column.key === key));
+  if (excess() > 0 && least)
+    return linesOf(
+      columns.filter(({ key }) => key !== least),
+      rows,
+      width,
+    );
   return cells.map((line) =>
     cut(
       columns.map(({ numeric }, i) => pad(cut(line[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, numeric)).join('  '),
