@@ -1,4 +1,5 @@
-import { SpanStatusCode } from '@opentelemetry/api';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Context, type ContextManager, context, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -128,6 +129,40 @@ describe('instrument()', () => {
     });
     expect(good?.status.code).to.equal(SpanStatusCode.UNSET);
     expect(bad?.status).to.deep.equal({ code: SpanStatusCode.ERROR, message: 'The lease was lost: expired' });
+  });
+
+  it('counts one owner as often as it holds', async () => {
+    begin();
+    const twins = [1, 2].map(() => locks.mutex('twins', { owner: 'me' }).acquire());
+    const [one, two] = await Promise.all(twins);
+    expect(await values()).to.include({ 'redisync.held': 2 });
+    await Promise.all([one?.release(), two?.release()]);
+    expect(await values()).to.include({ 'redisync.held': 0, 'redisync.grants': 2 });
+    expect(spans.getFinishedSpans()).to.have.lengthOf(2);
+  });
+
+  it('attaches no span to the trace of somebody else, on whose connection or by whose release it was granted', async () => {
+    const contexts = new AsyncLocalStorage<Context>();
+    const manager: ContextManager = {
+      active: () => contexts.getStore() ?? ROOT_CONTEXT,
+      with: (active, run, self, ...args) => contexts.run(active, () => run.apply(self, args)),
+      bind: (_, target) => target,
+      enable: () => manager,
+      disable: () => manager,
+    };
+    context.setGlobalContextManager(manager);
+    try {
+      begin();
+      const request = tracerProvider.getTracer('spec').startSpan('request');
+      await context.with(trace.setSpan(ROOT_CONTEXT, request), async () => {
+        await (await locks.mutex('traced').acquire()).release();
+      });
+      const [hold] = spans.getFinishedSpans();
+      expect(hold?.name).to.equal('redisync.hold');
+      expect(hold?.parentSpanContext).to.equal(undefined);
+    } finally {
+      context.disable();
+    }
   });
 
   it('tells metrics apart by name only as the template says', async () => {

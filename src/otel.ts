@@ -40,7 +40,8 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * - `redisync.grants`, `redisync.losses` (by `redisync.loss.reason`), `redisync.abandoned`, `redisync.hand_offs`,
  *   `redisync.renewal.failures`, `redisync.attempt.failures`: counters
  * - `redisync.held`, `redisync.waiting`: how many leases and waiters this process has now
- * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`
+ * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is the root
+ *   of a trace of its own: locks share their connections, so the context in which one is granted may be another's
  *
  * A wait that times out is `abandoned`, as every wait that ends before its turn. Watching never influences locking.
  *
@@ -86,13 +87,38 @@ const instruments = (provider: MeterProvider) => {
 
 const keyOf = ({ name, owner }: { name: string; owner: string }): string => JSON.stringify([name, owner]);
 
+/** What has begun and not ended, by whose it is: an `owner` that was given can hold one lock several times. */
+class Open<T> {
+  private readonly all = new Map<string, T[]>();
+
+  add(key: string, value: T): void {
+    this.all.set(key, [...(this.all.get(key) ?? []), value]);
+  }
+
+  first(key: string): T | undefined {
+    return this.all.get(key)?.[0];
+  }
+
+  take(key: string): T | undefined {
+    const [first, ...rest] = this.all.get(key) ?? [];
+    if (rest.length > 0) this.all.set(key, rest);
+    else this.all.delete(key);
+    return first;
+  }
+
+  /** Each as often as there is something under it. */
+  keys(): string[] {
+    return [...this.all].flatMap(([key, values]) => values.map(() => key));
+  }
+}
+
 class Telemetry {
   private readonly to: ReturnType<typeof instruments>;
   private readonly tracer: Tracer;
   private readonly nameTemplate: (name: string) => string | undefined;
   /** What was seen to begin, and is to be ended once, however it ends. */
-  private readonly waiting = new Map<string, Attributes>();
-  private readonly held = new Map<string, { readonly attributes: Attributes; readonly span: Span }>();
+  private readonly waiting = new Open<Attributes>();
+  private readonly held = new Open<{ readonly attributes: Attributes; readonly span: Span }>();
 
   constructor({ meterProvider, tracerProvider, nameTemplate = () => undefined }: Instrumentation) {
     this.to = instruments(meterProvider ?? metrics.getMeterProvider());
@@ -106,7 +132,7 @@ class Telemetry {
     const attributes: Attributes = template === undefined ? {} : { 'redisync.lock.template': template };
     switch (event.type) {
       case 'waiting':
-        this.waiting.set(keyOf(event), attributes);
+        this.waiting.add(keyOf(event), attributes);
         to.waiting.add(1, attributes);
         break;
       case 'acquired':
@@ -133,7 +159,7 @@ class Telemetry {
         break;
       case 'renewalFailed':
         to.renewalFailures.add(1, attributes);
-        this.held.get(keyOf(event))?.span.addEvent('renewal failed', { reason: event.error.message }, event.at);
+        this.held.first(keyOf(event))?.span.addEvent('renewal failed', { reason: event.error.message }, event.at);
         break;
       case 'attemptFailed':
         to.attemptFailures.add(1, attributes);
@@ -143,30 +169,31 @@ class Telemetry {
 
   /** Ends what is open: nobody will tell of its end. */
   stop(): void {
-    for (const key of [...this.waiting.keys()]) this.leaveQueue(key);
-    for (const key of [...this.held.keys()]) this.end(key, Date.now());
+    for (const key of this.waiting.keys()) this.leaveQueue(key);
+    for (const key of this.held.keys()) this.end(key, Date.now());
   }
 
   private begin({ name, owner, at, fence }: LockEvent & { type: 'acquired' }, attributes: Attributes): void {
     const about = { 'redisync.lock': name, 'redisync.owner': owner, ...attributes };
     const span = this.tracer.startSpan('redisync.hold', {
+      root: true,
       startTime: at,
       attributes: fence === undefined ? about : { ...about, 'redisync.fence': fence },
     });
-    this.held.set(keyOf({ name, owner }), { attributes, span });
+    this.held.add(keyOf({ name, owner }), { attributes, span });
     this.to.held.add(1, attributes);
   }
 
   private end(key: string, at: number, reason?: LossReason): void {
-    const open = this.held.get(key);
-    if (!this.held.delete(key) || !open) return;
+    const open = this.held.take(key);
+    if (!open) return;
     this.to.held.add(-1, open.attributes);
     if (reason) open.span.setStatus({ code: SpanStatusCode.ERROR, message: `The lease was lost: ${reason}` });
     open.span.end(at);
   }
 
   private leaveQueue(key: string): void {
-    const attributes = this.waiting.get(key);
-    if (attributes && this.waiting.delete(key)) this.to.waiting.add(-1, attributes);
+    const attributes = this.waiting.take(key);
+    if (attributes) this.to.waiting.add(-1, attributes);
   }
 }
