@@ -1,5 +1,5 @@
 /**
- * stdout and stderr, which a command shares with others. Who touches `process.stdout` or `process.stderr` makes a pipe
+ * The output streams, which a command shares with others. Who touches `process.stdout` or `process.stderr` makes a pipe
  * behind it non-blocking for all of them, so that other commands of the same script or the same `make` fail to write.
  * `run` and `elect` therefore leave the one alone, and have another stream for the other, since node itself touches it
  * whenever a socket closes.
