@@ -102,11 +102,15 @@ describe('instrument()', () => {
       .acquire({ timeout: 100 })
       .catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(LockTimeoutError);
+    const leaving = locks.mutex('lost').subscribe();
+    await eventually('another waits', async () => (await values())['redisync.waiting'] === 1);
+    leaving.unsubscribe();
     await redis.set('lost', 'a thief', 'PX', 60_000);
     await lease.renew().catch(() => undefined);
     expect(await values()).to.include({
       'redisync.losses': 1,
-      'redisync.abandoned': 1,
+      'redisync.abandoned': 2,
+      'redisync.time_outs': 1,
       'redisync.held': 0,
       'redisync.waiting': 0,
     });

@@ -37,13 +37,13 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * Makes metrics and spans of all locks of a coordinator, until the returned function is called.
  *
  * - `redisync.wait.duration`, `redisync.hold.duration`: histograms, in seconds
- * - `redisync.grants`, `redisync.losses` (by `redisync.loss.reason`), `redisync.abandoned`, `redisync.hand_offs`,
+ * - `redisync.grants`, `redisync.losses` (by `redisync.loss.reason`), `redisync.abandoned`, `redisync.time_outs`, `redisync.hand_offs`,
  *   `redisync.renewal.failures`, `redisync.attempt.failures`: counters
  * - `redisync.held`, `redisync.waiting`: how many leases and waiters this process has now
  * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is the root
  *   of a trace of its own: locks share their connections, so the context in which one is granted may be another's
  *
- * A wait that times out is `abandoned`, as every wait that ends before its turn. Watching never influences locking.
+ * A wait that times out is `abandoned` too, as every wait that ends before its turn. Watching never influences locking.
  *
  * @returns stops it, and ends the spans of what is still held
  * @example const stop = instrument(locks, { nameTemplate: (name) => name.replace(/\d+/g, '{id}') });
@@ -74,6 +74,7 @@ const instruments = (provider: MeterProvider) => {
     losses: counter('redisync.losses', '{lease}', 'Leases that ended without being released'),
     abandoned: counter('redisync.abandoned', '{waiter}', 'Waits that ended before their turn, time-outs among them'),
     handOffs: counter('redisync.hand_offs', '{lease}', 'Leases that went straight to the next waiter'),
+    timeOuts: counter('redisync.time_outs', '{waiter}', 'Waits that ended by the timeout of acquire()'),
     renewalFailures: counter('redisync.renewal.failures', '{attempt}', 'Renewals that failed and are tried again'),
     attemptFailures: counter(
       'redisync.attempt.failures',
@@ -144,6 +145,7 @@ class Telemetry {
       case 'abandoned':
         this.leaveQueue(keyOf(event));
         to.abandoned.add(1, attributes);
+        if (event.timedOut) to.timeOuts.add(1, attributes);
         break;
       case 'lost':
         to.losses.add(1, { ...attributes, 'redisync.loss.reason': event.reason });

@@ -18,7 +18,7 @@ interface About {
  * - `lost`: the lease ended without being released
  * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
  * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
- * - `abandoned`: a waiter left before its turn, after `waited` ms
+ * - `abandoned`: a waiter left before its turn, after `waited` ms; `timedOut` where that was the `timeout` of `acquire()`
  *
  * @example const level = ({ type }: LockEvent): string => (type === 'lost' ? 'error' : 'info');
  */
@@ -32,5 +32,5 @@ export type LockEvent = About &
     | { readonly type: 'lost'; readonly reason: LossReason; readonly held: number }
     | { readonly type: 'released'; readonly held: number; readonly acknowledged: boolean }
     | { readonly type: 'handedOver'; readonly to: number }
-    | { readonly type: 'abandoned'; readonly waited: number }
+    | { readonly type: 'abandoned'; readonly waited: number; readonly timedOut?: true }
   );

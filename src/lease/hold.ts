@@ -71,6 +71,7 @@ export class Hold implements Keeper, Asker {
   private limit: Subscription | undefined;
   private failure: Error | undefined;
   private failures = 0;
+  private timedOut = false;
   private gone: AsyncSubject<boolean> | undefined;
   /** Whether a release was sent. */
   private released = false;
@@ -101,8 +102,9 @@ export class Hold implements Keeper, Asker {
     return this.gone !== undefined;
   }
 
-  /** Why it is not known whether others hold the lock: what the last attempt failed with. */
-  get trouble(): Error | undefined {
+  /** The wait has timed out. Tells why it is not known whether others hold the lock: what the last attempt failed with. */
+  late(): Error | undefined {
+    this.timedOut = true;
     return this.attempts.trouble;
   }
 
@@ -189,8 +191,10 @@ export class Hold implements Keeper, Asker {
   /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
   leave(): void {
     if (this.gone) return;
-    if (!this.lease && this.attempts.inQueue)
-      this.registry.tell(this, { type: 'abandoned', waited: this.clock.now() - this.began });
+    if (!this.lease && this.attempts.inQueue) {
+      const timedOut = this.timedOut ? { timedOut: true as const } : {};
+      this.registry.tell(this, { type: 'abandoned', waited: this.clock.now() - this.began, ...timedOut });
+    }
     this.release();
   }
 

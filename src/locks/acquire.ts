@@ -19,8 +19,8 @@ export interface Source<T> {
   readonly scheduler: SchedulerLike | undefined;
   /** Makes the stream, of a single attempt unless it is to be patient. */
   open(patient: boolean): Observable<T>;
-  /** Why it is still without a value, where that is a failure. */
-  trouble(): Error | undefined;
+  /** It has timed out. Tells why it is still without a value, where that is a failure. */
+  late(): Error | undefined;
 }
 
 /** Subscribes, and resolves with the first value; the subscription goes on. A wait that ends early is unsubscribed. */
@@ -63,7 +63,7 @@ class Acquisition<T> implements Observer<T> {
     const { signal, timeout } = options;
     signal?.addEventListener('abort', this);
     if (timeout) {
-      const late = (): void => this.giveUp(new LockTimeoutError(source.name, timeout, source.trouble()));
+      const late = (): void => this.giveUp(new LockTimeoutError(source.name, timeout, source.late()));
       this.alarm = (source.scheduler ?? asyncScheduler).schedule(late, timeout);
     }
     this.subscription = source.open(timeout !== 0).subscribe(this);

@@ -68,7 +68,7 @@ class Asked implements Source<Lease> {
     });
   }
 
-  trouble(): Error | undefined {
-    return this.life?.trouble;
+  late(): Error | undefined {
+    return this.life?.late();
   }
 }
