@@ -61,8 +61,9 @@ export class LockCoordinator {
   private closing: Promise<void> | undefined;
 
   /**
-   * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or an array of at least three independent
-   * Redis, no replicas of each other, of which a majority grants a lock (the Redlock algorithm)
+   * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or a client of node-redis, which need not be
+   * connected; or an array of at least three independent Redis, no replicas of each other, of which a majority grants a
+   * lock (the Redlock algorithm)
    * @param options defaults of all locks
    * @throws TypeError, RangeError
    */
