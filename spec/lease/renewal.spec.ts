@@ -184,6 +184,17 @@ describe('lease.renew()', () => {
       assert.equal(lost, '296 lost: unreachable');
     }));
 
+  it('with a shorter ttl whose outcome is unknown is followed by none that gives more: it may land behind that', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.failure(1, new RedisUnreachableError('a', 'Cut', 0)), v.store.after(1, 'renewed')];
+      held(v, (lease) => void lease.renew(200).catch(() => undefined));
+      v.flush();
+      assert.deepEqual(
+        v.store.asked.slice(1, 4).map(({ ttl }) => ttl),
+        [200, 200, 200],
+      );
+    }));
+
   it('that fails leaves the lease as it was, and is followed by a renewal soon', () =>
     virtual((v) => {
       v.store.renewals = [v.store.failure(1, REFUSED), v.store.after(1, 'renewed')];

@@ -13,6 +13,7 @@ import {
 import { waitAfter } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
+import { giveBack } from '../store/give-back.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import { remaining } from './deadline.ts';
 import type { Terms } from './terms.ts';
@@ -202,12 +203,11 @@ export class Attempts implements Observer<Answer> {
   /** The answer came when nothing was left of the lease: it is given back, and asked for again. */
   private undo(): void {
     const { name, owner, ttl } = this.asker.request;
-    const { clock, commandTimeout, scheduler } = this.terms;
-    const over = clock.now() + commandTimeout;
+    const { commandTimeout, scheduler } = this.terms;
     const tooLate = (): void =>
       this.error(new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0));
-    this.store.release(name, owner, commandTimeout).subscribe({
-      error: () => void scheduler.schedule(tooLate, Math.max(0, over - clock.now())), // till then it may end the next grant
+    giveBack(() => this.store.release(name, owner, commandTimeout), commandTimeout, scheduler).subscribe({
+      error: tooLate,
       complete: tooLate,
     });
   }

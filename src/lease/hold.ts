@@ -162,6 +162,7 @@ export class Hold implements Keeper, Asker {
       this.alarm?.unsubscribe();
       const since = instant(this.clock);
       lease.concede(since, ttl, downgrade);
+      this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
       const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
       return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
         map((renewal) => {

@@ -62,6 +62,7 @@ if mine then return { mine, own } end
 
 local place = redis.call('ZRANK', queue, owner)
 if stay ~= '1' and not known then drop(owner) end
-local wait = holder and redis.call('PTTL', lock) or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] - now
+if grants > 0 and holder then left = redis.call('PTTL', lock) end
+local wait = holder and left or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] - now
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
 return { wait, place, foreign, token, tonumber(arrival), own }

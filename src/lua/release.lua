@@ -17,8 +17,6 @@ end
 --include queue
 --include settle
 local held = 0
-redis.call('ZCARD', queue)
-redis.call('HGET', specs, '') -- both are read before the first write
 if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)

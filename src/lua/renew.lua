@@ -5,26 +5,25 @@
 --include name
 --include model
 --include memory
---include queue
---include settle
 local owner, ms, grantText, into, channel = ...
 local ttl, fence = tonumber(ms), tonumber(grantText)
+if holder == owner and into == '' then
+  redis.call('PEXPIRE', lock, ttl) -- the first write: a full memory refuses none of a renewal's
+  token = math.max(token, fence)
+  remember(ttl, owner)
+  return 1
+end
+--include queue
+--include settle
 local score = redis.call('ZSCORE', due, owner)
 local shared = score and tonumber(score) > now and not redis.call('ZRANK', queue, owner)
-if holder == owner and into ~= '' then
-  redis.call('ZCARD', queue)
-  redis.call('HGET', specs, '') -- both are read before the first write
+if holder == owner then
   if entries > 0 then lapse() end
   redis.call('DEL', lock)
   holder = false
   share(owner, 1, into .. ' ' .. grantText, ttl)
   settle(channel)
   return { 1, own }
-elseif holder == owner then
-  redis.call('PEXPIRE', lock, ttl) -- the first write: a full memory refuses none of a renewal's
-  token = math.max(token, fence)
-  remember(ttl, owner)
-  return 1
 elseif shared then
   local text = redis.call('HGET', specs, owner)
   keep(ttl, true) -- the first write, here too

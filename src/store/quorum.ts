@@ -10,7 +10,6 @@ import {
   defer,
   EMPTY,
   filter,
-  ignoreElements,
   map,
   merge,
   mergeMap,
@@ -26,6 +25,7 @@ import {
 import { type Clock, clockOf } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import type { Announcements } from './announcements.ts';
+import { giveBack } from './give-back.ts';
 import { Member, type Node } from './member.ts';
 import type { Answer, Departure, Grant, Holder, Inspection, Renewal, Request, Store } from './store.ts';
 
@@ -56,6 +56,7 @@ export interface QuorumTerms {
 export class QuorumStore implements Store {
   readonly grants$: Observable<Grant>;
   private readonly clock: Clock;
+  private readonly scheduler: SchedulerLike;
   private readonly announcements: Announcements;
   private readonly members: readonly Member[];
   private readonly quorum: number;
@@ -68,6 +69,7 @@ export class QuorumStore implements Store {
     { quorum, delayedRestart }: QuorumTerms,
   ) {
     this.clock = clockOf(scheduler);
+    this.scheduler = scheduler;
     this.announcements = announcements;
     this.grants$ = announcements.woken$;
     this.members = nodes.map((node) => new Member(node, scheduler));
@@ -127,7 +129,19 @@ export class QuorumStore implements Store {
   release(name: string, owner: string | undefined, within: number): Observable<Departure> {
     return defer(() => {
       if (owner !== undefined) this.announcements.leave(name, owner);
-      return this.depart(name, owner, within, true);
+      let told = false;
+      return this.poll((member) => member.release(name, owner, within, true)).pipe(
+        concatMap(({ values, errors, left }): Observable<Departure> => {
+          const held = values.filter((departure) => departure.held).length;
+          const decided = held >= this.quorum || held + left < this.quorum;
+          if (left === 0 && values.length < this.quorum) {
+            return throwError(() => this.failure(name, values.length, errors));
+          }
+          if (told || !decided || values.length < this.quorum) return EMPTY;
+          told = true;
+          return of({ held: held >= this.quorum, grants: 0, now: Math.max(...values.map(({ now }) => now)) });
+        }),
+      );
     });
   }
 
@@ -186,28 +200,15 @@ export class QuorumStore implements Store {
     );
   }
 
-  private depart(name: string, owner: string | undefined, within: number, tell: boolean): Observable<Departure> {
-    let told = false;
-    return this.poll((member) => member.release(name, owner, within, tell)).pipe(
-      concatMap(({ values, errors, left }): Observable<Departure> => {
-        const held = values.filter((departure) => departure.held).length;
-        const decided = held >= this.quorum || held + left < this.quorum;
-        if (left === 0 && values.length < this.quorum) {
-          return throwError(() => this.failure(name, values.length, errors));
-        }
-        if (told || !decided || values.length < this.quorum) return EMPTY;
-        told = true;
-        return of({ held: held >= this.quorum, grants: 0, now: Math.max(...values.map(({ now }) => now)) });
-      }),
-    );
-  }
-
   /** What a minority granted. Nobody is told: whoever tries again because of it would do the same to the others. */
   private giveBack(name: string, owner: string, within: number): Observable<never> {
-    return this.depart(name, owner, within, false).pipe(
-      catchError(() => EMPTY),
-      ignoreElements(),
+    const each = this.members.map((member) =>
+      // twice: a release is sent when what was asked for has been answered
+      giveBack(() => member.release(name, owner, within, false), 2 * within, this.scheduler).pipe(
+        catchError(() => EMPTY),
+      ),
     );
+    return merge(...each);
   }
 
   /** A holder as the last node that its majority needs sees it. */

@@ -7,7 +7,6 @@ import {
   EMPTY,
   expand,
   filter,
-  ignoreElements,
   map,
   mergeMap,
   type Observable,
@@ -23,6 +22,7 @@ import type { Command, Reply, Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
 import type { Driver } from './driver.ts';
+import { giveBack } from './give-back.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
@@ -35,12 +35,14 @@ export class RedisStore implements Store {
   readonly grants$ = new Subject<Grant | undefined>();
   private readonly prefix: string;
   private readonly clock: Clock;
+  private readonly scheduler: SchedulerLike;
   private readonly connection: Connection;
   private readonly listener: Listener;
 
   constructor(client: Client, scheduler: SchedulerLike) {
     this.prefix = client.options.keyPrefix ?? '';
     this.clock = clockOf(scheduler);
+    this.scheduler = scheduler;
     this.connection = new Connection(client, scheduler, () => this.grants$.next(undefined));
     this.listener = isCluster(client)
       ? new ShardListener(() => this.connection.cluster, this.prefix, scheduler)
@@ -92,17 +94,16 @@ export class RedisStore implements Store {
     return answer$.pipe(
       concatMap((answer) => {
         if (!answer.granted) return of(answer);
-        const giveBack = (error: unknown): Observable<never> =>
+        const denied = (error: unknown): Observable<never> =>
           concat(
-            this.release(name, owner, within).pipe(
-              ignoreElements(),
+            giveBack(() => this.release(name, owner, within), within, this.scheduler).pipe(
               catchError(() =>
                 throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error)),
               ),
             ),
             throwError(() => error),
           );
-        return this.confirmed(request, asked, until, answer).pipe(catchError(giveBack));
+        return this.confirmed(request, asked, until, answer).pipe(catchError(denied));
       }),
     );
   }

@@ -1,5 +1,5 @@
 -- Who waits, and how a spec is read: one that is none has no mode, no permits and no times.
-local waiters = entries > 0 and redis.call('ZCARD', queue) or 0
+local waiters = redis.call('ZCARD', queue)
 
 local function parse(spec)
   local mode, permits, limit, ttl, waiterTtl, channel, grant =

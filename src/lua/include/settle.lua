@@ -1,5 +1,5 @@
 -- Drops who has lapsed, then grants from the head of the queue for as long as the head fits.
-local used = entries > waiters and tonumber(redis.call('HGET', specs, '')) or 0
+local used = tonumber(redis.call('HGET', specs, '') or 0) or 0
 local grants = 0
 local own = {} -- grants to waiters of the asking coordinator itself: owner, token, owner, token …
 

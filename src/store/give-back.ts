@@ -1,0 +1,35 @@
+/** A release before the next attempt of the same owner. */
+import {
+  catchError,
+  concatMap,
+  defer,
+  ignoreElements,
+  type Observable,
+  type SchedulerLike,
+  throwError,
+  timer,
+} from 'rxjs';
+import { clockOf } from '../clock.ts';
+import { RedisUnreachableError } from '../errors.ts';
+
+/**
+ * Completes when the lease was given back. Errors when that is not known, and only once the release can land no more, for
+ * it would end what the owner is granted next: it carries a not-after, which is `within` ms from now at the latest.
+ */
+export const giveBack = (
+  release: () => Observable<unknown>,
+  within: number,
+  scheduler: SchedulerLike,
+): Observable<never> =>
+  defer(() => {
+    const clock = clockOf(scheduler);
+    const over = clock.now() + within;
+    return release().pipe(
+      ignoreElements(),
+      catchError((error: unknown) => {
+        const unsent = error instanceof RedisUnreachableError && error.notAfter === undefined;
+        const rest = unsent ? 0 : Math.max(0, over - clock.now());
+        return timer(rest, scheduler).pipe(concatMap(() => throwError(() => error)));
+      }),
+    );
+  });
