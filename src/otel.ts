@@ -10,6 +10,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
+import { Open } from './otel/open.ts';
 
 /**
  * Where metrics and spans go, and what metrics tell of a lock's name.
@@ -87,31 +88,6 @@ const instruments = (provider: MeterProvider) => {
 };
 
 const keyOf = ({ name, owner }: { name: string; owner: string }): string => JSON.stringify([name, owner]);
-
-/** What has begun and not ended, by whose it is: an `owner` that was given can hold one lock several times. */
-class Open<T> {
-  private readonly all = new Map<string, T[]>();
-
-  add(key: string, value: T): void {
-    this.all.set(key, [...(this.all.get(key) ?? []), value]);
-  }
-
-  first(key: string): T | undefined {
-    return this.all.get(key)?.[0];
-  }
-
-  take(key: string): T | undefined {
-    const [first, ...rest] = this.all.get(key) ?? [];
-    if (rest.length > 0) this.all.set(key, rest);
-    else this.all.delete(key);
-    return first;
-  }
-
-  /** Each as often as there is something under it. */
-  keys(): string[] {
-    return [...this.all].flatMap(([key, values]) => values.map(() => key));
-  }
-}
 
 class Telemetry {
   private readonly to: ReturnType<typeof instruments>;
