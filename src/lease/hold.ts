@@ -26,6 +26,12 @@ import type { Kind, Terms } from './terms.ts';
 /** How many have begun in this process. */
 let lives = 0;
 
+/**
+ * ms from a hand-over to the renewal that brings its lease to the full ttl: short enough to be at once, and long enough
+ * that work which is done sooner needs none (2.0 in place of 2.8 commands a turn with 5 ms of work).
+ */
+const GRACE = 20;
+
 /** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
 const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
 
@@ -128,7 +134,7 @@ export class Hold implements Keeper, Asker {
     this.began = now;
     const { maxHold, scheduler } = this.terms;
     if (maxHold !== undefined) this.limit = scheduler.schedule(() => this.lose('maxHold'), maxHold);
-    if (ttl < this.ttl) this.plan(0);
+    if (ttl < this.ttl) this.plan(Math.min(GRACE, this.lease.remaining() / 3));
     else this.planRenewal();
     this.subscriber.next(this.lease);
   }
