@@ -279,15 +279,18 @@ export class Connection {
   private lookAt(time: number): void {
     this.alarm?.unsubscribe();
     this.nextLook = time;
-    this.alarm = this.scheduler.schedule(() => {
-      const now = this.clock.now();
-      let next = Number.POSITIVE_INFINITY;
-      for (const call of this.calls) {
-        if (call.deadline <= now) this.late(call);
-        else next = Math.min(next, call.deadline);
-      }
-      this.nextLook = next;
-      if (next < Number.POSITIVE_INFINITY) this.lookAt(next);
-    }, time - this.clock.now());
+    this.alarm = this.scheduler.schedule(
+      () => {
+        const now = this.clock.now();
+        let next = Number.POSITIVE_INFINITY;
+        for (const call of this.calls) {
+          if (call.deadline <= now) this.late(call);
+          else next = Math.min(next, call.deadline);
+        }
+        this.nextLook = next;
+        if (next < Number.POSITIVE_INFINITY) this.lookAt(next);
+      },
+      Math.max(0, time - this.clock.now()),
+    ); // Node warns of less
   }
 }
