@@ -1,6 +1,6 @@
 /** Renewals that fail, in virtual time: tried again for as long as the lease is valid. ttl 1 000 (988), renewed every 300. */
 import { assert } from 'chai';
-import { tap } from 'rxjs';
+import { defer, merge, of, tap, VirtualTimeScheduler } from 'rxjs';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { granted, silence } from '../support/fake-store.ts';
@@ -115,6 +115,32 @@ describe('a ttl of 20 ms', () => {
       expectObservable(shown(lock({ ttl: 20, renewEvery: 6 })), '^ 59ms !').toBe('15ms L');
       flush();
       assert.deepEqual(renewals(v).slice(0, 3), [15, 21, 27]);
+    }));
+});
+
+describe('renewals that are due at once', () => {
+  it('take turns, 64 at a time, and others come in between', () =>
+    virtual((v) => {
+      const seen: number[] = [];
+      v.store.renewals = [
+        defer(() => {
+          if (seen.push(0) === 1) v.time.schedule(() => seen.splice(0, 1, renewals(v).length));
+          return of('renewed' as const);
+        }),
+      ];
+      const all = merge(...Array.from({ length: 150 }, (_, i) => v.lock({}, `name ${i}`))).subscribe();
+      v.at(310, () => all.unsubscribe());
+      v.flush();
+      assert.equal(seen[0], 64);
+      assert.equal(renewals(v).length, 150);
+    }));
+
+  it('wait for none of another scheduler, whose time may stand still', () =>
+    virtual((v) => {
+      const stopped = new VirtualTimeScheduler();
+      v.at(299, () => v.registry.due({ scheduler: stopped, renewNow: () => undefined }));
+      v.expectObservable(shown(v.lock()), '^ 399ms !').toBe('-L');
+      v.ends(['0 acquire', '300 renew', '400 release']);
     }));
 });
 

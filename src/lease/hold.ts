@@ -8,6 +8,7 @@ import {
   map,
   Observable,
   of,
+  type SchedulerLike,
   type Subscriber,
   type Subscription,
   type TeardownLogic,
@@ -118,6 +119,10 @@ export class Hold implements Keeper, Asker {
     this.registry.add(this);
     if (this.terms.owner === undefined) this.attempts.start(patient);
     else this.starting = this.registry.cleared(this).subscribe(() => this.attempts.start(patient));
+  }
+
+  get scheduler(): SchedulerLike {
+    return this.terms.scheduler;
   }
 
   report(report: Report): void {
@@ -233,8 +238,13 @@ export class Hold implements Keeper, Asker {
 
   private wake(): void {
     const { lease } = this;
-    if (lease && lease.remaining() > 0) this.renew().subscribe({ error: () => undefined });
+    if (lease && lease.remaining() > 0) this.registry.due(this);
     else this.expire();
+  }
+
+  /** Its turn among the leases that are due. */
+  renewNow(): void {
+    if (!this.gone) this.renew().subscribe({ error: () => undefined });
   }
 
   private expire(): void {

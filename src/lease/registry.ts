@@ -1,5 +1,5 @@
 /** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
-import { filter, first, type Observable, of, Subject, take } from 'rxjs';
+import { filter, first, type Observable, of, type SchedulerLike, Subject, take } from 'rxjs';
 import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Store } from '../store/store.ts';
 import type { LockEvent } from './events.ts';
@@ -7,6 +7,12 @@ import type { Hold } from './hold.ts';
 
 /** An event before the fields that all events share. */
 type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
+
+/** Whose renewal is due. */
+type Due = Pick<Hold, 'scheduler' | 'renewNow'>;
+
+/** How many leases are renewed without a pause: as many as travel in one command. */
+const SLICE = 64;
 
 const NONE: Hold[] = [];
 
@@ -17,6 +23,8 @@ export class Registry {
   /** Emits nothing, and errors when the coordinator closes: for streams that wait for no call. */
   readonly over$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
+  /** Those whose renewal is due, by where their time comes from. */
+  private readonly renewals = new Map<SchedulerLike, Due[]>();
   /** By owner, which is nearly always one hold of its own. */
   private readonly holds = new Map<string, Hold[]>();
 
@@ -72,6 +80,24 @@ export class Registry {
   end(): void {
     for (const hold of this.all) hold.abandon();
     this.events$.complete();
+  }
+
+  /** Leases that are due at once take turns: nobody else in this process waits for all of them. */
+  due(hold: Due): void {
+    const { scheduler } = hold;
+    const others = this.renewals.get(scheduler);
+    if (others) others.push(hold);
+    else this.renewals.set(scheduler, [hold]);
+    if (!others) this.renewSome(scheduler);
+  }
+
+  private renewSome(scheduler: SchedulerLike): void {
+    scheduler.schedule(() => {
+      const holds = this.renewals.get(scheduler) ?? [];
+      for (const hold of holds.splice(0, SLICE)) hold.renewNow();
+      if (holds.length > 0) this.renewSome(scheduler);
+      else this.renewals.delete(scheduler);
+    });
   }
 
   tell(hold: Hold, event: Told): void {
