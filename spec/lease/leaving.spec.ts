@@ -12,6 +12,27 @@ const UNSENT = new RedisUnreachableError('a', 'No connection');
 const BUSY = new RedisRefusedError('a', true, new Error('BUSY'));
 
 describe('unsubscribing', () => {
+  it('on hearing that it was acquired leaves no timer, not that of maxHold either', () =>
+    virtual(({ lock, registry, time, ends }) => {
+      const subscription = lock({ maxHold: 5_000 }).subscribe();
+      registry.events$.subscribe(({ type }) => type === 'acquired' && subscription.unsubscribe());
+      ends(['0 acquire', '1 release']);
+      assert.isBelow(time.now(), 5_000);
+    }));
+
+  it('on hearing that an attempt failed, the first or a later one, asks no more', () => {
+    for (const nth of [1, 2])
+      virtual(({ lock, store, registry, ends }) => {
+        store.acquires = [store.failure(1, BUSY)];
+        const subscription = lock().subscribe();
+        let failures = 0;
+        registry.events$.subscribe(({ type }) => {
+          if (type === 'attemptFailed' && ++failures === nth) subscription.unsubscribe();
+        });
+        ends(['0 acquire', '51 acquire'].slice(0, nth));
+      });
+  });
+
   it('while the request is on its way waits for its answer, then releases what it was granted', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(20, granted())];

@@ -2,6 +2,7 @@
 import {
   AsyncSubject,
   defer,
+  EMPTY,
   type Observable,
   type Observer,
   of,
@@ -219,6 +220,7 @@ export class Attempts implements Observer<Answer> {
   private pause(why: unknown, again$: Subject<void>): Observable<unknown> {
     if (why !== BUSY && !isTransient(why)) return throwError(() => why);
     const ms = why === BUSY ? this.rest() : this.mend(why as Error);
+    if (this.stopped) return EMPTY; // who heard of the failure has left
     if (this.missed) return of(undefined);
     this.alarm = this.terms.scheduler.schedule(() => again$.next(), ms);
     return again$;

@@ -136,6 +136,7 @@ export class Hold implements Keeper, Asker {
     const now = this.clock.now();
     this.lease = new HeldLease(this, this.request, fence, since, ttl);
     this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
+    if (this.leaving) return; // who heard of it has left
     this.began = now;
     const { maxHold, scheduler } = this.terms;
     if (maxHold !== undefined) this.limit = scheduler.schedule(() => this.lose('maxHold'), maxHold);
