@@ -46,9 +46,9 @@ export class Registry {
 
   delete(hold: Hold): void {
     const { owner } = hold.request;
-    const left = this.holds.get(owner);
-    if (left && left.length > 1) left.splice(left.indexOf(hold), 1);
-    else this.holds.delete(owner);
+    const left = this.holds.get(owner) ?? NONE;
+    left.splice(left.indexOf(hold), 1); // the last one too: a former table of the Map keeps the array for a while
+    if (left.length === 0) this.holds.delete(owner);
     if (this.left$.observed) this.left$.next();
   }
 

@@ -54,6 +54,8 @@ export interface Call<T = unknown> {
   sentAt: number | undefined;
   notAfter: number | undefined;
   node: Driver | undefined;
+  /** Where it is among those that are pending. */
+  place: number | undefined;
 }
 
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;

@@ -21,6 +21,7 @@ import { type Call, type Command, plain, type Reply, refusalOf, type Server } fr
 import { type Client, duplicate, isCluster, nodeFor } from './client.ts';
 import type { Driver } from './driver.ts';
 import { Outbox } from './outbox.ts';
+import { Pending } from './pending.ts';
 
 /** What a node of a Cluster answers when it is not the one to ask, or not yet: it has done nothing. */
 const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
@@ -33,7 +34,7 @@ const notAfter = ({ deadline }: Call, { lead }: Server): number =>
   lead === undefined ? 0 : Math.floor(deadline + lead);
 
 export class Connection {
-  private readonly calls = new Set<Call>();
+  private readonly calls = new Pending();
   private client: Client | undefined;
   private outbox: Outbox | undefined;
   private closed = false;
@@ -68,7 +69,7 @@ export class Connection {
       this.missed = true;
       this.servers = new WeakMap();
       this.closing$.next();
-      for (const call of this.calls) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
+      for (const call of this.calls.all) if (call.sentAt !== undefined) this.unknown(call, 'The connection closed');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
     client.connect().catch(() => undefined); // told by 'error'; ioredis goes on trying
@@ -93,6 +94,7 @@ export class Connection {
       sentAt: undefined,
       notAfter: undefined,
       node: undefined,
+      place: undefined,
     };
     this.calls.add(call as Call);
     if (deadline < this.nextLook) this.lookAt(deadline);
@@ -103,7 +105,7 @@ export class Connection {
   close(): void {
     this.closed = true;
     this.alarm?.unsubscribe();
-    for (const call of this.calls) this.fail(call, new CoordinatorClosedError(call.command.lock));
+    for (const call of this.calls.all) this.fail(call, new CoordinatorClosedError(call.command.lock));
     this.client?.disconnect();
   }
 
@@ -123,7 +125,9 @@ export class Connection {
   about(node = this.client): Server {
     const blank: Server = { node: undefined, heardAt: 0, lead: undefined, born: undefined };
     if (!node || isCluster(node)) return blank;
-    const server = this.servers.get(node) ?? { ...blank, node };
+    const known = this.servers.get(node);
+    if (known) return known;
+    const server = { ...blank, node };
     this.servers.set(node, server);
     return server;
   }
@@ -158,8 +162,8 @@ export class Connection {
     this.resuming = true;
     if (this.missed) this.back();
     this.missed = this.resuming = false;
-    const unsent = [...this.calls].filter(({ sentAt }) => sentAt === undefined);
-    unsent.sort(({ command: a }, { command: b }) => (a.turn ?? 0) - (b.turn ?? 0));
+    const unsent = this.calls.all.filter(({ sentAt }) => sentAt === undefined);
+    unsent.sort((a, b) => (a.command.turn ?? 0) - (b.command.turn ?? 0) || a.deadline - b.deadline);
     for (const call of unsent) this.send(client, call);
   }
 
@@ -260,7 +264,7 @@ export class Connection {
   private complain(error: Error): void {
     this.complaint = error;
     if (!/^(?:WRONGPASS|NOAUTH|NOPERM)/.test(error.message)) return;
-    for (const call of this.calls) {
+    for (const call of this.calls.all) {
       if (call.sentAt === undefined) this.fail(call, new RedisRefusedError(call.command.lock, false, error));
     }
   }
@@ -283,7 +287,7 @@ export class Connection {
       () => {
         const now = this.clock.now();
         let next = Number.POSITIVE_INFINITY;
-        for (const call of this.calls) {
+        for (const call of this.calls.all) {
           if (call.deadline <= now) this.late(call);
           else next = Math.min(next, call.deadline);
         }
