@@ -1,6 +1,6 @@
 /** Work that needs the lease, in virtual time. */
 import { assert } from 'chai';
-import { finalize, map, NEVER, of, tap, timer, toArray } from 'rxjs';
+import { finalize, map, NEVER, Observable, of, take, tap, timer, toArray } from 'rxjs';
 import type { Lease } from '../../src/lease/lease.ts';
 import { whileHeld } from '../../src/operators/while-held.ts';
 import { granted, left } from '../support/fake-store.ts';
@@ -68,6 +68,23 @@ describe('whileHeld', () => {
       expectObservable(lock().pipe(whileHeld(() => work)), '^ 99ms !').toBe('-a');
       expectSubscriptions(work.subscriptions).toBe('-^ 98ms !');
       ends(['0 acquire', '100 release']);
+    }));
+
+  it('stops a work that never pauses for breath when nobody listens any more', () =>
+    virtual(({ lock, ends, flush }) => {
+      let made = 0;
+      const endless = new Observable<number>((subscriber) => {
+        for (; !subscriber.closed && made < 1_000; made += 1) subscriber.next(made);
+      });
+      lock()
+        .pipe(
+          whileHeld(() => endless),
+          take(3),
+        )
+        .subscribe();
+      flush();
+      assert.equal(made, 3);
+      ends(['0 acquire', '1 release']);
     }));
 
   it('releases and errors when the work cannot even be made', () =>

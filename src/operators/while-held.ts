@@ -1,17 +1,13 @@
 /** Work that runs under a lease, and needs it. */
 import {
-  catchError,
-  concat,
   defer,
-  from,
-  ignoreElements,
+  type MonoTypeOperatorFunction,
   merge,
-  type Observable,
+  Observable,
   type ObservableInput,
   type OperatorFunction,
   switchMap,
   takeUntil,
-  throwError,
 } from 'rxjs';
 import { HeldLease, type Lease } from '../lease/lease.ts';
 
@@ -24,9 +20,26 @@ export type Held = Lease | readonly Lease[];
 
 const leasesOf = (held: Held): HeldLease[] => [held].flat().filter((lease) => lease instanceof HeldLease);
 
-/** Completes when every lease has been given back, as far as Redis answers. */
-const released = (held: Held): Observable<never> =>
-  merge(...leasesOf(held).map((lease) => lease.released$)).pipe(ignoreElements());
+/** Ends as the source does, after the source is unsubscribed and then `last$` has completed. */
+const endAfter =
+  <T>(last$: Observable<unknown>): MonoTypeOperatorFunction<T> =>
+  (source) =>
+    new Observable((subscriber) => {
+      let end: (() => void) | undefined;
+      const working = source.subscribe({
+        next: (value) => subscriber.next(value),
+        error: (error: unknown) => {
+          end = () => subscriber.error(error);
+        },
+        complete: () => {
+          end = () => subscriber.complete();
+        },
+      });
+      subscriber.add(working);
+      working.add(() => {
+        if (end) subscriber.add(last$.subscribe({ complete: end }));
+      });
+    });
 
 /**
  * Runs `work` under the lease that the source emits.
@@ -46,18 +59,10 @@ const released = (held: Held): Observable<never> =>
 export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<R>): OperatorFunction<H, R> => {
   if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
   return switchMap((held) => {
-    const over$ = merge(...leasesOf(held).map((lease) => lease.over$));
-    return concat(
-      defer(() => from(work(held))).pipe(
-        takeUntil(over$),
-        catchError((error: unknown) =>
-          concat(
-            released(held),
-            throwError(() => error),
-          ),
-        ),
-      ),
-      released(held),
+    const leases = leasesOf(held);
+    return defer(() => work(held)).pipe(
+      takeUntil(merge(...leases.map(({ over$ }) => over$))),
+      endAfter(merge(...leases.map(({ released$ }) => released$))), // as far as Redis answers
     );
   });
 };
