@@ -1,9 +1,11 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
 -- KEYS   see include/name
 -- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
+if ... then return refused('ARGUMENT', 'none') end
 --include name
 --include model
 --include queue
+if unreadable then return refused('CORRUPTED', unreadable) end
 local holders, waiting = {}, {}
 local function list(into, owner, mode, permits, ms)
   for _, value in ipairs({ owner, mode, permits, ms }) do into[#into + 1] = value end
@@ -20,14 +22,16 @@ for i = 1, #due_, 2 do
     lapsed[owner] = true
   elseif not queued[owner] then
     local spec = parse(redis.call('HGET', specs, owner))
-    list(holders, owner, spec.mode, spec.permits, left)
+    if not spec.mode then return refused('CORRUPTED', 'the spec of a shared lease is unreadable') end
+    list(holders, owner, spec.mode, spec.permits, math.min(left, LONGEST))
   end
 end
 for i = 1, #arrivals, 2 do
   local owner = arrivals[i]
   if not lapsed[owner] then
     local spec = parse(redis.call('HGET', specs, owner))
-    list(waiting, owner, spec.mode, spec.permits, math.max(0, math.floor((micros - arrivals[i + 1]) / 1000)))
+    local waited = math.floor((micros - arrivals[i + 1]) / 1000)
+    if spec.mode then list(waiting, owner, spec.mode, spec.permits, math.min(math.max(0, waited), HIGHEST)) end
   end
 end
 return { token > 0 and string.format('%.0f', token) or '', holders, waiting }

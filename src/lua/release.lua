@@ -1,15 +1,17 @@
 -- Leaves, as a holder or as a waiter, and settles: the next waiter holds before the reply is sent.
 -- KEYS   see include/name
--- ARGV   1 owner, or "" to break every lease on the name
+-- ARGV   1 owner, or "" to break every lease on the name, and to clear away what cannot be read
 --        2 own channel; or, where no queue is kept, "!" and a channel on which to tell that a lease was given up
 --        3 not-after, ms of server time
 -- Reply  { 1 if a lease was given up, grants made, { own grants … } } · 1 one was, and nobody waited
 --        · -1 came too late
-local owner, channel, notAfter = ...
-if now > tonumber(notAfter) then return -1 end
+local owner, channel, notAfter, more = ...
+local latest = whole(notAfter, 0, HIGHEST)
+if not latest or more then return refused('ARGUMENT', 'owner, channel, not-after') end
+if now > latest then return -1 end
 --include name
-if holder == owner and entries == 0 and string.byte(channel) ~= 33 then -- nobody to hand over to: as below, sooner
-  redis.call('DEL', lock)
+if holder == owner and string.byte(channel) ~= 33 and redis.call('EXISTS', due, queue, specs) == 0 then
+  redis.call('DEL', lock) -- nobody to hand over to: as below, sooner
   return 1
 end
 --include model
@@ -17,6 +19,11 @@ end
 --include queue
 --include settle
 local held = 0
+if unreadable then
+  if owner ~= '' then return refused('CORRUPTED', unreadable) end
+  held = math.min(redis.call('DEL', due, queue, specs), 1) -- who waits asks again, and is back at its place
+  entries, waiters, used = 0, 0, 0
+end
 if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
@@ -29,7 +36,7 @@ if owner == '' then
       held = 1
     end
   end
-  token = math.max(token + 1, micros) -- the broken leases learn from it that they were taken
+  token = math.min(math.max(token + 1, micros), HIGHEST) -- the broken leases learn from it that they were taken
   remember(MEMORY, '')
 elseif held == 0 and redis.call('ZSCORE', due, owner) then
   if not redis.call('ZRANK', queue, owner) then held = 1 end

@@ -2,33 +2,43 @@
 -- KEYS   see include/name
 -- ARGV   1 owner  2 ttl, ms  3 the lease's token  4 spec of the shared lease to turn into, or ""  5 own channel
 -- Reply  1 · { 1, { own grants … } } others were let in · 0 no holder any more · -1 and somebody was granted it since
+local owner, ms, grantText, into, channel, more = ...
+local ttl, fence = whole(ms, 1, LONGEST), whole(grantText, 0, HIGHEST)
+if not ttl or not fence or owner == '' or not channel or more then
+  return refused('ARGUMENT', 'owner, ttl, token, spec or "", channel')
+end
 --include name
 --include model
 --include memory
-local owner, ms, grantText, into, channel = ...
-local ttl, fence = tonumber(ms), tonumber(grantText)
+if unreadable then return refused('CORRUPTED', unreadable) end
 if holder == owner and into == '' then
+  if redis.call('EXISTS', due, queue, specs) > 0 then -- of another type: an error here; whoever waits is none of this
+    redis.call('ZCARD', due)
+    redis.call('ZCARD', queue)
+    redis.call('HGET', specs, '')
+  end
   redis.call('PEXPIRE', lock, ttl) -- the first write: a full memory refuses none of a renewal's
   token = math.max(token, fence)
   remember(ttl, owner)
   return 1
 end
 --include queue
+--include own
 --include settle
-local score = redis.call('ZSCORE', due, owner)
-local shared = score and tonumber(score) > now and not redis.call('ZRANK', queue, owner)
+local spec = parse(into)
+if into ~= '' and not (spec.mode == 's' and spec.token == '') then return refused('ARGUMENT', 'the spec is none') end
+if unreadable then return refused('CORRUPTED', unreadable) end
 if holder == owner then
   if entries > 0 then lapse() end
   redis.call('DEL', lock)
   holder = false
-  share(owner, 1, into .. ' ' .. grantText, ttl)
+  share(owner, spec.permits, into .. ' ' .. string.format('%.0f', fence), ttl)
   settle(channel)
   return { 1, own }
-elseif shared then
-  local text = redis.call('HGET', specs, owner)
+elseif shares then
   keep(ttl, true) -- the first write, here too
   redis.call('ZADD', due, now + ttl, owner)
-  redis.call('HSET', specs, owner, (string.gsub(text, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)))
+  redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)))
   if record then remember(ttl, lastOwner) end
   return 1
 end

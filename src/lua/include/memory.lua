@@ -1,6 +1,5 @@
 -- The memory of the last token, which outlives the leases.
 local MEMORY = 3600000 -- ms for which the last token is remembered, beyond its lead on the clock
-local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
 
 -- Keeps the token for those to come, and returns it as text.
 local function remember(ttl, owner)

@@ -6,7 +6,7 @@ end
 if entries > 0 and redis.call('ZCOUNT', due, now + math.max(spec.ttl, spec.waiterTtl) + 1, '+inf') > 0 then
   for _, each in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local entry = parse(redis.call('HGET', specs, each))
-    local most = now + (entry.token == '' and entry.waiterTtl or entry.ttl or spec.ttl)
+    local most = now + (entry.token == '' and entry.waiterTtl or entry.ttl or LONGEST)
     if tonumber(redis.call('ZSCORE', due, each)) > most then redis.call('ZADD', due, most, each) end
   end
 end

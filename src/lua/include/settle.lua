@@ -1,5 +1,4 @@
 -- Drops who has lapsed, then grants from the head of the queue for as long as the head fits.
-local used = tonumber(redis.call('HGET', specs, '') or 0) or 0
 local grants = 0
 local own = {} -- grants to waiters of the asking coordinator itself: owner, token, owner, token …
 
@@ -7,23 +6,21 @@ local own = {} -- grants to waiters of the asking coordinator itself: owner, tok
 local function keep(ttl, fresh)
   local left = redis.call('PTTL', due)
   if left >= ttl and not fresh then return end
-  for _, key in ipairs({ due, queue, specs }) do redis.call('PEXPIRE', key, math.max(left, ttl + 1000)) end
+  for _, key in ipairs({ due, queue, specs }) do redis.call('PEXPIRE', key, math.max(math.min(left, LONGEST), ttl + 1000)) end
 end
 
+-- Without a shared lease nothing is in use, whatever was counted: so it ends, should a spec have been unreadable.
 local function use(permits)
-  used = used + permits
-  if used <= 0 then redis.call('HDEL', specs, '') else redis.call('HSET', specs, '', used) end
+  used = entries > waiters and math.max(used + permits, 0) or 0
+  if entries > waiters then redis.call('HSET', specs, '', used) else redis.call('HDEL', specs, '') end
 end
 
 local function drop(owner)
-  if redis.call('ZREM', queue, owner) == 1 then
-    waiters = waiters - 1
-  else
-    use(-(parse(redis.call('HGET', specs, owner)).permits or 0))
-  end
-  redis.call('ZREM', due, owner)
+  local waited = redis.call('ZREM', queue, owner)
+  waiters = waiters - waited
+  entries = entries - redis.call('ZREM', due, owner)
+  if waited == 0 then use(-(parse(redis.call('HGET', specs, owner)).permits or 0)) end
   redis.call('HDEL', specs, owner)
-  entries = entries - 1
 end
 
 local function lapse()
@@ -38,8 +35,7 @@ local function fits(spec)
 end
 
 local function share(owner, permits, text, ttl)
-  entries = entries + 1
-  redis.call('ZADD', due, now + ttl, owner)
+  entries = entries + redis.call('ZADD', due, now + ttl, owner)
   redis.call('HSET', specs, owner, text)
   use(permits)
   keep(ttl)
@@ -80,14 +76,14 @@ local function settle(asking, self)
     local owner = redis.call('ZRANGE', queue, passed, passed)[1]
     local text = owner and redis.call('HGET', specs, owner)
     local spec = parse(text)
-    if not owner or spec.mode and not fits(spec) then break end
+    local waits = spec.token == ''
+    if not owner or waits and not fits(spec) then break end
     redis.call('HDEL', specs, owner) -- the first write, which decides whether a full memory refuses the rest
-    if not spec.mode then
-      drop(owner) -- garbage, which waits for nothing
+    if not waits then
+      drop(owner) -- garbage, which waits for nothing: who is behind it asks again, and is back
     elseif owner == self or reach(owner, spec.channel, asking) then
-      redis.call('ZREM', queue, owner)
-      redis.call('ZREM', due, owner)
-      waiters, entries = waiters - 1, entries - 1
+      waiters = waiters - redis.call('ZREM', queue, owner)
+      entries = entries - redis.call('ZREM', due, owner)
       local fence = grant(owner, spec, text, owner == self and spec.ttl or math.min(spec.ttl, spec.waiterTtl))
       if owner == self then mine = fence end
     else

@@ -1,0 +1,311 @@
+/** The scripts, called by hand with anything: an answer that they document, or a typed error and nothing written. */
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { type Arg, codeOf, LATER, LONG, SCENES, type ScriptName, Stage, specOf } from '../support/scenes.ts';
+
+const HIGHEST = Number.MAX_SAFE_INTEGER;
+const LONGEST = 2 ** 31 - 1;
+const RUNS = 1_500;
+
+/** One argument, and whether it is what the script asks for; undefined where Lua may read a number in it, or may not. */
+interface Drawn {
+  readonly value: Arg;
+  readonly sound: boolean | undefined;
+}
+const sound = (value: Arg): Drawn => ({ value, sound: true });
+const unsound = (value: Arg): Drawn => ({ value, sound: false });
+
+const bytes = fc.oneof(
+  fc.uint8Array({ maxLength: 24 }).map((array) => Buffer.from(array)),
+  fc.string({ unit: 'binary', maxLength: 24 }).map((text) => Buffer.from(text)),
+  fc.constantFrom('', '\0', '\r\n', ' ', 'x'.repeat(70_000)).map((text) => Buffer.from(text)),
+);
+const NO_NUMBERS = ['', ' ', '-', 'x', '12x', '1 2', '--1', '0xg', '1e', '0x', 'true', 'nil', '{}', '1,5'];
+const NOT_WHOLE = ['nan', '-nan', 'NaN', 'inf', '-inf', 'Infinity', '1e400', '-1e400', '0.5', '1e-300', '1e300'];
+const OUT_OF_BOUNDS = ['-1', '-9223372036854775808', '9007199254740992', '9223372036854775807', '9'.repeat(400)];
+const LENIENT = [' 5', '5 ', '+5', '0x10', '1e3', '5.0', '007', '5\0x', '-0', '\t7\n'];
+
+/** A whole number within bounds, mostly, or whatever else. */
+const whole = (likely: fc.Arbitrary<number>, most: number): fc.Arbitrary<Drawn> =>
+  fc.oneof(
+    { weight: 12, arbitrary: likely.map((value) => sound(String(value))) },
+    { weight: 2, arbitrary: fc.constantFrom(...NO_NUMBERS, ...NOT_WHOLE, ...OUT_OF_BOUNDS).map(unsound) },
+    { weight: 1, arbitrary: fc.constant(unsound(String(most + 1))) },
+    { weight: 1, arbitrary: fc.constantFrom(...LENIENT).map((value) => ({ value, sound: undefined })) },
+    {
+      weight: 1,
+      arbitrary: bytes.map((value) =>
+        /^[\s\d+.\-ni]/i.test(value.toString('latin1')) ? { value, sound: undefined } : unsound(value),
+      ),
+    },
+  );
+const text = fc.oneof(fc.constantFrom('a', 'b', 'c', '', '-', '!tell', 'pchannel'), bytes);
+const named = (value: Arg): Drawn => ({ value, sound: value.toString() !== '' });
+const owner = fc
+  .oneof({ weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c', 'd') }, bytes, fc.constant(''))
+  .map(named);
+
+/** What the header of include/name says of a spec, once more. */
+const isSpec = (value: string): boolean => {
+  const match = /^[xs] ([1-9]\d*) (\d+) ([1-9]\d*) ([1-9]\d*) [psc-][^\t-\r ]*$/.exec(value);
+  const [permits = 0, limit = 0, ...times] = match?.slice(1).map(Number) ?? [];
+  return match !== null && Math.max(permits, limit, ...times) <= LONGEST && (limit === 0 || permits <= limit);
+};
+const fields: fc.Arbitrary<readonly string[]> = fc.tuple(
+  fc.constantFrom('x', 's'),
+  fc.constantFrom('1', '2', '3', '2147483647'),
+  fc.constantFrom('0', '3', '2147483647'),
+  fc.constantFrom('1000', '600000', '2147483647'),
+  fc.constantFrom('1000', '600000', '2147483647'),
+  fc.constantFrom('-', 'pchannel', 'schannel', 'cchannel'),
+);
+/** A spec with a mistake: a field more, less, elsewhere or out of bounds, or a byte more, less or another. */
+const nearMiss = fc.tuple(fields, fc.nat(5), fc.nat(40), fc.nat(9), bytes).map(([spec, i, at, how, some]): Buffer => {
+  const all = Buffer.from(spec.join(' '));
+  const put = (value: string): Buffer => Buffer.from(spec.with(i, value).join(' '));
+  const numbers = [...NO_NUMBERS, ...NOT_WHOLE, ...OUT_OF_BOUNDS, ...LENIENT, '0', '2147483648', '00'];
+  const [head, tail] = [all.subarray(0, at), all.subarray(at)];
+  if (how < 3) return put(numbers[(at * 3 + how) % numbers.length] ?? '');
+  if (how === 3) return Buffer.from(spec.toSpliced(i, 1).join(' '));
+  if (how === 4) return Buffer.from(spec.toSpliced(i, 0, '1').join(' '));
+  if (how === 5) return Buffer.concat([all, Buffer.from(at % 2 ? ' 17' : ' ')]);
+  if (how === 6) return Buffer.concat([head, tail.subarray(1)]);
+  if (how === 7) return Buffer.concat([head, some, tail]);
+  if (how === 8) return Buffer.from(spec.toReversed().join(' '));
+  return Buffer.concat([head, some.subarray(0, 1), tail.subarray(1)]);
+});
+const spec = fc
+  .oneof(
+    { weight: 4, arbitrary: fields.map((all) => Buffer.from(all.join(' '))) },
+    { weight: 5, arbitrary: nearMiss },
+    bytes,
+  )
+  .map((value) => ({ value, sound: isSpec(value.toString('latin1')) }));
+const notAfter = whole(fc.constantFrom(LATER, LATER, LATER, LATER, LATER, 0, 1, HIGHEST), HIGHEST);
+/** Or "", which both scripts take for none. */
+const orNone = (all: fc.Arbitrary<Drawn>): fc.Arbitrary<Drawn> =>
+  fc.oneof(
+    fc.constant(sound('')),
+    all.map(({ value, sound }) => ({ value, sound: String(value) === '' || sound })),
+  );
+// HIGHEST itself would be read as one more by the client's parser
+const arrival = orNone(whole(fc.constantFrom(0, 5, HIGHEST - 1), HIGHEST));
+const shared = orNone(spec.map(({ value, sound }) => ({ value, sound: sound && value.toString().startsWith('s') })));
+const ARGUMENTS = {
+  acquire: [owner, spec, notAfter, text.map(sound), arrival],
+  renew: [
+    owner,
+    whole(fc.integer({ min: 1, max: LONGEST }), LONGEST),
+    whole(fc.maxSafeNat(), HIGHEST),
+    shared,
+    text.map(sound),
+  ],
+  release: [text.map(sound), text.map(sound), notAfter],
+  inspect: [],
+} as const satisfies Partial<Record<ScriptName, readonly fc.Arbitrary<Drawn>[]>>;
+
+/** Arguments, as many as asked for, mostly, and whether they are what the script asks for. */
+interface Call {
+  readonly args: readonly Arg[];
+  readonly sound: boolean | undefined;
+}
+const callOf = (all: readonly fc.Arbitrary<Drawn>[]): fc.Arbitrary<Call> =>
+  fc.tuple(fc.tuple(...all), fc.integer({ min: -2, max: 30 }), text).map(([drawn, more, extra]) => {
+    const args = drawn.map(({ value }) => value);
+    if (more < 0 && all.length > 0) return { args: args.slice(0, more), sound: false };
+    if (more === 0) return { args: [...args, extra], sound: false };
+    const all_ = drawn.map(({ sound }) => sound);
+    return { args, sound: all_.includes(false) ? false : all_.includes(undefined) ? undefined : true };
+  });
+
+const isWhole = (value: unknown, most = HIGHEST): boolean =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
+const isToken = (value: unknown): boolean =>
+  typeof value === 'string' && /^\d+$/.test(value) && Number(value) <= HIGHEST;
+const isList = (value: unknown, every: number): value is readonly unknown[] =>
+  Array.isArray(value) && value.length % every === 0;
+const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isToken(one));
+const areEntries = (value: unknown): boolean =>
+  isList(value, 4) &&
+  value.every((one, i) =>
+    i % 4 === 0 ? typeof one === 'string' : i % 4 === 1 ? one === 'x' || one === 's' : isWhole(one),
+  );
+
+/** What the headers say of the replies. */
+const DOCUMENTED: Readonly<Record<keyof typeof ARGUMENTS, (reply: unknown) => boolean>> = {
+  acquire: (reply) => {
+    if (!Array.isArray(reply)) return reply === -1 || isToken(reply);
+    const [wait, place, foreign, last, arrived, own] = reply;
+    if (reply.length === 2) return isToken(wait) && areGrants(place);
+    const numbers =
+      isWhole(wait, LONGEST) && isWhole(place) && isWhole(foreign, 1) && isWhole(last) && isWhole(arrived);
+    return reply.length === 6 && numbers && areGrants(own);
+  },
+  renew: (reply) =>
+    reply === 1 || reply === 0 || reply === -1 || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
+  release: (reply) =>
+    reply === 1 ||
+    reply === -1 ||
+    (isList(reply, 3) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply[2])),
+  inspect: (reply) =>
+    isList(reply, 3) && (reply[0] === '' || isToken(reply[0])) && areEntries(reply[1]) && areEntries(reply[2]),
+};
+const NAMES = Object.keys(ARGUMENTS) as (keyof typeof ARGUMENTS)[];
+
+describe('a script that is called by hand', function () {
+  this.timeout(120_000);
+  let stage: Stage;
+
+  before(async () => {
+    stage = await Stage.open();
+  });
+
+  after(() => stage.close());
+
+  for (const name of NAMES) {
+    it(`${name}: answers what it documents, or REDISYNC_ARGUMENT with nothing written`, async () => {
+      const seen = { answers: 0, errors: 0 };
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...SCENES), callOf(ARGUMENTS[name]), async (scene, { args, sound }) => {
+          await stage.set(scene);
+          const before = await stage.snapshot();
+          const reply = await stage.call(name, ...args);
+          const code = codeOf(reply);
+          if (code === undefined) {
+            seen.answers += 1;
+            assert.isTrue(DOCUMENTED[name](reply), `no reply of ${name}: ${JSON.stringify(reply)}`);
+            assert.isTrue(sound !== false || reply === -1, `taken for arguments: ${JSON.stringify(reply)}`); // -1: too late for what is wrong
+          } else {
+            seen.errors += 1;
+            assert.match(code, sound ? /^REDISYNC_OWNER$/ : /^REDISYNC_(ARGUMENT|OWNER)$/, String(reply));
+            assert.deepEqual(await stage.snapshot(), before, String(reply));
+          }
+        }),
+        { numRuns: RUNS },
+      );
+      assert.isAbove(seen.answers, RUNS / 10);
+      assert.isAbove(seen.errors, name === 'inspect' ? 10 : RUNS / 10);
+    });
+  }
+
+  it('leaves what it wrote readable: whatever came before, a name can be seen, broken and locked again', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...SCENES),
+        fc.array(
+          fc.constantFrom(...NAMES).chain((name) => callOf(ARGUMENTS[name]).map(({ args }) => ({ name, args }))),
+          {
+            minLength: 1,
+            maxLength: 6,
+          },
+        ),
+        async (scene, calls) => {
+          await stage.set(scene);
+          for (const { name, args } of calls) await stage.call(name, ...args);
+          const exhausted = JSON.stringify(await stage.call('inspect')).startsWith(`["${HIGHEST}"`);
+          assert.isTrue(DOCUMENTED.inspect(await stage.call('inspect')));
+          assert.isUndefined(codeOf(await stage.call('release', '', '-', LATER)));
+          const reply = await stage.call('acquire', 'z', specOf('x'), LATER, '1', '');
+          assert.equal(codeOf(reply), exhausted ? 'REDISYNC_EXHAUSTED' : undefined, String(reply));
+        },
+      ),
+      { numRuns: RUNS },
+    ));
+
+  it('wants five KEYS a name, and as many ARGV for each: else nothing is written', () =>
+    fc.assert(
+      fc.asyncProperty(fc.constantFrom(...NAMES), fc.nat(16), fc.nat(16), async (name, some, many) => {
+        fc.pre(some % 5 !== 0 || some === 0 || many % (some / 5) !== 0);
+        await stage.set('waited for');
+        const before = await stage.snapshot();
+        const keys = Array.from({ length: some }, (_, i) => stage.keys[i] ?? `{scene}${i}`);
+        const reply = await stage.raw(
+          name,
+          keys,
+          Array.from({ length: many }, () => '1'),
+        );
+        if (some + many > 0) assert.equal(codeOf(reply), 'REDISYNC_ARGUMENT');
+        assert.deepEqual(await stage.snapshot(), before);
+      }),
+      { numRuns: 300 },
+    ));
+
+  it('answers each name of a batch by itself: what is wrong with one is nothing to the others', async () => {
+    await stage.set('free');
+    const other = stage.keys.map((key) => key.replace('scene', 'other'));
+    const [good, bad] = [
+      ['a', specOf('x'), LATER, '1', ''],
+      ['a', 'x', LATER, '1', ''],
+    ];
+    for (const args of [
+      [...good, ...bad],
+      [...bad, ...good],
+    ]) {
+      const reply = await stage.raw('acquire', [...stage.keys, ...other], args);
+      assert.sameMembers((reply as unknown[]).slice(1).map(codeOf), [undefined, 'REDISYNC_ARGUMENT']);
+    }
+  });
+
+  it('scans and tells the uptime, or fails with an error of Redis: neither writes', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(bytes, fc.constantFrom('0', '*', '17', '1e400', '-1')), { maxLength: 3 }),
+        async (args) => {
+          await stage.set('shared and waited for');
+          const before = await stage.snapshot();
+          const scanned = await stage.raw('scan', [], args);
+          if (codeOf(scanned) === undefined) assert.isTrue(isList(scanned, 2));
+          else assert.equal(codeOf(scanned), 'ERR');
+          assert.match(String(await stage.raw('uptime', [], args)), /^\d+$/);
+          assert.deepEqual(await stage.snapshot(), before);
+        },
+      ),
+      { numRuns: 300 },
+    ));
+
+  const SOUND: Readonly<Record<string, readonly [ScriptName, ...Arg[]]>> = {
+    acquire: ['acquire', 'a', specOf('x'), LATER, '1', ''],
+    'acquire, shared': ['acquire', 'a', specOf('s'), LATER, '0', ''],
+    renew: ['renew', 'a', LONG, 17, '', '-'],
+    downgrade: ['renew', 'a', LONG, 17, specOf('s'), '-'],
+    release: ['release', 'a', '-', LATER],
+    'release, telling': ['release', 'a', '!told', LATER],
+    break: ['release', '', '-', LATER],
+    inspect: ['inspect'],
+  };
+  const TYPES = [
+    ['RPUSH', 'a'],
+    ['SADD', 'a'],
+    ['SET', 'a', 'PX', LONG],
+    ['ZADD', 1, 'a'],
+    ['HSET', 'a', 'a'],
+    ['XADD', '*', 'a', 'a'],
+  ] as const;
+  const RIGHT = ['SET', 'SET', 'ZADD', 'ZADD', 'HSET'];
+
+  for (const [what, [script, ...args]] of Object.entries(SOUND)) {
+    it(`${what}: any other type at any key is WRONGTYPE, with nothing written`, async () => {
+      for (const scene of SCENES) {
+        for (const [i, key] of stage.keys.entries()) {
+          for (const [write, ...values] of TYPES.filter(([type]) => type !== RIGHT[i])) {
+            await stage.set(scene);
+            await stage.redis.del(key);
+            await stage.redis.call(write, key, ...values);
+            const before = await stage.snapshot();
+            const reply = await stage.call(script, ...args);
+            const where = `${write} at ${key}, ${scene}: ${JSON.stringify(reply)}`;
+            if (what === 'release' && scene === 'held exclusively' && i === 1) {
+              assert.equal(reply, 1, 'nobody waits: the memory of the token is not looked at');
+              const [lock = ''] = stage.keys;
+              const { [lock]: _, ...rest } = before;
+              assert.deepEqual(await stage.snapshot(), rest, where);
+            } else {
+              assert.equal(codeOf(reply), 'WRONGTYPE', where);
+              assert.deepEqual(await stage.snapshot(), before, where);
+            }
+          }
+        }
+      }
+    });
+  }
+});

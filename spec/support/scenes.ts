@@ -1,0 +1,105 @@
+/** A name in the states in which scripts find it, its keys as they are to the byte, and scripts called by hand. */
+import { Redis } from 'ioredis';
+import { acquire, inspect, release, renew, scan, uptime } from '../../src/lua/scripts.ts';
+import { keysOf } from '../../src/store/keys.ts';
+import { type Server, startServer } from './server.ts';
+
+const SCRIPTS = { acquire, inspect, release, renew, scan, uptime };
+
+export type ScriptName = keyof typeof SCRIPTS;
+export type Arg = string | number | Buffer;
+
+/** Far enough away for no key to expire within a spec. */
+export const LONG = 600_000;
+export const LATER = Date.now() + 1_000_000_000;
+
+/** A spec as a coordinator writes it. */
+export const specOf = (mode: 'x' | 's', permits = 1, limit = 0): string =>
+  `${mode} ${permits} ${limit} ${LONG} ${LONG} -`;
+
+/** What is asked for, by whom, one after the other: a and b hold or wait, and c. */
+const ASKED: Readonly<Record<string, readonly (readonly [owner: string, spec: string])[]>> = {
+  free: [],
+  'held exclusively': [['a', specOf('x')]],
+  'held by another': [['b', specOf('x')]],
+  shared: [
+    ['a', specOf('s', 1, 3)],
+    ['b', specOf('s', 2, 3)],
+  ],
+  'waited for': [
+    ['a', specOf('x')],
+    ['b', specOf('s')],
+    ['c', specOf('x')],
+  ],
+  'shared and waited for': [
+    ['b', specOf('s', 2, 2)],
+    ['a', specOf('s', 1, 2)],
+    ['c', specOf('x')],
+  ],
+};
+/** One who shared and one who waited have lapsed: whatever is done next clears them away first. */
+const LAPSED = 'shared and waited for by some who have lapsed';
+/** A client that knows of no keys but the lock's. */
+const FOREIGN = 'held by a foreign client';
+export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN];
+
+export class Stage {
+  readonly redis: Redis;
+  readonly keys: readonly string[] = keysOf('', 'scene');
+  private readonly server: Server;
+
+  static async open(): Promise<Stage> {
+    const stage = new Stage(await startServer());
+    for (const { text } of Object.values(SCRIPTS)) await stage.redis.script('LOAD', text);
+    return stage;
+  }
+
+  private constructor(server: Server) {
+    this.server = server;
+    this.redis = new Redis(server.url);
+  }
+
+  async close(): Promise<void> {
+    this.redis.disconnect();
+    await this.server.stop();
+  }
+
+  /** The reply, or the error that stands in its place. */
+  raw(script: ScriptName, keys: readonly Arg[], args: readonly Arg[]): Promise<unknown> {
+    const { sha } = SCRIPTS[script];
+    return this.redis.call('EVALSHA', sha, keys.length, ...keys, ...args).catch((error: unknown) => error);
+  }
+
+  /** The answer for the name, or the error that stands in its place. */
+  async call(script: ScriptName, ...args: readonly Arg[]): Promise<unknown> {
+    const reply = await this.raw(script, this.keys, args);
+    return Array.isArray(reply) ? reply[1] : reply;
+  }
+
+  async set(scene: string): Promise<void> {
+    const { redis } = this;
+    await redis.flushdb();
+    const asked = ASKED[scene === LAPSED ? 'shared and waited for' : scene] ?? [];
+    for (const [owner, spec] of asked) await this.call('acquire', owner, spec, LATER, '1', '');
+    const [lock = '', , due = ''] = this.keys;
+    if (scene === LAPSED) await redis.zadd(due, 'XX', 1, 'b', 2, 'a');
+    if (scene === FOREIGN) await redis.set(lock, 'foreign', 'PX', LONG);
+  }
+
+  /** All keys of the server: what DUMP tells, and when they expire. */
+  async snapshot(): Promise<Readonly<Record<string, string>>> {
+    const keys = (await this.redis.keys('*')).sort();
+    const reads = this.redis.pipeline();
+    for (const key of keys) reads.dumpBuffer(key).pexpiretime(key);
+    const told = (await reads.exec()) ?? [];
+    const text = (i: number): string => {
+      const value = told[i]?.[1];
+      return Buffer.isBuffer(value) ? value.toString('hex') : String(value);
+    };
+    return Object.fromEntries(keys.map((key, i) => [key, `${text(2 * i)} until ${text(2 * i + 1)}`]));
+  }
+}
+
+/** What `redis.call` and the scripts themselves end with: an error whose first word says which. */
+export const codeOf = (answer: unknown): string | undefined =>
+  answer instanceof Error ? (/^[A-Z_]+(?= )/.exec(answer.message)?.[0] ?? `no code: ${answer.message}`) : undefined;
