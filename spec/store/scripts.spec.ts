@@ -1,6 +1,7 @@
 /** The scripts, called by hand with anything: an answer that they document, or a typed error and nothing written. */
 import { assert } from 'chai';
 import fc from 'fast-check';
+import { DOCUMENTED, isList } from '../support/replies.ts';
 import { type Arg, codeOf, LATER, LONG, SCENES, type ScriptName, Stage, specOf } from '../support/scenes.ts';
 
 const HIGHEST = Number.MAX_SAFE_INTEGER;
@@ -118,38 +119,6 @@ const callOf = (all: readonly fc.Arbitrary<Drawn>[]): fc.Arbitrary<Call> =>
     return { args, sound: all_.includes(false) ? false : all_.includes(undefined) ? undefined : true };
   });
 
-const isWhole = (value: unknown, most = HIGHEST): boolean =>
-  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
-const isToken = (value: unknown): boolean =>
-  typeof value === 'string' && /^\d+$/.test(value) && Number(value) <= HIGHEST;
-const isList = (value: unknown, every: number): value is readonly unknown[] =>
-  Array.isArray(value) && value.length % every === 0;
-const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isToken(one));
-const areEntries = (value: unknown): boolean =>
-  isList(value, 4) &&
-  value.every((one, i) =>
-    i % 4 === 0 ? typeof one === 'string' : i % 4 === 1 ? one === 'x' || one === 's' : isWhole(one),
-  );
-
-/** What the headers say of the replies. */
-const DOCUMENTED: Readonly<Record<keyof typeof ARGUMENTS, (reply: unknown) => boolean>> = {
-  acquire: (reply) => {
-    if (!Array.isArray(reply)) return reply === -1 || isToken(reply);
-    const [wait, place, foreign, last, arrived, own] = reply;
-    if (reply.length === 2) return isToken(wait) && areGrants(place);
-    const numbers =
-      isWhole(wait, LONGEST) && isWhole(place) && isWhole(foreign, 1) && isWhole(last) && isWhole(arrived);
-    return reply.length === 6 && numbers && areGrants(own);
-  },
-  renew: (reply) =>
-    reply === 1 || reply === 0 || reply === -1 || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
-  release: (reply) =>
-    reply === 1 ||
-    reply === -1 ||
-    (isList(reply, 3) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply[2])),
-  inspect: (reply) =>
-    isList(reply, 3) && (reply[0] === '' || isToken(reply[0])) && areEntries(reply[1]) && areEntries(reply[2]),
-};
 const NAMES = Object.keys(ARGUMENTS) as (keyof typeof ARGUMENTS)[];
 
 describe('a script that is called by hand', function () {
