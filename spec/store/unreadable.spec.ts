@@ -142,7 +142,7 @@ describe('keys of a name that cannot be read', function () {
     await stage.call('acquire', 'd', specOf('x'), LATER, '1', '');
     await stage.call('acquire', 'c', specOf('x'), LATER, '1', String(arrivals[1]));
     await stage.call('acquire', 'b', specOf('x'), LATER, '1', String(arrivals[0]));
-    assert.deepEqual(await stage.redis.zrange(stage.keys[QUEUE] ?? '', 0, -1), ['b', 'c']);
+    assert.deepEqual(await stage.redis.zrange(stage.keys[QUEUE] ?? '', '0', '-1'), ['b', 'c']);
   });
 
   describe('such as the spec of a shared lease', () => {

@@ -9,11 +9,13 @@ const isToken = (value: unknown): boolean =>
 export const isList = (value: unknown, every: number): value is readonly unknown[] =>
   Array.isArray(value) && value.length % every === 0;
 const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isToken(one));
-const areEntries = (value: unknown): boolean =>
+/** Owner, mode, permits, ms; -1 ms where there is no end to it. */
+const areEntries = (value: unknown, endless: boolean): boolean =>
   isList(value, 4) &&
-  value.every((one, i) =>
-    i % 4 === 0 ? typeof one === 'string' : i % 4 === 1 ? one === 'x' || one === 's' : isWhole(one),
-  );
+  value.every((one, i) => {
+    if (i % 4 === 0) return typeof one === 'string';
+    return i % 4 === 1 ? one === 'x' || one === 's' : isWhole(one) || (endless && i % 4 === 3 && one === -1);
+  });
 
 /** What the headers say of the replies. */
 export const DOCUMENTED: Readonly<Record<'acquire' | 'renew' | 'release' | 'inspect', (reply: unknown) => boolean>> = {
@@ -32,5 +34,8 @@ export const DOCUMENTED: Readonly<Record<'acquire' | 'renew' | 'release' | 'insp
     reply === -1 ||
     (isList(reply, 3) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply[2])),
   inspect: (reply) =>
-    isList(reply, 3) && (reply[0] === '' || isToken(reply[0])) && areEntries(reply[1]) && areEntries(reply[2]),
+    isList(reply, 3) &&
+    (reply[0] === '' || isToken(reply[0])) &&
+    areEntries(reply[1], true) &&
+    areEntries(reply[2], false),
 };

@@ -6,7 +6,7 @@
 --        { ms until something lapses, place in the queue, 1 if a foreign client holds it, last token, arrival,
 --          { own grants … } } denied
 local owner, text, notAfter, stay, arrived, more = ...
-local latest, arrival = whole(notAfter, 0, HIGHEST), whole(arrived, 0, HIGHEST)
+local latest, arrival = whole(notAfter, 0, HIGHEST), whole(arrived, 0, HIGHEST - 1)
 if not latest or owner == '' or not (arrival or arrived == '') or more then
   return refused('ARGUMENT', 'owner, spec, not-after, "1" to stay, arrival')
 end
@@ -51,8 +51,8 @@ elseif waiters == 0 and fits(spec) then
   return grant(owner, spec, text, spec.ttl)
 end
 
-arrival = whole(place, 0, HIGHEST) or arrival
-  or math.min(math.max(micros, (redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2] or 0) + 1), HIGHEST)
+arrival = whole(place, 0, HIGHEST - 1) or arrival -- HIGHEST itself is one more to a parser that rounds
+  or math.min(math.max(micros, (redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2] or 0) + 1), HIGHEST - 1)
 if tonumber(place) ~= arrival then waiters = waiters + redis.call('ZADD', queue, arrival, owner) end
 entries = entries + redis.call('ZADD', due, now + spec.waiterTtl, owner)
 redis.call('HSET', specs, owner, text)

@@ -1,6 +1,7 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
 -- KEYS   see include/name
 -- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
+--        remaining is -1 where the key has no expiry, and so is no lock
 if ... then return refused('ARGUMENT', 'none') end
 --include name
 --include model
@@ -10,7 +11,7 @@ local holders, waiting = {}, {}
 local function list(into, owner, mode, permits, ms)
   for _, value in ipairs({ owner, mode, permits, ms }) do into[#into + 1] = value end
 end
-if holder then list(holders, holder, 'x', 1, redis.call('PTTL', lock)) end
+if holder then list(holders, holder, 'x', 1, math.min(redis.call('PTTL', lock), HIGHEST - 1)) end
 local arrivals = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
 local queued = {}
 for i = 1, #arrivals, 2 do queued[arrivals[i]] = true end
@@ -31,7 +32,7 @@ for i = 1, #arrivals, 2 do
   if not lapsed[owner] then
     local spec = parse(redis.call('HGET', specs, owner))
     local waited = math.floor((micros - arrivals[i + 1]) / 1000)
-    if spec.mode then list(waiting, owner, spec.mode, spec.permits, math.min(math.max(0, waited), HIGHEST)) end
+    if spec.mode then list(waiting, owner, spec.mode, spec.permits, math.min(math.max(0, waited), HIGHEST - 1)) end
   end
 end
 return { token > 0 and string.format('%.0f', token) or '', holders, waiting }

@@ -18,12 +18,13 @@ end
 --include memory
 --include queue
 --include settle
+if unreadable and owner ~= '' then return refused('CORRUPTED', unreadable) end
 local held = 0
-if unreadable then
-  if owner ~= '' then return refused('CORRUPTED', unreadable) end
-  held = math.min(redis.call('DEL', due, queue, specs), 1) -- who waits asks again, and is back at its place
+local function clear() -- who waits asks again, and is back at its place
+  held = math.max(held, math.min(redis.call('DEL', due, queue, specs), 1))
   entries, waiters, used = 0, 0, 0
 end
+if unreadable then clear() end
 if entries > 0 then lapse() end
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
@@ -36,6 +37,7 @@ if owner == '' then
       held = 1
     end
   end
+  if entries ~= waiters then clear() end -- an owner is in the one and not in the other
   token = math.min(math.max(token + 1, micros), HIGHEST) -- the broken leases learn from it that they were taken
   remember(MEMORY, '')
 elseif held == 0 and redis.call('ZSCORE', due, owner) then

@@ -59,7 +59,7 @@ export interface Call<T = unknown> {
 }
 
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
-const REFUSED = /^[A-Z]{2,} /; // every error reply of Redis opens with a word in capitals
+const REFUSED = /^[A-Z_]{2,} /; // every error reply of Redis, and of the scripts, opens with a word in capitals
 
 /** What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. */
 export const plain = (error: unknown): Error => {
