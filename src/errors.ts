@@ -75,7 +75,8 @@ export class LockAbortedError extends RedisyncError {
 }
 
 /**
- * The key under the lock's name, or one beside it, is no lock: another type, or a string without an expiry. Nothing was written.
+ * The key under the lock's name, or one beside it, is no lock: another type, a string without an expiry, or contents that
+ * cannot be read, which `forceRelease` clears away. Nothing was written.
  *
  * @example const notOurs = (error: unknown): unknown => error instanceof LockCorruptedError && error.lock;
  */

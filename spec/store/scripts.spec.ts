@@ -1,6 +1,9 @@
 /** The scripts, called by hand with anything: an answer that they document, or a typed error and nothing written. */
 import { assert } from 'chai';
 import fc from 'fast-check';
+import { RedisRefusedError } from '../../src/errors.ts';
+import { release } from '../../src/lua/scripts.ts';
+import { refusalOf } from '../../src/store/call.ts';
 import { DOCUMENTED, isList } from '../support/replies.ts';
 import { type Arg, codeOf, LATER, LONG, SCENES, type ScriptName, Stage, specOf } from '../support/scenes.ts';
 
@@ -120,6 +123,8 @@ const callOf = (all: readonly fc.Arbitrary<Drawn>[]): fc.Arbitrary<Call> =>
 
 const NAMES = Object.keys(ARGUMENTS) as (keyof typeof ARGUMENTS)[];
 
+const COMMAND = { script: release, keys: [], args: () => [], read: () => undefined };
+
 describe('a script that is called by hand', function () {
   this.timeout(120_000);
   let stage: Stage;
@@ -212,6 +217,11 @@ describe('a script that is called by hand', function () {
       const reply = await stage.raw('acquire', [...stage.keys, ...other], args);
       assert.sameMembers((reply as unknown[]).slice(1).map(codeOf), [undefined, 'REDISYNC_ARGUMENT']);
     }
+  });
+
+  it('is refused by an error of ours, which tells that nothing was done', async () => {
+    const reply = await stage.call('release', 'a', '-', 'soon');
+    assert.instanceOf(reply instanceof Error && refusalOf(COMMAND, reply), RedisRefusedError);
   });
 
   it('scans and tells the uptime, or fails with an error of Redis: neither writes', () =>
