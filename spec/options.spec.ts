@@ -10,6 +10,7 @@ import { anyOf } from '../src/locks/any-of.ts';
 import { whileHeld } from '../src/operators/while-held.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { LockOptions } from '../src/options.ts';
+import { memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
 
 const LONGEST = 2 ** 31 - 1;
@@ -52,6 +53,38 @@ const anything = fc.oneof(
   fc.constantFrom('\ud800', 'a\udc00b'),
   fc.constantFrom<unknown>(Buffer.from([0xff]), new Proxy({}, {}), new Proxy(() => undefined, {}), 2 ** 53, 1e308),
 );
+
+const boom = (): never => {
+  throw new Error('boom');
+};
+
+/** Throws at whatever is done to it. */
+const traps: ProxyHandler<object> = new Proxy({}, { get: () => boom });
+
+const revoked = <T extends object>(target: T): T => {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+};
+
+/** Objects that throw when they are read. */
+const UNREADABLE: readonly object[] = [
+  ...[revoked({}), revoked([]), new Proxy({}, traps), new Proxy([], traps)],
+  ...['ttl', 'every', 'timeout', 'permits', 'initial', 'count', 'schedule', 'duplicate', '0'].map((name) =>
+    Object.defineProperty({}, name, { get: boom, enumerable: true }),
+  ),
+  Object.defineProperty([], 0, { get: boom, enumerable: true }),
+];
+
+/** Values that throw when they are looked at, or taken for text: fast-check itself would look at them. */
+const HOSTILE: readonly unknown[] = [
+  ...UNREADABLE,
+  revoked(() => undefined),
+  new Proxy(() => undefined, traps),
+  { toString: boom, valueOf: boom, toJSON: boom, [Symbol.toPrimitive]: boom },
+  Object.assign([], { toString: boom, [Symbol.toPrimitive]: boom }),
+  Object.assign(() => undefined, { toString: boom, [Symbol.toPrimitive]: boom }),
+];
 
 const integer =
   (least: number, most = LONGEST) =>
@@ -108,6 +141,9 @@ const ARGUMENTS: Argument[] = [
   { argument: 'timeout', valid: integer(0), call: (timeout) => locks.mutex('a').acquire({ timeout }) },
   { argument: 'signal', valid: never, call: (signal) => locks.mutex('a').acquire({ signal }) },
   { argument: 'redis|quorum', valid: isFunction, call: (redis) => new LockCoordinator(redis) },
+  { argument: 'redis', valid: never, call: (node) => new LockCoordinator([node, node, node]) },
+  { argument: 'options', valid: isObject, call: (options) => memoryCoordinator(options) },
+  { argument: 'scheduler', valid: never, call: (scheduler) => memoryCoordinator({ scheduler }) },
   ...option('ttl', integer(10)),
   ...option('renewEvery', integer(1, 999)),
   ...option('waiterTtl', integer(30)),
@@ -117,6 +153,7 @@ const ARGUMENTS: Argument[] = [
   ...option('identity', text(128)),
   ...option('backoff', isFunction),
   ...option('scheduler', never),
+  ...option('replicas', never),
   { argument: 'ms', valid: integer(0), call: (ms) => constantBackoff(ms) },
   { argument: 'initial', valid: integer(1), call: (initial) => exponentialBackoff({ initial }) },
   { argument: 'max', valid: integer(50), call: (max) => exponentialBackoff({ max }) },
@@ -132,29 +169,34 @@ const ARGUMENTS: Argument[] = [
   { argument: 'anyOf', valid: never, call: (lock) => anyOf(lock) },
 ];
 
+const thrownBy = (call: () => unknown): unknown => {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+};
+
 describe('an argument out of its bounds', () => {
   for (const { argument, valid, call } of ARGUMENTS) {
     const source = String(call)
       .replace(/^\(\w+\) => |\s+/g, ' ')
       .trim();
-    it(`throws at once and names itself: ${argument} in ${source}`, () =>
-      fc.assert(
-        fc.property(
-          anything.filter((value) => value !== undefined && !valid(value)),
-          (value) => {
-            let error: unknown;
-            try {
-              call(value as never);
-            } catch (thrown) {
-              error = thrown;
-            }
-            if (!(error instanceof TypeError) && !(error instanceof RangeError)) assert.fail(`no such error: ${error}`);
-            assert.match(error.message, new RegExp(`\\b${argument}\\b`));
-            assert.isBelow(error.message.length, 500);
-          },
-        ),
-        { numRuns: 150 },
-      ));
+    const refuses = (value: unknown): void => {
+      const error = thrownBy(() => call(value as never));
+      if (!(error instanceof TypeError) && !(error instanceof RangeError)) assert.fail(`no such error: ${error}`);
+      assert.match(error.message, new RegExp(`\\b${argument}\\b`));
+      assert.isBelow(error.message.length, 500);
+    };
+    it(`throws at once and names itself: ${argument} in ${source}`, () => {
+      const refused = anything.filter((value) => value !== undefined && !valid(value));
+      fc.assert(fc.property(refused, refuses), { numRuns: 150 });
+      for (const value of HOSTILE) if (!valid(value)) refuses(value);
+    });
+    if (argument === 'options') {
+      it(`throws at once and names itself where reading it throws: ${source}`, () => UNREADABLE.forEach(refuses));
+    }
   }
 
   it('asks nobody', () => assert.deepEqual(store.log, []));
@@ -203,6 +245,10 @@ describe('an argument of a lease out of its bounds', () => {
     assert.throws(() => lease.renew('5' as never), TypeError, 'ttl');
     for (const minimum of [-1, 0.5, Number.NaN]) assert.throws(() => lease.assertHeld(minimum), RangeError, 'minimum');
     assert.throws(() => lease.assertHeld(null as never), TypeError, 'minimum');
+    for (const value of HOSTILE) {
+      assert.throws(() => lease.renew(value as never), TypeError, 'ttl (ms) must be a number');
+      assert.throws(() => lease.assertHeld(value as never), TypeError, 'minimum');
+    }
     assert.notInclude(store.log.join(), 'renew');
   });
 });

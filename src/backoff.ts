@@ -40,10 +40,10 @@ export const constantBackoff = (ms: number): Backoff => {
  * @example locks.mutex('order:42', { backoff: exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 }) });
  */
 export const exponentialBackoff = (options: { initial?: number; max?: number; jitter?: number } = {}): Backoff => {
-  optionsIn('options', options);
-  const { initial = 50, jitter = 0.5 } = options;
+  const given = optionsIn('options', options);
+  const { initial = 50, jitter = 0.5 } = given;
   duration('initial', initial, 1);
-  const { max = Math.max(5_000, initial) } = options;
+  const { max = Math.max(5_000, initial) } = given;
   duration('max', max, initial);
   numberIn('jitter', jitter, 0, 1);
   return (attempt) => {

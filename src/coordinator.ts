@@ -71,12 +71,13 @@ export class LockCoordinator {
   /** @internal Over another store: see testing. */
   constructor(open: () => Store, options?: Options);
   constructor(redis: Source | readonly Source[] | (() => Store), options: CoordinatorOptions = {}) {
-    this.options = options;
-    this.defaults = termsOf(options);
+    const given = optionsIn('options', options);
+    this.options = given;
+    this.defaults = termsOf(given);
     const { scheduler, ttl } = this.defaults;
     const clients = typeof redis === 'function' ? [] : clientsOf(redis);
     this.sources = [clients].flat();
-    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, options));
+    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, given));
   }
 
   /**
@@ -112,8 +113,7 @@ export class LockCoordinator {
    * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
    */
   semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = NONE): Lock {
-    optionsIn('options', options);
-    const { permits = 1 } = options;
+    const { permits = 1 } = optionsIn('options', options);
     if (this.registry.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
     }
@@ -162,8 +162,7 @@ export class LockCoordinator {
    * @example locks.watch('order:42', { every: 1_000 }).subscribe(({ holders }) => console.log(holders[0]?.owner))
    */
   watch(name: string, options: { readonly every?: number } = {}): Observable<Inspection> {
-    optionsIn('options', options);
-    const { every = WATCH_EVERY } = options;
+    const { every = WATCH_EVERY } = optionsIn('options', options);
     duration('every', every);
     const { scheduler, backoff } = this.defaults;
     const looks$ = this.inspect(name).pipe(
@@ -248,9 +247,9 @@ export class LockCoordinator {
 
 /** Options over defaults; one that is undefined is one that is not given. */
 const over = (defaults: Options, options: LockOptions): LockOptions => {
-  optionsIn('options', options);
   const all: Record<string, unknown> = { ...defaults };
-  for (const [option, value] of Object.entries(options)) if (value !== undefined) all[option] = value;
+  for (const [option, value] of Object.entries(optionsIn('options', options)))
+    if (value !== undefined) all[option] = value;
   return all;
 };
 

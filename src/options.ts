@@ -75,14 +75,29 @@ export interface LockOptions extends Options {
 /** A value of any kind, for a message. */
 export const show = (value: unknown): string => {
   if (typeof value === 'string') return quote(value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'object' && value !== null) return 'an object'; // not even asked whether an array: a revoked proxy throws
   return typeof value === 'function' ? 'a function' : String(value);
 };
 
-/** Checks that options are an object, if they are given at all. */
-export const optionsIn = (argument: string, value: unknown): void => {
-  if (typeof value === 'object' && value !== null) return;
+/** What `look` finds out about an argument. A getter or a proxy that throws meanwhile is the argument's fault. */
+export const reading = <T>(argument: string, look: () => T): T => {
+  try {
+    return look();
+  } catch (cause) {
+    throw new TypeError(`${argument} cannot be read`, { cause });
+  }
+};
+
+/** Checks that options are an object; what they say, read once. */
+export const optionsIn = <T extends object>(argument: string, value: T): T => {
+  if (typeof value === 'object' && value !== null) return reading(argument, () => ({ ...value }));
   throw new TypeError(`${argument} must be an object, got ${show(value)}`);
+};
+
+/** Checks a scheduler. */
+export const schedulerIn = (value: SchedulerLike): void => {
+  if (typeof reading('scheduler', () => value?.schedule) === 'function') return;
+  throw new TypeError(`scheduler must be a scheduler, got ${show(value)}`);
 };
 
 /** Checks a number: TypeError for anything else, RangeError outside the bounds. */

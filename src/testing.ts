@@ -2,7 +2,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { exponentialBackoff } from './backoff.ts';
 import { LockCoordinator } from './coordinator.ts';
-import type { Options } from './options.ts';
+import { type Options, optionsIn, schedulerIn } from './options.ts';
 import { Memory, MemoryStore } from './store/memory.ts';
 
 export { Memory } from './store/memory.ts';
@@ -37,9 +37,11 @@ const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
  *   expectObservable(merge(one$, two$)).toBe('a--b--|');
  * });
  */
-export const memoryCoordinator = ({ memory = new Memory(), ...options }: MemoryOptions = {}): LockCoordinator => {
-  const scheduler = onItsOwnClock(options.scheduler ?? asyncScheduler);
-  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { backoff: BACKOFF, ...options, scheduler });
+export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator => {
+  const { memory = new Memory(), scheduler: given = asyncScheduler, ...others } = optionsIn('options', options);
+  schedulerIn(given);
+  const scheduler = onItsOwnClock(given);
+  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { backoff: BACKOFF, ...others, scheduler });
 };
 
 /**

@@ -2,7 +2,17 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { type Backoff, exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
-import { duration, integerIn, LONGEST, type LockOptions, optionsIn, type Replicas, show, text } from '../options.ts';
+import {
+  duration,
+  integerIn,
+  LONGEST,
+  type LockOptions,
+  optionsIn,
+  type Replicas,
+  schedulerIn,
+  show,
+  text,
+} from '../options.ts';
 import type { Request } from '../store/store.ts';
 
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
@@ -24,11 +34,11 @@ export interface Terms {
 /** What kind of lease a lock gives. */
 export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
 
-/** Checks every option, and fills in the defaults. @throws TypeError, RangeError */
+/** Checks every option, of those that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (options: LockOptions): Terms => {
-  optionsIn('options', options);
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
-  const { owner, identity, maxHold, replicas, backoff = BACKOFF } = options;
+  const { owner, identity, maxHold, backoff = BACKOFF } = options;
+  const replicas = options.replicas === undefined ? undefined : optionsIn('replicas', options.replicas);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);
   duration('commandTimeout', commandTimeout);
@@ -43,8 +53,7 @@ export const termsOf = (options: LockOptions): Terms => {
   if (identity !== undefined) text('identity', identity, 128);
   if (typeof backoff !== 'function')
     throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
-  if (typeof scheduler?.schedule !== 'function')
-    throw new TypeError(`scheduler must be a scheduler, got ${show(scheduler)}`);
+  schedulerIn(scheduler);
   return {
     ttl,
     waiterTtl,

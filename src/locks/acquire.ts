@@ -1,7 +1,7 @@
 /** The promise face of a lock: a subscription that a lease keeps until it is released or lost. */
 import { asyncScheduler, type Observable, type Observer, type SchedulerLike, type Subscription } from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
-import { duration, optionsIn, show } from '../options.ts';
+import { duration, optionsIn, reading, show } from '../options.ts';
 
 /**
  * How long `acquire()` waits: `timeout` ms (up to 2^31 - 1; 0 for a single attempt), or until `signal` is aborted. Without either, for its turn.
@@ -25,15 +25,15 @@ export interface Source<T> {
 
 /** Subscribes, and resolves with the first value; the subscription goes on. A wait that ends early is unsubscribed. */
 export const acquire = <T>(source: Source<T>, options: AcquireOptions = {}): Promise<T> => {
-  optionsIn('options', options);
-  const { signal, timeout } = options;
+  const given = optionsIn('options', options);
+  const { signal, timeout } = given;
   if (timeout !== undefined) duration('timeout', timeout, 0);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !reading('signal', () => signal instanceof AbortSignal)) {
     throw new TypeError(`signal must be an AbortSignal, got ${show(signal)}`);
   }
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw new LockAbortedError(source.name, signal.reason);
-    new Acquisition(source, options, resolve, reject).start();
+    new Acquisition(source, given, resolve, reject).start();
   });
 };
 

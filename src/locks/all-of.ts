@@ -2,7 +2,7 @@
 import { defaultIfEmpty, Observable, of, switchMap, takeWhile } from 'rxjs';
 import type { Hold } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
-import { show } from '../options.ts';
+import { reading, show } from '../options.ts';
 import { type AcquireOptions, acquire } from './acquire.ts';
 import { Lock } from './lock.ts';
 
@@ -69,7 +69,7 @@ const chain = (locks: readonly Lock[], open: (lock: Lock) => Observable<Lease>):
  * @example transfer$.pipe(withLock(allOf(locks.mutex('account:1'), locks.mutex('account:2'))))
  */
 export const allOf = (...locks: readonly (Lock | AllOf)[]): AllOf => {
-  const flat = locks.flatMap((lock) => (lock instanceof AllOf ? lock.locks : [lock]));
+  const flat = reading('a lock of allOf', () => locks.flatMap((lock) => (lock instanceof AllOf ? lock.locks : [lock])));
   if (flat.length === 0) throw new RangeError('allOf needs at least 1 lock, got 0');
   const seen = new Set<string>();
   for (const lock of flat) {

@@ -1,7 +1,7 @@
 /** One of several locks: a pool of equal resources. */
 import { type Observable, race } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import { show } from '../options.ts';
+import { reading, show } from '../options.ts';
 import { Lock } from './lock.ts';
 
 /**
@@ -14,7 +14,8 @@ import { Lock } from './lock.ts';
 export const anyOf = (...locks: readonly Lock[]): Observable<Lease> => {
   if (locks.length === 0) throw new RangeError('anyOf needs at least 1 lock, got 0');
   for (const lock of locks) {
-    if (!(lock instanceof Lock)) throw new TypeError(`anyOf takes locks, got ${show(lock)}`);
+    if (!reading('a lock of anyOf', () => lock instanceof Lock))
+      throw new TypeError(`anyOf takes locks, got ${show(lock)}`);
   }
   return race(...locks);
 };

@@ -1,5 +1,6 @@
 /** Work piped through a lock. */
 import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
+import { reading } from '../options.ts';
 import { type Held, whileHeld } from './while-held.ts';
 
 /**
@@ -18,6 +19,6 @@ import { type Held, whileHeld } from './while-held.ts';
  * @example charge$.pipe(withLock(locks.mutex('order:42')))
  */
 export const withLock = <T>(lock: Observable<Held>): MonoTypeOperatorFunction<T> => {
-  if (!isObservable(lock)) throw new TypeError('lock must be an Observable of leases');
+  if (!reading('lock', () => isObservable(lock))) throw new TypeError('lock must be an Observable of leases');
   return (source) => lock.pipe(whileHeld(() => source));
 };

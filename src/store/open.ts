@@ -1,7 +1,7 @@
 /** From what the caller has to the store over it: one Redis, a Cluster, or a quorum of independent ones. */
 import type { Cluster, Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
-import { type CoordinatorOptions, duration, integerIn, show } from '../options.ts';
+import { type CoordinatorOptions, duration, integerIn, reading, show } from '../options.ts';
 import { Announcements } from './announcements.ts';
 import { type Client, isCluster, retryStrategy } from './client.ts';
 import type { Driver } from './driver.ts';
@@ -17,10 +17,11 @@ const FEWEST_NODES = 3;
 export type Source = Redis | Cluster | NodeRedis;
 
 /** What a coordinator is made with: a client, or the independent nodes of a quorum. @throws TypeError */
-export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] =>
-  isArray(redis)
-    ? Array.from(redis, (node, i) => independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)))
-    : clientOf('redis', redis);
+export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] => {
+  const given = reading('redis', () => (isArray(redis) ? [...redis] : redis));
+  if (!isArray(given)) return clientOf('redis', given);
+  return given.map((node, i) => independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)));
+};
 
 const isArray = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
 
@@ -52,8 +53,11 @@ export const openStore = (
 };
 
 const clientOf = (argument: string, redis: Source): Client => {
-  if (isNodeRedis(redis)) return new NodeRedisDriver(redis, { retryStrategy });
-  if (typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean') return redis;
+  const client = reading(argument, () => {
+    if (isNodeRedis(redis)) return new NodeRedisDriver(redis, { retryStrategy });
+    return typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean' ? redis : undefined;
+  });
+  if (client) return client;
   throw new TypeError(`${argument} must be an ioredis Redis or Cluster, or a node-redis client, got ${show(redis)}`);
 };
 
