@@ -56,14 +56,19 @@ export interface Allowance {
    * told sooner, with a higher token.
    */
   readonly underway?: (life: Held) => boolean;
+  /** There is no queue, or a new master need not know of it: any waiter may be passed. */
+  readonly unordered?: boolean;
 }
 
-export type Held = Life & { readonly granted: number; readonly fence: number };
+export type Held = Life & { readonly granted: number };
+/** A quorum gives leases without a token. */
+type Fenced = Held & { readonly fence: number };
 
-export const isHeld = (life: Life): life is Held => life.granted !== undefined && life.fence !== undefined;
+export const isHeld = (life: Life): life is Held => life.granted !== undefined;
+const isFenced = (life: Life): life is Fenced => isHeld(life) && life.fence !== undefined;
 /** Until when it was certainly believed. */
 export const endOf = ({ granted, seen, ended }: Held): number => ended ?? seen ?? granted;
-const byGrant = (a: Held, b: Held): number => a.granted - b.granted || a.fence - b.fence;
+const byGrant = (a: Held, b: Held): number => a.granted - b.granted || (a.fence ?? 0) - (b.fence ?? 0);
 const told = ({ owner, fence }: Life): string => `${owner} (${fence ?? 'no token'})`;
 
 export const byName = (lives: readonly Life[]): Life[][] => {
@@ -128,11 +133,11 @@ const overlaps = (held: readonly Held[], allowed: (earlier: Held, later: Held) =
 };
 
 /** Tokens are given once, and rise: from one lease to a later that it excludes, and to any that was asked for later. */
-const tokens = (held: readonly Held[], underway: (life: Held) => boolean): string[] => {
+const tokens = (held: readonly Fenced[], underway: (life: Held) => boolean): string[] => {
   const found: string[] = [];
-  const seen = new Map<number, Held>();
-  let exclusive: Held | undefined;
-  let highest: Held | undefined;
+  const seen = new Map<number, Fenced>();
+  let exclusive: Fenced | undefined;
+  let highest: Fenced | undefined;
   for (const life of held) {
     const same = seen.get(life.fence);
     if (same) found.push(`one token twice: ${told(same)} and ${told(life)}`);
@@ -145,7 +150,7 @@ const tokens = (held: readonly Held[], underway: (life: Held) => boolean): strin
   }
   const asked = [...held].sort((a, b) => a.asked - b.asked);
   let next = 0;
-  let earlier: Held | undefined;
+  let earlier: Fenced | undefined;
   for (const life of asked) {
     for (let other = held[next]; other && other.granted < life.asked; other = held[++next]) {
       if (!earlier || other.fence > earlier.fence) earlier = other;
@@ -163,15 +168,15 @@ const order = (lives: readonly Life[]): string[] => {
     .sort((a, b) => Number(a.queued) - Number(b.queued));
   const asked = [...lives].sort((a, b) => a.asked - b.asked);
   let next = 0;
-  let last: Held | undefined;
+  let last: Fenced | undefined;
   let unserved: Life[] = [];
   for (const life of asked) {
     unserved = unserved.filter(({ left = Number.POSITIVE_INFINITY }) => left > life.asked);
     for (let other = queue[next]; other && Number(other.queued) < life.asked; other = queue[++next]) {
-      if (!isHeld(other)) unserved.push(other);
+      if (!isFenced(other)) unserved.push(other);
       else if (!last || other.fence > last.fence) last = other;
     }
-    if (!isHeld(life)) continue;
+    if (!isFenced(life)) continue;
     if (last && last.fence > life.fence) found.push(`${told(life)} passed ${told(last)}, who waited before it asked`);
     for (const other of unserved) {
       if (life.mode === 'shared' && other.mode === 'shared') continue; // it may have been served beside it, and left untold
@@ -204,13 +209,13 @@ const register = (turns: readonly Turn[], value: number): string[] => {
 /** Everything about the history that no lock explains; nothing is what a spec asks for. */
 export const violations = (
   { lives, turns = [], value = turns.length }: Partial<History> & { readonly lives: readonly Life[] },
-  { overlap = 0, underway = () => false }: Allowance = {},
+  { overlap = 0, underway = () => false, unordered = false }: Allowance = {},
 ): string[] => {
   const allowed = typeof overlap === 'number' ? () => overlap : overlap;
   return [
     ...byName(lives).flatMap((of) => {
       const held = of.filter(isHeld).sort(byGrant);
-      return [...overlaps(held, allowed), ...tokens(held, underway), ...order(of)];
+      return [...overlaps(held, allowed), ...tokens(held.filter(isFenced), underway), ...(unordered ? [] : order(of))];
     }),
     ...register(turns, value),
   ];

@@ -8,6 +8,7 @@ import {
   type LockEvent,
   LockLostError,
   type LockOptions,
+  type LossReason,
 } from '../../src/index.ts';
 import type { Life, Turn } from './history.ts';
 
@@ -49,6 +50,14 @@ export class Register {
 /** Resolves with the lease, and goes on holding it: until it is released, lost, or its coordinator closes. */
 export const acquired = (lock$: Observable<Lease>): Promise<Lease> =>
   new Promise((resolve, reject) => void lock$.subscribe({ next: resolve, error: reject }));
+
+/** Resolves with the loss, and when it was told. */
+export const loss = (lease: Lease): Promise<{ reason: LossReason; when: number }> =>
+  new Promise((resolve) => {
+    const told = (): void => resolve({ reason: (lease.signal.reason as LockLostError).reason, when: now() });
+    if (lease.signal.aborted) told();
+    else lease.signal.addEventListener('abort', told);
+  });
 
 type What = Pick<Life, 'name' | 'mode' | 'permits' | 'limit'>;
 

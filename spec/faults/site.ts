@@ -1,12 +1,12 @@
 /**
- * Where a fault happens: a server of its own, perhaps behind a proxy, the clients of it, and what they saw. `leave` is
- * the oracle that every fault is held to.
+ * Where a fault happens: a server of its own, perhaps behind a proxy, or several that stand together; the clients of
+ * it, and what they saw. `leave` is the oracle that every fault is held to.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
-import { Redis } from 'ioredis';
+import { type Cluster, Redis } from 'ioredis';
 import { filter } from 'rxjs';
-import { LockCoordinator, type LockEvent, type Options } from '../../src/index.ts';
+import { type CoordinatorOptions, LockCoordinator, type LockEvent } from '../../src/index.ts';
 import { Child, type Said } from '../support/child.ts';
 import { eventually } from '../support/eventually.ts';
 import { TcpProxy } from '../support/proxy.ts';
@@ -23,6 +23,40 @@ export const SLACK = 750;
 
 const SETTINGS = { ttl: TTL, renewEvery: RENEWAL, commandTimeout: TIMEOUT, waiterTtl: TTL } as const;
 
+/** Servers, and how a client gets at them. */
+export interface Ground {
+  readonly servers: Server[];
+  /** A plain connection to each, to look and to do harm. */
+  readonly nodes: readonly Redis[];
+  /** What locks are asked for with on it, where it is not as above. */
+  readonly settings?: CoordinatorOptions;
+  /** A client's connection, which opens when it is used; or one to each node of a quorum. */
+  connect(): Redis | Cluster | Redis[];
+  /** Disconnects the nodes, and stops the servers. */
+  stop(): Promise<void>;
+}
+
+const alone = (server: Server): Ground => {
+  const redis = new Redis(server.url, { retryStrategy: () => 10, maxRetriesPerRequest: null });
+  redis.on('error', () => undefined);
+  const servers = [server];
+  return {
+    servers,
+    nodes: [redis],
+    connect: () => new Redis(server.url, { lazyConnect: true }),
+    stop: async () => {
+      redis.disconnect();
+      await Promise.all(servers.map((one) => one.stop()));
+    },
+  };
+};
+
+const isAlive = (server: Server | undefined): boolean =>
+  server?.process?.exitCode === null && server.process.signalCode === null;
+
+/** Connections of servers to each other, by CLIENT LIST: of replication, of Sentinels, of MIGRATE. */
+const BETWEEN_SERVERS = / (flags=[MS]|name=sentinel-\S*|cmd=restore\S*) /;
+
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
 /** Resolves with what the child says by this word, among all the rest that it says of its leases. */
@@ -33,8 +67,9 @@ export const hears = async (child: Child, word: string, within = 15_000): Promis
 };
 
 export class Site {
+  /** The first of the servers. */
   server: Server;
-  /** A connection of the spec's own, to look and to do harm. */
+  /** A plain connection to it. */
   readonly redis: Redis;
   readonly proxy: TcpProxy;
   readonly register = new Register();
@@ -43,29 +78,41 @@ export class Site {
   readonly failures: LockEvent[] = [];
   readonly children: Child[] = [];
   private readonly recorders: Recorder[] = [];
-  private readonly sources: Redis[] = [];
+  private readonly sources: (Redis | Cluster)[] = [];
   private readonly rejections: unknown[] = [];
-  private readonly timers = timers();
+  private readonly ground: Ground;
+  private readonly settings: CoordinatorOptions & { readonly ttl: number };
+  private readonly timers: number;
   private readonly reject = (reason: unknown): void => void this.rejections.push(reason);
 
-  private constructor(server: Server, proxy: TcpProxy) {
+  private constructor(ground: Ground, [server, redis]: [Server, Redis], proxy: TcpProxy, before: number) {
+    this.ground = ground;
+    this.settings = { ...SETTINGS, ...ground.settings };
     this.server = server;
+    this.redis = redis;
     this.proxy = proxy;
-    this.redis = new Redis(server.url, { retryStrategy: () => 10, maxRetriesPerRequest: null });
-    this.redis.on('error', () => undefined);
+    this.timers = before;
     process.on('unhandledRejection', this.reject);
   }
 
-  static async open(start: () => Promise<Server> = startServer): Promise<Site> {
-    const server = await start();
-    return new Site(server, await TcpProxy.to(server.port));
+  static async open(start: () => Promise<Server | Ground> = startServer): Promise<Site> {
+    await Promise.resolve(); // a spec's own time-out counts from when it has returned
+    const before = timers();
+    const started = await start();
+    const ground = 'nodes' in started ? started : alone(started);
+    const {
+      servers: [server],
+      nodes: [redis],
+    } = ground;
+    if (!server || !redis) throw new Error('A site needs a server');
+    return new Site(ground, [server, redis], await TcpProxy.to(server.port), before);
   }
 
   /** A coordinator of this process; of what it sees everything is written down. */
-  client(options: Options = {}, url = this.server.url): Recorder {
-    const redis = new Redis(url, { lazyConnect: true });
-    this.sources.push(redis);
-    const locks = new LockCoordinator(redis, { ...SETTINGS, ...options });
+  client(options: CoordinatorOptions = {}, url?: string): Recorder {
+    const redis = url === undefined ? this.ground.connect() : new Redis(url, { lazyConnect: true });
+    this.sources.push(...[redis].flat());
+    const locks = new LockCoordinator(redis, { ...this.settings, ...options });
     locks.events$.pipe(filter(({ type }) => /Failed|lost/.test(type))).subscribe((event) => this.failures.push(event));
     const recorder = new Recorder(locks, `client${this.recorders.length}`, this.write);
     this.recorders.push(recorder);
@@ -73,9 +120,13 @@ export class Site {
   }
 
   /** A client process that runs programs/client, unless told. Resolves when it is ready. */
-  async child(options: Options = {}, program = '../../faults/programs/client', url = this.server.url): Promise<Child> {
+  async child(
+    options: CoordinatorOptions = {},
+    program = '../../faults/programs/client',
+    url = this.server.url,
+  ): Promise<Child> {
     const label = `child${this.children.length}`;
-    const child = new Child(program, url, label, JSON.stringify({ ...SETTINGS, ...options }));
+    const child = new Child(program, url, label, JSON.stringify({ ...this.settings, ...options }));
     this.children.push(child);
     child.passing.add('life');
     child.process.on('message', ([word, life]: [string, Life]) => {
@@ -85,7 +136,7 @@ export class Site {
     return child;
   }
 
-  /** Takes the server away and puts one in its place, on the same port; resolves when it answers. */
+  /** Takes the first server away and puts one in its place, on the same port; resolves when it answers. */
   async restart(args: readonly string[] = [], signal: NodeJS.Signals = 'SIGKILL', between = 0): Promise<void> {
     const { process: old, port } = this.server;
     const ended = new Promise((resolve) => old?.once('exit', resolve));
@@ -94,6 +145,7 @@ export class Site {
     await this.server.stop();
     await sleep(between);
     this.server = await startServer(args, port);
+    this.ground.servers[0] = this.server;
   }
 
   /** Resolves when so many wait for the name. */
@@ -107,6 +159,7 @@ export class Site {
     return [...this.lives.values()].filter((life) => life.name === name);
   }
 
+  /** Of what is over: a lease that is still held counts until it was last renewed. */
   get overlap(): number {
     return longestOverlap([...this.lives.values()]);
   }
@@ -122,7 +175,8 @@ export class Site {
   }
 
   /** All clients leave, and the site closes. Resolves with what is left of them after that and one ttl. */
-  async depart(ttl = TTL): Promise<string[]> {
+  async depart(ttl = this.settings.ttl): Promise<string[]> {
+    this.resume();
     await Promise.all(this.recorders.map(({ locks }) => locks.close()));
     await Promise.all(
       this.children.map(async (child) => {
@@ -136,17 +190,24 @@ export class Site {
       eventually(what, async () => (await left()).length === 0, within).catch(async () => {
         found.push(...(await left()).map((each) => `${what}, but ${each}`));
       });
+    const nodes = this.ground.nodes.filter((_, i) => isAlive(this.ground.servers[i]));
+    const all = async (look: (node: Redis) => Promise<string[]>): Promise<string[]> =>
+      (await Promise.all(nodes.map(look))).flat();
     const keys = async (): Promise<string[]> =>
-      (await this.redis.keys('*')).filter((key) => !key.endsWith('~redisync:last'));
+      (await all((node) => node.keys('*'))).filter((key) => !/~redisync[:./]last$/.test(key));
     await none('nobody holds or waits', keys, ttl + SLACK);
-    for (const key of await this.redis.keys('*')) {
-      if ((await this.redis.pttl(key)) <= 0) found.push(`a key without an expiry: ${key}`);
-    }
-    const clients = async (): Promise<string[]> =>
-      String(await this.redis.client('LIST'))
-        .trim()
-        .split('\n')
-        .slice(1);
+    const lasting = async (node: Redis): Promise<string[]> => {
+      const pairs = (await node.keys('*')).map(async (key) => ((await node.pttl(key)) === -1 ? [key] : []));
+      return (await Promise.all(pairs)).flat();
+    };
+    found.push(...(await all(lasting)).map((key) => `a key without an expiry: ${key}`));
+    const clients = (): Promise<string[]> =>
+      all(async (node) => {
+        const lines = String(await node.client('LIST'))
+          .trim()
+          .split('\n');
+        return lines.filter((line) => !BETWEEN_SERVERS.test(line)).slice(1);
+      });
     await none('no connection is left but ours', clients, ttl);
     await this.close();
     found.push(...this.rejections.map((reason) => `unhandled: ${reason}`));
@@ -157,16 +218,20 @@ export class Site {
   /** Ends it all, whatever happened: harmless after `leave`. */
   async close(): Promise<void> {
     process.off('unhandledRejection', this.reject);
-    this.server.process?.kill('SIGCONT');
+    this.resume();
     for (const child of this.children) child.kill();
     await Promise.all(this.recorders.map(({ locks }) => locks.close()));
     for (const redis of this.sources) redis.disconnect();
-    this.redis.disconnect();
     if (this.proxied) await this.proxy.stop();
     this.proxied = false;
-    await this.server.stop();
+    await this.ground.stop();
   }
   private proxied = true;
+
+  /** Lets those go on that were stopped. */
+  private resume(): void {
+    for (const { process } of this.ground.servers) process?.kill('SIGCONT');
+  }
 
   private readonly write = (life: Life): void => {
     if (this.lives.get(life.owner)?.passable) life.passable = true;
@@ -178,7 +243,7 @@ export class Site {
 export const at =
   (
     run: (site: Site) => Promise<void>,
-    { start, allowance }: { start?: () => Promise<Server>; allowance?: Allowance } = {},
+    { start, allowance }: { start?: () => Promise<Server | Ground>; allowance?: Allowance } = {},
   ) =>
   async (): Promise<void> => {
     const site = await Site.open(start);

@@ -1,5 +1,6 @@
 /** A Cluster of our own: masters, each with a replica, on free ports, that agree on all slots before it is handed out. */
 import { Redis } from 'ioredis';
+import { slotOf } from '../../src/store/slot.ts';
 import { eventually } from './eventually.ts';
 import { onFreePort, type Server, startServer } from './server.ts';
 
@@ -12,6 +13,14 @@ export interface Shards {
   readonly nodes: Redis[];
   stop(): Promise<void>;
 }
+
+/** A name in a slot of each master, in their order. */
+export const spread = (stem: string, masters = 3): string[] =>
+  Array.from({ length: masters }, (_, shard) => {
+    let i = 0;
+    while (Math.floor((slotOf(`${stem} ${i}`) * masters) / SLOTS) !== shard) i += 1;
+    return `${stem} ${i}`;
+  });
 
 const settings = (bus: number, args: readonly string[]): string[] => [
   '--cluster-enabled',
@@ -40,7 +49,7 @@ const allOrNone = async (count: number, start: () => Promise<Server>): Promise<S
 /** Starts it. @param args more of each server's command line */
 export const startCluster = async (masters = 3, args: readonly string[] = []): Promise<Shards> => {
   const servers = await allOrNone(2 * masters, () => onFreePort((bus) => startServer(settings(bus, args))));
-  const nodes = servers.map(({ port }) => new Redis(port));
+  const nodes = servers.map(({ port }) => new Redis(port, { readOnly: true })); // a replica answers, too
   for (const node of nodes) node.on('error', () => undefined);
   const [first] = nodes;
   if (!first) throw new Error('a Cluster needs a master');

@@ -42,9 +42,11 @@ const startSentinel = async (master: number): Promise<Server> => {
   process.once('exit', kill);
   const stop = async (): Promise<void> => {
     process.off('exit', kill);
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    kill();
-    await ended;
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      kill();
+      await ended;
+    }
     rmSync(directory, { recursive: true, force: true });
   };
   return { url: `redis://127.0.0.1:${port}`, port, process: child, directory, stop };

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { firstValueFrom } from 'rxjs';
-import { LockCoordinator, LockTimeoutError, NotReplicatedError, type Options } from '../../src/index.ts';
+import { LockCoordinator, type Options } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
 
@@ -55,42 +55,6 @@ describe('a lease that a replica must have', () => {
     await lease.renew(10_000);
     expect(await copy.pttl('both')).to.be.above(5_000);
     expect(await lease.release()).to.equal(true);
-  });
-
-  it('is not granted without the replica: a single attempt fails, and nothing is left', async () => {
-    const locks = coordinator();
-    await (await locks.mutex('warm').acquire()).release();
-    stop();
-    const error = await failureOf(firstValueFrom(locks.mutex('single').try()));
-    expect(error).to.be.instanceOf(NotReplicatedError);
-    expect((error as Error).message).to.equal('0 of 1 replicas confirmed the lease on "single"');
-    expect(await redis.exists('single')).to.equal(0);
-    expect(await failureOf(locks.mutex('single').acquire({ timeout: 300 }))).to.be.instanceOf(LockTimeoutError);
-    await locks.close();
-    expect(await redis.exists('single')).to.equal(0);
-  });
-
-  it('is waited for until the replica is back', async () => {
-    const locks = coordinator();
-    stop();
-    const failed = firstValueFrom(locks.events$);
-    const waiting = locks.mutex('later').acquire();
-    const event = await failed;
-    expect(event.type === 'attemptFailed' && event.error).to.be.instanceOf(NotReplicatedError);
-    resume();
-    const lease = await waiting;
-    expect(await copy.get('later')).to.equal(lease.owner);
-  });
-
-  it('is lost, in time, when its renewals do not reach the replica', async () => {
-    const locks = coordinator({ ttl: 600 });
-    const lease = await locks.mutex('lost').acquire();
-    const failed = firstValueFrom(locks.events$);
-    stop();
-    const event = await failed;
-    expect(event.type === 'renewalFailed' && event.error).to.be.instanceOf(NotReplicatedError);
-    await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
-    expect(lease.signal.reason).to.include({ code: 'LOCK_LOST', reason: 'unreachable' });
   });
 
   it('is not emitted after a hand-over until the replica has it', async () => {

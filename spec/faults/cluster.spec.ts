@@ -1,0 +1,135 @@
+/** A Cluster whose slot moves, whose master hangs or dies, while its locks are held and waited for. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import type { Redis } from 'ioredis';
+import { slotOf } from '../../src/store/slot.ts';
+import { spread } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Server } from '../support/server.ts';
+import { BOUND, cluster, on, TTL } from './grounds.ts';
+import { load } from './load.ts';
+import { acquired, loss, now } from './recorder.ts';
+import type { Ground, Site } from './site.ts';
+
+/** A new master need not know of a place in the queue, and a slot that has moved is not listened to at once. */
+const ALLOWED = { overlap: BOUND, unordered: true };
+
+/** As redis-cli's reshard does it, one key after another. */
+const migrate = async (masters: readonly Redis[], slot: number, from: Redis, to: Redis): Promise<void> => {
+  const [source, target] = (await Promise.all([from.cluster('MYID'), to.cluster('MYID')])) as [string, string];
+  await to.cluster('SETSLOT', slot, 'IMPORTING', source);
+  await from.cluster('SETSLOT', slot, 'MIGRATING', target);
+  for (;;) {
+    const keys = (await from.cluster('GETKEYSINSLOT', slot, 1)) as string[];
+    if (keys.length === 0) break;
+    await from.call('MIGRATE', '127.0.0.1', to.options.port ?? 0, '', 0, 1_000, 'KEYS', ...keys);
+    await sleep(30);
+  }
+  for (const node of [to, from, ...masters]) await node.cluster('SETSLOT', slot, 'NODE', target);
+};
+
+/** The server that has the name now: a busy machine may have made a replica the master. */
+const masterOf = async ({ nodes, servers }: Ground, name: string): Promise<Server | undefined> => {
+  const ranges = await nodes[2]?.cluster('SLOTS');
+  const range = ranges?.find(([from, to]) => from <= slotOf(name) && slotOf(name) <= to);
+  return servers.find(({ port }) => port === range?.[2]?.[1]);
+};
+
+/** Resolves when so many wait for the name, as a client sees it. */
+const waiting = (site: Site, name: string): Promise<void> =>
+  eventually('it waits', () => site.livesOf(name).some(({ queued, granted }) => queued && !granted));
+
+describe('a Cluster', function () {
+  this.timeout(60_000);
+
+  it(
+    'whose slot is moved there and back under load costs nobody an error, a lease or an update',
+    on(
+      cluster,
+      async (site, { nodes }) => {
+        const slot = slotOf('moving');
+        const masters = nodes.slice(0, 3);
+        const home = Math.floor((slot * 3) / 16_384);
+        const [source, target] = [masters[home], masters[(home + 1) % 3]];
+        assert.isDefined(source);
+        assert.isDefined(target);
+        if (!source || !target) return;
+        const kept = await acquired(site.client().mutex('{moving}kept'));
+        const work = load(
+          site,
+          'moving',
+          Array.from({ length: 4 }, () => site.client()),
+        );
+        const runs = async (): Promise<void> => {
+          const before = site.register.value;
+          await eventually('the load runs', () => site.register.value > before + 20);
+        };
+        await runs();
+        await migrate(masters, slot, source, target);
+        await runs();
+        await migrate(masters, slot, target, source);
+        await runs();
+        await work.stop();
+        assert.deepEqual(work.errors, []);
+        assert.deepEqual(
+          site.failures.filter(({ type }) => type === 'lost'),
+          [],
+        );
+        assert.isTrue(kept.held);
+        assert.isTrue(await kept.release());
+        const waits = site.livesOf('moving').map(({ asked, granted = asked }) => granted - asked);
+        console.log(Math.max(...waits));
+        assert.isAtMost(Math.max(...waits), TTL);
+      },
+      { unordered: true },
+    ),
+  );
+
+  it(
+    'whose master hangs, without an answer and without a closed connection, loses its lease in time and goes on',
+    on(
+      cluster,
+      async (site, ground) => {
+        const [, name = ''] = spread('hang');
+        const lease = await acquired(site.client().mutex(name));
+        const next = acquired(site.client().mutex(name));
+        await waiting(site, name);
+        const lost = loss(lease);
+        const since = now();
+        const master = await masterOf(ground, name);
+        master?.process?.kill('SIGSTOP');
+        const { when } = await lost;
+        assert.isAtMost(when - since, TTL);
+        assert.isAbove(Number((await next).fence), Number(lease.fence));
+        assert.isAtMost(now() - since, 10_000);
+        master?.process?.kill('SIGCONT');
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'whose master is killed leaves other shards untouched, tells what was lost, and grants with a higher token',
+    on(
+      cluster,
+      async (site, ground) => {
+        const [doomed = '', safe = ''] = spread('death');
+        const client = site.client();
+        const untouched = await acquired(client.mutex(safe));
+        const lease = await acquired(client.mutex(doomed));
+        const next = acquired(site.client().mutex(doomed));
+        await waiting(site, doomed);
+        const lost = loss(lease);
+        const master = await masterOf(ground, doomed);
+        const killed = now();
+        master?.process?.kill('SIGKILL');
+        const second = await next;
+        assert.isAtMost(now() - killed, 2 * TTL + 5_000);
+        assert.isAbove(Number(second.fence), Number(lease.fence));
+        await lost;
+        assert.isTrue(untouched.held);
+      },
+      ALLOWED,
+    ),
+  );
+});

@@ -1,0 +1,105 @@
+/** A quorum, one of whose nodes has a clock that steps: alone it breaks nothing; by a shim, skipped where that cannot be compiled. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { eventually } from '../support/eventually.ts';
+import { startServer } from '../support/server.ts';
+import { BOUND, on, quorum, TIMEOUT, TTL } from './grounds.ts';
+import { acquired, loss, now, type Recorder } from './recorder.ts';
+import { clockShim } from './shim.ts';
+import { hears, SLACK } from './site.ts';
+
+/** The longest back-off, which is when who waits looks again. */
+const LOOK = 1_000;
+
+describe('a quorum of three, one of which has a clock that steps', function () {
+  this.timeout(30_000);
+  const shim = clockShim();
+  if (typeof shim === 'string') {
+    it.skip(`is not tried: ${shim}`);
+    return;
+  }
+  const { start, shift, remove } = shim;
+  after(remove);
+  beforeEach(() => shift(0));
+  const three = () => quorum(start, startServer, startServer);
+  /** A quorum has no queue. */
+  const unordered = true;
+
+  /** Opens all connections and learns the clocks. */
+  const warm = async (client: Recorder): Promise<void> => {
+    await (await acquired(client.mutex('warm'))).release();
+  };
+
+  it(
+    'a minute ahead lets nobody else in while the others remember the lease, which is renewed and released',
+    on(
+      three,
+      async (site, { owners }) => {
+        const [a, b] = [site.client(), site.client()];
+        await Promise.all([warm(a), warm(b)]);
+        const lease = await acquired(a.mutex('ahead'));
+        shift(60);
+        await eventually('the node has forgotten it', async () => (await owners('ahead'))[0] === null);
+        const refused = await b.locks
+          .mutex('ahead')
+          .acquire({ timeout: TTL })
+          .catch((reason) => reason);
+        assert.equal(refused.code, 'LOCK_TIMEOUT');
+        assert.isTrue(lease.held);
+        assert.isTrue(await lease.release());
+        const next = await b.locks.mutex('ahead').acquire({ timeout: TIMEOUT });
+        await eventually('all three grant again', async () =>
+          (await owners('ahead')).every((owner) => owner === next.owner),
+        );
+      },
+      { unordered },
+    ),
+  );
+
+  it(
+    'a minute ahead, and a node without the lease, let two hold for a renewal and a timeout at most',
+    on(
+      three,
+      async (site, ground) => {
+        const [a, b] = [site.client(), site.client()];
+        await Promise.all([warm(a), warm(b)]);
+        ground.halt(2);
+        const lease = await acquired(a.mutex('split'));
+        await sleep(150); // what was sent to the stopped node is too late now
+        ground.resume(2);
+        const lost = loss(lease);
+        shift(60);
+        const next = await acquired(b.mutex('split'));
+        await lost;
+        await sleep(BOUND);
+        assert.isTrue(await next.release());
+        assert.isAbove(site.overlap, 0, 'the fault was made');
+      },
+      { unordered, overlap: BOUND },
+    ),
+  );
+
+  it(
+    'an hour back keeps no lock of a dead holder for longer than its ttl and a back-off',
+    on(
+      three,
+      async (site, { servers, nodes, owners }) => {
+        const client = site.client();
+        await warm(client);
+        const child = await site.child({}, undefined, servers.map(({ url }) => url).join());
+        child.tell('hold', 'back');
+        await hears(child, 'held');
+        await eventually('all nodes have it', async () => (await owners('back')).every((owner) => owner !== null));
+        child.kill();
+        await child.ended();
+        shift(-3_600);
+        const since = now();
+        const next = await acquired(client.mutex('back'));
+        assert.isAtMost(now() - since, TTL + LOOK + SLACK);
+        assert.isTrue(next.held);
+        await eventually('the node brings what is left near', async () => Number(await nodes[0]?.pttl('back')) <= TTL);
+      },
+      { unordered },
+    ),
+  );
+});

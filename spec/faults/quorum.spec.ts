@@ -1,0 +1,137 @@
+/** A quorum of five servers, some of which stop, die and forget; and a crowd that wants one name of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { firstValueFrom } from 'rxjs';
+import { eventually } from '../support/eventually.ts';
+import { startServer } from '../support/server.ts';
+import { on, quorum, RENEWAL, TTL } from './grounds.ts';
+import { acquired, loss, now, type Recorder } from './recorder.ts';
+
+const five = () => quorum(...Array.from({ length: 5 }, () => () => startServer()));
+
+/** A quorum has no queue. */
+const ALLOWED = { unordered: true };
+
+describe('a quorum of five', function () {
+  this.timeout(30_000);
+
+  /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
+  const warm = async (client: Recorder, { owners }: Awaited<ReturnType<typeof five>>): Promise<void> => {
+    const lease = await acquired(client.mutex('warm'));
+    await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
+    await lease.release();
+  };
+
+  it(
+    'grants, renews and releases with two nodes down',
+    on(
+      five,
+      async (site, ground) => {
+        const client = site.client();
+        await warm(client, ground);
+        ground.halt(3, 4);
+        const lease = await client.locks.mutex('down').acquire({ timeout: TTL });
+        await lease.renew();
+        assert.isAbove(lease.remaining(), TTL * 0.9);
+        await sleep(2 * RENEWAL);
+        assert.isTrue(lease.held);
+        assert.isTrue(await lease.release());
+        assert.deepEqual(site.failures, []);
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'with three nodes down fails within a second, and has unlocked the others by then',
+    on(
+      five,
+      async (site, ground) => {
+        const client = site.client();
+        await warm(client, ground);
+        ground.halt(2, 3, 4);
+        const since = now();
+        const error = await firstValueFrom(client.tryMutex('down')).catch((reason) => reason);
+        assert.isAtMost(now() - since, 1_000);
+        assert.equal(error.code, 'REDIS_UNREACHABLE');
+        assert.include(error.message, '3 of 5 nodes are needed, and 2 had a vote');
+        assert.deepEqual(await Promise.all(ground.nodes.slice(0, 2).map((node) => node.get('down'))), [null, null]);
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'of which a majority is gone while a lease is held loses it by its deadline',
+    on(
+      five,
+      async (site, ground) => {
+        const lease = await acquired(site.client().mutex('lost'));
+        const lost = loss(lease);
+        const since = now();
+        ground.halt(0, 1, 2);
+        const { reason, when } = await lost;
+        assert.isAtMost(when - since, TTL);
+        assert.equal(reason, 'unreachable');
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'gives no vote to a node that restarted empty within the ttl, so a lease that it forgot stays exclusive',
+    on(
+      five,
+      async (site, ground) => {
+        await eventually('all are up for longer than the ttl', async () => {
+          const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
+          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 3);
+        });
+        const [a, b] = [site.client({ delayedRestart: 3_000 }), site.client({ delayedRestart: 3_000 })];
+        await warm(a, ground);
+        await warm(b, ground);
+        ground.halt(3, 4);
+        const lease = await acquired(a.mutex('restart', { renewEvery: 1_900 }));
+        await site.restart();
+        await sleep(150); // what was on its way to the stopped nodes is too late now
+        ground.resume(3, 4);
+        assert.deepEqual(await ground.owners('restart'), [null, lease.owner, lease.owner, null, null]);
+        const refused = await b.locks
+          .mutex('restart')
+          .acquire({ timeout: 300 })
+          .catch((reason) => reason);
+        assert.equal(refused.code, 'LOCK_TIMEOUT');
+        assert.isTrue(lease.held);
+        await lease.release();
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'lets 20 contenders through one at a time, within a bounded number of attempts for each grant',
+    on(
+      five,
+      async (site, { nodes }) => {
+        const calls = async (): Promise<number> => {
+          const infos = await Promise.all(nodes.map((node) => node.info('commandstats')));
+          const counts = infos.map((info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0));
+          return counts.reduce((sum, count) => sum + count, 0);
+        };
+        const before = await calls();
+        const crowd = Array.from({ length: 20 }, () => site.client({ ttl: 10_000 }));
+        await Promise.all(
+          crowd.map(async (client) => {
+            const lease = await acquired(client.mutex('crowd'));
+            await site.register.turn(lease, () => sleep(5));
+            assert.isTrue(lease.held);
+            await lease.release();
+          }),
+        );
+        assert.equal(site.register.value, 20);
+        assert.isBelow(((await calls()) - before) / 2 / 5 / 20, 20);
+      },
+      ALLOWED,
+    ),
+  );
+});

@@ -1,0 +1,105 @@
+/** A master that Sentinels replace, planned or dead, under load: who loses is told, who waits goes on waiting, tokens rise. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { LockLostError } from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { BOUND, on, sentinels, TTL } from './grounds.ts';
+import { acquired, loss } from './recorder.ts';
+
+/** A new master may not know of a place in the queue. */
+const ALLOWED = { overlap: BOUND, unordered: true };
+
+describe('a master behind Sentinels', function () {
+  this.timeout(60_000);
+
+  it(
+    'is changed by plan: who held the lock goes over with everybody else, though the old master goes on for a while',
+    on(
+      sentinels,
+      async (site, ground) => {
+        const lease = await acquired(site.client().mutex('moved'));
+        const old = await ground.master();
+        await ground.failover();
+        const next = acquired(site.client().mutex('moved'));
+        await sleep(2 * TTL); // longer than what was replicated of it lasts
+        assert.include(await ground.nodes[old]?.info('replication'), 'role:master', 'the old master');
+        if (lease.held) await lease.release();
+        assert.isAbove(Number((await next).fence), Number(lease.fence));
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'is changed by plan twenty times under load: no two hold for longer than a renewal and a timeout, no update is lost',
+    on(
+      sentinels,
+      async (site, ground) => {
+        await ground.hurry();
+        const { turns } = site.register;
+        const failures: unknown[] = [];
+        let stopped = false;
+        /** Takes the lock again and again, for a moment or across renewals. */
+        const client = async (name: string, ms: number, leaving: () => boolean): Promise<void> => {
+          const recorder = site.client();
+          while (!stopped && !leaving()) {
+            try {
+              const lease = await acquired(recorder.mutex(name));
+              if (name === 'short') await site.register.turn(lease, () => sleep(ms));
+              else await sleep(ms);
+              await lease.release();
+            } catch (error) {
+              if (!(error instanceof LockLostError)) failures.push(error);
+            }
+          }
+          await recorder.locks.close();
+        };
+        const running = ['short', 'short', 'short'].map((name) => client(name, 25, () => false));
+        running.push(...['long', 'long'].map((name) => client(name, 1_500, () => false)));
+        for (let round = 0; round < 20; round += 1) {
+          const before = turns.length;
+          await eventually('the load runs', () => turns.length > before + 20);
+          await ground.failover();
+          for (const name of ['short', 'long']) {
+            const till = performance.now() + 2_000;
+            running.push(client(name, name === 'short' ? 25 : 1_500, () => performance.now() > till)); // knows only the new master
+          }
+        }
+        const before = turns.length;
+        await eventually('the load runs on', () => turns.length > before + 20);
+        stopped = true;
+        await Promise.all(running);
+        assert.deepEqual(failures, []);
+      },
+      ALLOWED,
+    ),
+  ).timeout(120_000);
+
+  it(
+    'dies, cut off from its replicas: the holder learns of it within a renewal and a timeout, the next token is higher',
+    on(
+      sentinels,
+      async (site, ground) => {
+        const old = await ground.master();
+        for (const [i, node] of ground.nodes.entries()) {
+          if (i !== old) await node.config('SET', 'masterauth', 'none'); // refused, so they do not come back
+        }
+        await ground.nodes[old]?.client('KILL', 'TYPE', 'REPLICA');
+        const lease = await acquired(site.client().mutex('cut'));
+        const next = acquired(site.client().mutex('cut'));
+        await site.waiting('cut', 1);
+        const lost = loss(lease);
+        const copies = await Promise.all(ground.nodes.map((node) => node.get('cut')));
+        assert.lengthOf(
+          copies.filter((owner) => owner !== null),
+          1,
+        );
+        ground.servers[old]?.process?.kill('SIGKILL');
+        assert.isAbove(Number((await next).fence), Number(lease.fence));
+        await lost;
+        assert.isTrue((await next).held);
+      },
+      ALLOWED,
+    ),
+  );
+});
