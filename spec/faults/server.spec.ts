@@ -87,6 +87,38 @@ describe('a server', function () {
     }),
   );
 
+  for (const [how, away] of [
+    [
+      'stops',
+      async (site: Site) => {
+        site.server.process?.kill('SIGSTOP');
+        await sleep(2 * TTL);
+        site.server.process?.kill('SIGCONT');
+      },
+    ],
+    ['is dead', (site: Site) => site.restart([], 'SIGKILL', 2 * TTL)],
+  ] as const) {
+    it(
+      `that ${how} for longer than the deadline is a loss on time, not before and not later, and goes on with the next`,
+      at(async (site) => {
+        const lease = await acquired(site.client().mutex('gone'));
+        const next = acquired(site.client().mutex('gone'));
+        await site.waiting('gone', 1);
+        const lost = loss(lease);
+        await lease.renew();
+        const least = lease.remaining();
+        const since = now();
+        const back = away(site);
+        const { reason, when } = await lost;
+        assert.equal(reason, 'unreachable');
+        assert.isAtMost(when - since, TTL + SLACK);
+        assert.isAtLeast(when - since, least - 5); // two clocks
+        await back;
+        assert.isAbove(Number((await next).fence), Number(lease.fence));
+      }),
+    );
+  }
+
   it(
     'that pauses its clients for longer than the deadline is a loss on time, and goes on with the next',
     at(async (site) => {
