@@ -1,6 +1,6 @@
 /** A client process that is told what to do and tells its history: a URL, or one of each node of a quorum, joined by commas; a label; options of its coordinator as JSON. */
 import { Redis } from 'ioredis';
-import type { Subscription } from 'rxjs';
+import type { Observable, Subscription } from 'rxjs';
 import { type Lease, LockCoordinator, type RedisyncError } from '../../../src/index.ts';
 import { now, Recorder } from '../recorder.ts';
 
@@ -32,16 +32,25 @@ const look = (): void => {
   void lease.release().then((released) => say('released', released));
 };
 
+const keep = (lock$: Observable<Lease>): void => {
+  subscription = lock$.subscribe({
+    next: (granted) => {
+      lease = granted;
+      say('held', granted.fence);
+    },
+    error: (error: RedisyncError) => say('lost', error.code, now()),
+  });
+};
+
 const tasks = {
   /** Takes a mutex and keeps it. */
   hold(name: string): void {
-    subscription = recorder.mutex(name).subscribe({
-      next: (granted) => {
-        lease = granted;
-        say('held', granted.fence);
-      },
-      error: (error: RedisyncError) => say('lost', error.code, now()),
-    });
+    keep(recorder.mutex(name));
+  },
+
+  /** Takes a permit of a semaphore and keeps it. */
+  share(name: string, limit: number): void {
+    keep(recorder.semaphore(name, limit));
   },
 
   /** Keeps the event loop until the lease has had its time, whether or not the process is stopped meanwhile; then looks. */
@@ -75,5 +84,8 @@ const tasks = {
   },
 };
 
-process.on('message', ([task, ...args]: [keyof typeof tasks, ...never[]]) => void tasks[task](...(args as [never])));
+process.on(
+  'message',
+  ([task, ...args]: [keyof typeof tasks, ...never[]]) => void tasks[task](...(args as [never, never])),
+);
 redis.once('ready', () => say('ready'));

@@ -1,0 +1,53 @@
+/** A semaphore some of whose clients have a wrong clock, or a shorter ttl than the others: nobody's permit is the less for it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { acquired } from './recorder.ts';
+import { at, hears, type Site, TTL } from './site.ts';
+
+const HOUR = 3_600_000;
+
+/** Two hold the two permits for longer than a ttl while a third asks again and again; then that one is let in. */
+const crowded = async (site: Site, third: Promise<unknown>, leave: () => Promise<unknown>): Promise<void> => {
+  await site.waiting('pool', 1);
+  await sleep(2 * TTL);
+  assert.deepEqual(site.failures, []);
+  assert.equal(await site.redis.zcard('{pool}~redisync:queue'), 1);
+  await leave();
+  await third;
+};
+
+describe('a semaphore', function () {
+  this.timeout(30_000);
+
+  for (const [where, ms] of [
+    ['ahead', HOUR],
+    ['back', -HOUR],
+  ] as const) {
+    it(
+      `is not taken from its holders by a client whose clock is an hour ${where}, nor that one's permit by them`,
+      at(async (site) => {
+        const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client().semaphore('pool', 2))));
+        const child = await site.child();
+        child.tell('shift', ms);
+        child.tell('share', 'pool', 2);
+        await crowded(site, hears(child, 'held'), async () => assert.isTrue(await a?.release()));
+        const again = acquired(site.client().semaphore('pool', 2));
+        await crowded(site, again, async () => assert.isTrue(await b?.release()));
+        assert.isUndefined(child.said.find(([word]) => word === 'lost'));
+      }),
+    );
+  }
+
+  it(
+    'is not taken from its holders by a client with a tenth of their ttl, nor that one’s permit by them',
+    at(async (site) => {
+      const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client().semaphore('pool', 2))));
+      const brief = site.client({ ttl: TTL / 10, renewEvery: 30, waiterTtl: TTL });
+      const third = acquired(brief.semaphore('pool', 2));
+      await crowded(site, third, async () => assert.isTrue(await a?.release()));
+      const again = acquired(site.client().semaphore('pool', 2));
+      await crowded(site, again, async () => assert.isTrue(await b?.release()));
+      assert.isTrue((await third).held);
+    }),
+  );
+});
