@@ -1,7 +1,6 @@
 /** The life of a lease: acquire, emit, renew, release. One subscription is one Hold; this is the one hand-written Observable. */
 import {
   AsyncSubject,
-  catchError,
   concat,
   defer,
   EMPTY,
@@ -12,12 +11,11 @@ import {
   type Subscriber,
   type Subscription,
   type TeardownLogic,
-  throwError,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { type Clock, instant } from '../clock.ts';
+import { type Clock, type Instant, instant } from '../clock.ts';
 import { CoordinatorClosedError, LockCorruptedError, LockLostError, type LossReason } from '../errors.ts';
-import type { Departure, Request } from '../store/store.ts';
+import type { Departure, Renewal, Request } from '../store/store.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
@@ -167,33 +165,48 @@ export class Hold implements Keeper, Asker {
   }
 
   renew(ttl = this.ttl, downgrade = false): Observable<void> {
-    return defer(() => {
-      const { lease } = this;
-      if (!lease || lease.remaining() <= 0)
-        return throwError(() => (lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired')));
-      this.alarm?.unsubscribe();
-      const since = instant(this.clock);
-      lease.concede(since, ttl, downgrade);
-      this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
-      const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
-      return this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).pipe(
-        map((renewal) => {
-          if (lease.end) throw lease.reason;
-          if (renewal === 'taken') throw this.lose('taken');
-          if (renewal === 'gone' || lease.remaining() <= 0) throw this.lose('expired');
-          this.ttl = ttl;
-          this.failures = 0;
-          this.failure = undefined;
-          lease.extend(since, ttl);
-          this.registry.tell(this, { type: 'renewed' });
-          this.planRenewal();
-        }),
-        catchError((error: Error) => {
-          if (!lease.end) this.renewalFailed(error);
-          return throwError(() => (lease.end ? lease.reason : error));
-        }),
-      );
+    const outcome = new AsyncSubject<void>();
+    this.extend(ttl, downgrade, outcome);
+    return outcome;
+  }
+
+  /** Renews, and tells what came of it to whoever wants to know. */
+  private extend(ttl: number, downgrade: boolean, outcome?: AsyncSubject<void>): void {
+    const { lease } = this;
+    if (!lease || lease.remaining() <= 0) {
+      outcome?.error(lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired'));
+      return;
+    }
+    this.alarm?.unsubscribe();
+    const since = instant(this.clock);
+    lease.concede(since, ttl, downgrade);
+    this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
+    const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
+    this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).subscribe({
+      next: (renewal) => {
+        if (!lease.end) this.renewed(lease, renewal, since, ttl);
+        if (lease.end) outcome?.error(lease.reason);
+        outcome?.next();
+        outcome?.complete();
+      },
+      error: (error: Error) => {
+        if (!lease.end) this.renewalFailed(error);
+        outcome?.error(lease.end ? lease.reason : error);
+      },
     });
+  }
+
+  private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number): void {
+    if (renewal === 'taken') this.lose('taken');
+    else if (renewal === 'gone' || lease.remaining() <= 0) this.lose('expired');
+    else {
+      this.ttl = ttl;
+      this.failures = 0;
+      this.failure = undefined;
+      lease.extend(since, ttl);
+      this.registry.tell(this, { type: 'renewed' });
+      this.planRenewal();
+    }
   }
 
   release(): Observable<boolean> {
@@ -245,7 +258,7 @@ export class Hold implements Keeper, Asker {
 
   /** Its turn among the leases that are due. */
   renewNow(): void {
-    if (!this.gone) this.renew().subscribe({ error: () => undefined });
+    if (!this.gone) this.extend(this.ttl, false);
   }
 
   private expire(): void {
@@ -264,11 +277,10 @@ export class Hold implements Keeper, Asker {
     this.plan(Math.min(soon(this.failures), Math.ceil(left / 2))); // a short ttl has time for another renewal, too
   }
 
-  private lose(reason: LossReason, cause?: Error): LockLostError {
+  private lose(reason: LossReason, cause?: Error): void {
     const error = new LockLostError(this.request.name, reason, cause);
     this.depart(error);
     this.subscriber.error(error);
-    return error;
   }
 
   /** Stops the work, then gives the lock back. Emits whether it was still ours, within commandTimeout of the last attempt's end. */

@@ -127,11 +127,11 @@ export class RedisStore implements Store {
         return RENEWALS[String(outcome)] ?? 'gone';
       },
     };
-    return this.connection
-      .run(command, within)
-      .pipe(
-        concatMap((renewal) => (renewal === 'renewed' ? this.confirmed(request, asked, until, renewal) : of(renewal))),
-      );
+    const renewal$ = this.connection.run(command, within);
+    if (!request.replicas) return renewal$;
+    return renewal$.pipe(
+      concatMap((renewal) => (renewal === 'renewed' ? this.confirmed(request, asked, until, renewal) : of(renewal))),
+    );
   }
 
   release(name: string, owner: string | undefined, within: number, tell = false): Observable<Departure> {
