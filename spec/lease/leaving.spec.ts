@@ -69,6 +69,14 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '100 release', '132 release']);
     }));
 
+  it('releases again also where the first release came in the last ms in which the request could land', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [silence];
+      store.departures = [store.after(1, left({ held: false, now: 100 })), store.after(1, left({ now: 102 }))];
+      expectObservable(shown(lock({ commandTimeout: 100 })), '^ 9ms !').toBe('');
+      ends(['0 acquire', '100 release', '102 release']);
+    }));
+
   it('leaves nothing to release when the request was never sent, or refused', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(20, UNSENT), store.failure(20, BUSY)];

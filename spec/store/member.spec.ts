@@ -63,6 +63,16 @@ describe('a node of a quorum', () => {
       expect(said).to.deep.equal(['failed', 'left at 20', 'left at 101', 'done']);
     }));
 
+  it('is left again where it was left in the last ms in which that could land: it may have landed behind', () =>
+    at((scheduler, said) => {
+      const lost = timer(100).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'late', 100))));
+      const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
+      member.acquire(REQUEST, 0, 100).subscribe({ error: () => said.push('failed') });
+      member.release('x', 'me', 100, true).subscribe({ complete: () => said.push('done') });
+      scheduler.flush();
+      expect(said).to.deep.equal(['failed', 'left at 100', 'left at 101', 'done']);
+    }));
+
   it('has a vote once it is up for long enough, and abstains until then', () =>
     at((scheduler, said) => {
       const member = new Member(node(scheduler, said, { acquire: () => of(granted) }), scheduler);

@@ -30,6 +30,6 @@ export const depart = (
     );
   if (notAfter === 0) return once();
   return once().pipe(
-    expand(({ now }) => (now < notAfter ? timer(notAfter - now + 1, scheduler).pipe(concatMap(() => once())) : EMPTY)),
+    expand(({ now }) => (now <= notAfter ? timer(notAfter - now + 1, scheduler).pipe(concatMap(() => once())) : EMPTY)),
   );
 };

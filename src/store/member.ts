@@ -72,13 +72,13 @@ export class Member {
   release(name: string, owner: string | undefined, within: number, tell: boolean): Observable<Departure> {
     const key = keyOf(name, owner);
     const dealing = this.dealings.get(key);
-    let notAfter = 0;
+    let notAfter = Number.NEGATIVE_INFINITY;
     let reached = 0;
     const asked: Observable<Answer> = dealing?.asked ?? EMPTY;
     const settled = asked.pipe(
       ignoreElements(),
       catchError((error: unknown) => {
-        if (error instanceof RedisUnreachableError) notAfter = error.notAfter ?? 0;
+        if (error instanceof RedisUnreachableError) notAfter = error.notAfter ?? notAfter;
         return EMPTY;
       }),
     );
@@ -86,7 +86,7 @@ export class Member {
       tap(({ now }) => {
         reached = now;
       }),
-      repeat({ delay: () => (reached < notAfter ? timer(notAfter - reached + 1, this.scheduler) : EMPTY) }),
+      repeat({ delay: () => (reached <= notAfter ? timer(notAfter - reached + 1, this.scheduler) : EMPTY) }),
       toArray(),
       concatMap((departures) => departures.slice(0, 1)),
       finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),
