@@ -73,6 +73,20 @@ describe('events$', () => {
       ]);
     }));
 
+  it('tells nothing of one that left before it was answered, and the end of a wait to who leaves on hearing of it', () =>
+    virtual((v) => {
+      const told = listen(v);
+      v.store.acquires = [v.store.after(20, denied())];
+      const first = v.lock(ME).subscribe();
+      v.at(10, () => first.unsubscribe());
+      v.at(100, () => {
+        const second = v.lock(ME).subscribe();
+        v.registry.events$.subscribe(({ type }) => type === 'waiting' && second.unsubscribe());
+      });
+      v.flush();
+      assert.deepEqual(told, ['120 a me waiting', '120 a me abandoned waited=20']);
+    }));
+
   it('tells of a waiter that left, and of the others that its leaving let in', () =>
     virtual((v) => {
       const told = listen(v);

@@ -205,6 +205,15 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
+  it('is not given back where a heartbeat that was overtaken by it is answered too late', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied({ wait: 40 })), store.after(995, granted(9))];
+      at(50, () => handOver(v));
+      expectObservable(shown(lock({ ...TTL, renewEvery: 900 })), '^ 1099ms !').toBe('50ms L');
+      ends(['0 acquire', '42 acquire', '900 renew', '1100 release']);
+    }));
+
   it('that arrives when nothing is left of it is given back, and asked for again', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(988, granted()), store.after(1, granted())];

@@ -139,14 +139,15 @@ export class Attempts implements Observer<Answer> {
     this.failure = undefined;
     this.known = answer.granted || patient;
     if (!answer.granted) {
-      if (patient && !this.denied) asker.report({ type: 'waiting' });
+      const begins = patient && !this.denied;
       if (patient) this.denied = answer;
+      if (begins && !this.stopped) asker.report({ type: 'waiting' }); // who hears of it may leave
       this.end(BUSY);
       return;
     }
     const granted = { fence: answer.fence, since, ttl: asker.request.ttl };
-    if (this.left(granted) > 0) this.end(undefined, granted);
-    else this.undo();
+    if (this.left(granted) > 0 || this.stopped) this.end(undefined, granted);
+    else this.undo(); // unless it is stopped: it has been handed this very lease meanwhile, or leaves
   }
 
   /** The store's failure. */
