@@ -13,9 +13,12 @@ export class ChosenStore implements Store {
   /** Commands whose end is waited for. */
   asked = 0;
   /** Grants that are still to be told. */
-  told = 0;
-  /** The last command that has ended, and whether by an answer. */
-  last: { readonly verb: Verb; readonly answered: boolean } | undefined;
+  grants = 0;
+  /** The last command that has ended, whether by an answer, and when. */
+  last: { readonly verb: Verb; readonly answered: boolean; readonly at: number } | undefined;
+  /** How many requests were sent, and when the last one arrived. */
+  requests = 0;
+  arrived = Number.NEGATIVE_INFINITY;
   /** ms until which a request that nobody waits for any more may arrive. */
   until = Number.NEGATIVE_INFINITY;
   /** ms at which the first of the releases was sent that had no answer in a row. */
@@ -41,6 +44,7 @@ export class ChosenStore implements Store {
 
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     this.owner = request.owner;
+    this.requests += 1;
     return this.call('acquire', this.inner.acquire(request, stay, within), within, true);
   }
 
@@ -66,9 +70,9 @@ export class ChosenStore implements Store {
   }
 
   private announce(grant: Grant | undefined): void {
-    this.told += 1;
+    this.grants += 1;
     this.soon('grant', () => {
-      this.told -= 1;
+      this.grants -= 1;
       this.grants$.next(grant);
     });
   }
@@ -87,6 +91,7 @@ export class ChosenStore implements Store {
     this.asked += 1;
     this.soon(verb, () => {
       if (bounded && this.time.now() > notAfter) return;
+      if (verb === 'acquire') this.arrived = this.time.now();
       command$.subscribe((value) =>
         this.soon(`${verb} answered`, () => {
           answer.next(value);
@@ -96,7 +101,7 @@ export class ChosenStore implements Store {
     });
     const ended = (answered: boolean): void => {
       this.asked -= 1;
-      this.last = { verb, answered };
+      this.last = { verb, answered, at: this.time.now() };
       if (verb === 'acquire' && !answered) this.until = Math.max(this.until, notAfter);
     };
     const late = new RedisUnreachableError('a', 'No answer', bounded ? notAfter : undefined);
