@@ -121,14 +121,43 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
-  it('to another owner or for another name is another’s', () =>
+  it('for another name is another’s', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied())];
       at(100, () => store.grants$.next({ name: 'b', owner: store.asked[0]?.owner ?? '', fence: 9 }));
-      at(101, () => store.grants$.next({ name: 'a', owner: 'b', fence: 9 }));
       expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('');
       ends(['0 acquire', '200 release']);
+    }));
+
+  it('to one that has gone, or was never known, is given back, and leaves the others waiting', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied())];
+      at(101, () => store.grants$.next({ name: 'a', owner: 'b', fence: 9 }));
+      expectObservable(shown(lock(TTL)), '^ 199ms !').toBe('');
+      ends(['0 acquire', '101 release', '200 release']);
+      assert.deepInclude(store.asked[1], { name: 'a', owner: 'b' });
+    }));
+
+  it('to one that has gone is left alone where its leaving gave it back, which it overtook', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied())];
+      store.departures = [store.after(1, left({ held: true }))];
+      at(110, () => handOver(v));
+      expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('');
+      ends(['0 acquire', '100 release']);
+    }));
+
+  it('to a given owner that has gone is left alone: another process may hold by it', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied())];
+      store.departures = [store.after(1, left({ held: false }))];
+      at(110, () => handOver(v));
+      expectObservable(shown(lock({ ...TTL, owner: 'me' })), '^ 99ms !').toBe('');
+      ends(['0 acquire', '100 release']);
     }));
 
   it('counts from the sending of the last answered heartbeat', () =>

@@ -80,6 +80,8 @@ export class Hold implements Keeper, Asker {
   private gone: AsyncSubject<boolean> | undefined;
   /** Whether a release was sent. */
   private released = false;
+  /** Whether its leaving was answered before the grant was told to it. */
+  private overtaken = false;
   private clearing: Subscription | undefined;
 
   constructor({ registry, name, kind, terms }: Wanted, subscriber: Subscriber<Lease>) {
@@ -111,6 +113,14 @@ export class Hold implements Keeper, Asker {
   late(): Error | undefined {
     this.timedOut = true;
     return this.attempts.trouble;
+  }
+
+  /**
+   * Whether a grant that is told once it has gone is to be left alone: an owner that was given may hold in another
+   * process since, and one that left as a holder without having heard of it has given that back.
+   */
+  get leavesGrant(): boolean {
+    return this.terms.owner !== undefined || this.overtaken;
   }
 
   start(patient: boolean): void {
@@ -317,6 +327,7 @@ export class Hold implements Keeper, Asker {
     this.clearing = this.clear(() => answer(false), shared).subscribe({
       next: ({ held: acknowledged, grants }) => {
         answer(acknowledged);
+        if (acknowledged && !this.lease && this.attempts.inQueue) this.overtaken = true;
         if (grants > 0) this.registry.tell(this, { type: 'handedOver', to: grants });
       },
       error: done,

@@ -14,6 +14,9 @@ type Due = Pick<Hold, 'scheduler' | 'renewNow'>;
 /** How many leases are renewed without a pause: as many as travel in one command. */
 const SLICE = 64;
 
+/** ms to give back a grant that nobody here waits for any more; it lapses by itself otherwise. */
+const GIVE_BACK = 500;
+
 const NONE: Hold[] = [];
 
 export class Registry {
@@ -27,6 +30,8 @@ export class Registry {
   private readonly renewals = new Map<SchedulerLike, Due[]>();
   /** By owner, which is nearly always one hold of its own. */
   private readonly holds = new Map<string, Hold[]>();
+  /** Owners that have gone and whose grants are to be left alone: until when one may still be told. */
+  private readonly gone = new Map<string, number>();
 
   constructor(store: Store) {
     this.store = store;
@@ -49,6 +54,7 @@ export class Registry {
     const left = this.holds.get(owner) ?? NONE;
     left.splice(left.indexOf(hold), 1); // the last one too: a former table of the Map keeps the array for a while
     if (left.length === 0) this.holds.delete(owner);
+    if (hold.leavesGrant) this.remember(hold);
     if (this.left$.observed) this.left$.next();
   }
 
@@ -112,11 +118,29 @@ export class Registry {
     return all.every(({ request }) => request.name === name) ? all : all.filter(({ request }) => request.name === name);
   }
 
+  private remember({ request: { owner, waiterTtl }, clock }: Hold): void {
+    const now = clock.now();
+    for (const [other, until] of this.gone) {
+      if (until >= now) break;
+      this.gone.delete(other);
+    }
+    this.gone.delete(owner); // to the end: they stand in the order of their time
+    this.gone.set(owner, now + 2 * waiterTtl);
+  }
+
   private route(grant: Grant | undefined): void {
     const { fence } = grant ?? {};
-    for (const hold of grant ? this.of(grant) : this.all) {
+    const holds = grant ? this.of(grant) : this.all;
+    for (const hold of holds) {
       if (fence === undefined) hold.askAgain();
       else hold.handed(fence);
     }
+    if (grant && fence !== undefined && holds.length === 0) this.giveBack(grant);
+  }
+
+  /** Its waiter has gone, and Redis does not know: the release was lost, or a failover has forgotten it. */
+  private giveBack({ name, owner }: Grant): void {
+    if (this.holds.has(owner) || this.gone.has(owner)) return;
+    this.store.release(name, owner, GIVE_BACK).subscribe({ error: () => undefined });
   }
 }
