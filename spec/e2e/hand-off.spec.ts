@@ -1,7 +1,7 @@
 /** Hand-over on a real Redis: by a message or by the release's own reply, not by asking; told by counting commands. */
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
-import { firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
+import { filter, firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
 import { type Lease, LockCoordinator, whileHeld } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
@@ -148,5 +148,45 @@ describe('hand-over', () => {
     await holder.release();
     await eventually('both were served', () => order.length === 2);
     assert.deepEqual(order, ['one', 'three']);
+  });
+
+  it('to a waiter whose leaving a failover has forgotten comes back at once, and goes to the next', async () => {
+    const holder = await a.mutex('forgotten').acquire();
+    const gone = b.mutex('forgotten').subscribe();
+    await eventually('b waits', async () => (await waitingFor('forgotten')) === 1);
+    const keys = (await redis.keys('*{forgotten}*')).filter((key) => !key.endsWith('last'));
+    const before = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
+    gone.unsubscribe();
+    await eventually('b has left', async () => (await waitingFor('forgotten')) === 0);
+    for (const [i, key] of keys.entries()) {
+      const dump = before[i];
+      if (dump) await redis.restore(key, 30_000, dump, 'REPLACE');
+    }
+    assert.equal(await waitingFor('forgotten'), 1);
+    const next = a.mutex('forgotten').acquire({ timeout: 10_000 });
+    await eventually('two wait', async () => (await waitingFor('forgotten')) === 2);
+    await reset();
+    await holder.release();
+    await (await next).release();
+    const { evalsha = 0, eval: evals = 0 } = await calls();
+    assert.equal(evalsha + evals, 3, 'the release, the giving back, and the next release');
+  });
+
+  it('to a waiter that leaves at that moment takes no more than its own leaving', async () => {
+    const turns = 50;
+    await reset();
+    for (let i = 0; i < turns; i += 1) {
+      const holder = await a.mutex(`moment${i}`).acquire();
+      const waits = firstValueFrom(b.events$.pipe(filter(({ type }) => type === 'waiting')));
+      const waiter = b.mutex(`moment${i}`).subscribe();
+      await waits;
+      const released = holder.release();
+      waiter.unsubscribe();
+      await released;
+    }
+    const left = async (): Promise<string[]> => (await redis.keys('*moment*')).filter((key) => !key.endsWith('last'));
+    await eventually('all have left', async () => (await left()).length === 0);
+    const { evalsha = 0, eval: evals = 0 } = await calls();
+    assert.equal(evalsha + evals, 4 * turns);
   });
 });

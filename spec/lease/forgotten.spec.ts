@@ -1,0 +1,48 @@
+/** A leaving that the store has forgotten, as after a failover to a replica that had not heard of it, in virtual time. */
+import { assert } from 'chai';
+import type { LockCoordinator } from '../../src/index.ts';
+import { Memory, memoryCoordinator } from '../../src/testing.ts';
+import { VirtualTime } from '../contract/virtual-time.ts';
+
+describe('a waiter that has left, and is in the queue again as if it had not', () => {
+  const handOver = (owner?: string): { ms: number; held: boolean } => {
+    const time = new VirtualTime();
+    const memory = new Memory();
+    const coordinator = (): LockCoordinator => memoryCoordinator({ memory, scheduler: time });
+    const [a, b, c] = [coordinator(), coordinator(), coordinator()];
+    const holder = a.mutex('x').subscribe();
+    time.pass(0);
+    const gone = b.mutex('x', owner === undefined ? {} : { owner }).subscribe();
+    time.pass(10);
+    const at = memory.names.get('x');
+    const [place] = at?.queue.values() ?? [];
+    if (!at || !place) throw new Error('Nobody waits');
+    gone.unsubscribe();
+    time.pass(10);
+    at.queue.set(place.owner, place);
+    const since = time.now();
+    let ms = Number.POSITIVE_INFINITY;
+    const next = c.mutex('x').subscribe(() => {
+      ms = time.now() - since;
+    });
+    time.pass(10);
+    holder.unsubscribe();
+    time.pass(0);
+    const held = at.holders.has(place.owner);
+    time.pass(30_000);
+    next.unsubscribe();
+    for (const locks of [a, b, c]) void locks.close();
+    time.pass(0);
+    return { ms, held };
+  };
+
+  it('gives its grant back at once: it costs the next one no time', () => {
+    assert.deepEqual(handOver(), { ms: 10, held: false });
+  });
+
+  it('keeps it for as long as it may, where its owner was given: another process may hold by that', () => {
+    const { ms, held } = handOver('me');
+    assert.isTrue(held);
+    assert.isAtMost(ms, 10 + 10_001);
+  });
+});
