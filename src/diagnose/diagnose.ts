@@ -78,7 +78,7 @@ const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> =>
     concatMap((facts) => {
       const found = check(facts, { quorum, replicas: look.replicas });
       const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, look) : of([]);
-      return merge(of(found), clock(node, look), coverage$).pipe(
+      return merge(of(found), clock(node, look), database(node, look), coverage$).pipe(
         map((remarks) => ({ place: placeOf(node), run: facts.get('run_id'), remarks })),
       );
     }),
@@ -99,6 +99,22 @@ const clock = (node: Driver, look: Look): Observable<Remark[]> =>
           'Let NTP keep all clocks: after a failover to a server whose clock is behind, tokens can repeat.';
         return [remark('warning', 'CLOCK', seen, advice)];
       }),
+    );
+  });
+
+/** ioredis goes on in the first database where SELECT was refused, or there are not as many. */
+const database = (node: Driver, look: Look): Observable<Remark[]> =>
+  defer(() => {
+    const { db = 0 } = node.options;
+    if (db === 0) return of([]);
+    return bounded(() => node.client('INFO'), look).pipe(
+      map((info) => {
+        const seen = / db=(\d+)/.exec(String(info))?.[1];
+        if (seen === undefined || Number(seen) === db) return [];
+        const advice = `Let the server have database ${db} and the user SELECT: locks in database ${seen} exclude nobody in ${db}.`;
+        return [remark('error', 'DATABASE', `in database ${seen}, asked for ${db}`, advice)];
+      }),
+      catchError(() => of([])), // it may be that the user has no right to ask
     );
   });
 

@@ -6,6 +6,8 @@ export interface Place {
   readonly port?: number | undefined;
   readonly path?: string | undefined;
   readonly keyPrefix?: string | undefined;
+  /** The database that was asked for. */
+  readonly db?: number | undefined;
   /** Of a master behind Sentinels, which is known by its name. */
   readonly sentinels?: unknown;
   readonly name?: string | undefined;
@@ -35,4 +37,5 @@ export interface Driver {
   info(): Promise<string>;
   time(): Promise<(number | string)[]>;
   cluster(subcommand: 'INFO'): Promise<unknown>;
+  client(subcommand: 'INFO'): Promise<unknown>;
 }

@@ -33,7 +33,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   };
   private readonly source: NodeRedis;
   private readonly settings: object;
-  private client: NodeRedis | undefined;
+  private live: NodeRedis | undefined;
   private closed = false;
   private readonly hear = (text: string, channel: string): void => {
     this.emit('message', channel, text);
@@ -63,20 +63,20 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   }
 
   get status(): string {
-    return this.client?.isReady ? 'ready' : 'connecting';
+    return this.live?.isReady ? 'ready' : 'connecting';
   }
 
   async connect(): Promise<void> {
     const client = this.source.duplicate(this.settings);
     const tell = (event: string, ...values: unknown[]): void => {
-      if (client === this.client) this.emit(event, ...values);
+      if (client === this.live) this.emit(event, ...values);
     };
     let ready = false;
     const closed = (): void => {
       if (ready) tell('close');
       ready = false;
     };
-    this.client = client;
+    this.live = client;
     client.on('ready', () => {
       ready = true;
       tell('ready');
@@ -115,11 +115,11 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   }
 
   async subscribe(...channels: string[]): Promise<void> {
-    await this.client?.subscribe(channels, this.hear);
+    await this.live?.subscribe(channels, this.hear);
   }
 
   async unsubscribe(...channels: string[]): Promise<void> {
-    await this.client?.unsubscribe(channels);
+    await this.live?.unsubscribe(channels);
   }
 
   async info(): Promise<string> {
@@ -135,16 +135,20 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     return this.send('CLUSTER', subcommand);
   }
 
+  client(subcommand: 'INFO'): Promise<unknown> {
+    return this.send('CLIENT', subcommand);
+  }
+
   private async send(...args: (string | number)[]): Promise<unknown> {
-    if (!this.client) throw new Error('The connection is not open');
-    return this.client.sendCommand(args.map(String));
+    if (!this.live) throw new Error('The connection is not open');
+    return this.live.sendCommand(args.map(String));
   }
 
   private end(): void {
-    const { client } = this;
-    this.client = undefined;
+    const { live } = this;
+    this.live = undefined;
     try {
-      client?.destroy();
+      live?.destroy();
     } catch {
       // it throws where it was closed already
     }
