@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis';
 import { defer, EMPTY, lastValueFrom } from 'rxjs';
 import type { Lease } from '../../src/index.ts';
-import type { Contender, Kept } from './contender.ts';
+import type { Client, Contender, Kept } from './contender.ts';
 
 /** Another build can be named, to measure a change against what was before. */
 export const load = async (): Promise<typeof import('../../src/index.ts')> =>
@@ -10,7 +10,19 @@ export const load = async (): Promise<typeof import('../../src/index.ts')> =>
 
 const SENDS = { eval: 1, evalsha: 1, subscribe: 1 };
 
-export const kept = (lease: Lease): Kept => ({ renew: () => lease.renew(), release: () => lease.release() });
+const kept = (lease: Lease): Kept => ({ renew: () => lease.renew(), release: () => lease.release() });
+
+export type Coordinator = InstanceType<Awaited<ReturnType<typeof load>>['LockCoordinator']>;
+
+export const byPromises = (locks: Coordinator): Pick<Client, 'use' | 'keep'> => ({
+  use: async (name, work) => {
+    const lease = await locks.mutex(name).acquire();
+    const working = work();
+    if (working) await working;
+    await lease.release();
+  },
+  keep: async (name) => kept(await locks.mutex(name).acquire()),
+});
 
 export const promiseFace: Contender = {
   name: 'redisync, promises',
@@ -20,13 +32,7 @@ export const promiseFace: Contender = {
     const redis = new Redis(url);
     const locks = new LockCoordinator(redis, { ttl });
     return {
-      use: async (name, work) => {
-        const lease = await locks.mutex(name).acquire();
-        const working = work();
-        if (working) await working;
-        await lease.release();
-      },
-      keep: async (name) => kept(await locks.mutex(name).acquire()),
+      ...byPromises(locks),
       close: () => locks.close().then(() => redis.disconnect()),
     };
   },

@@ -1,20 +1,12 @@
 /** redisync where Redis is more than one server. A url is of as many as there are, with commas between. */
 import { Cluster, Redis } from 'ioredis';
 import type { Client, Contender } from './contender.ts';
-import { kept, load } from './ours.ts';
-
-type Coordinator = InstanceType<Awaited<ReturnType<typeof load>>['LockCoordinator']>;
+import { byPromises, type Coordinator, load } from './ours.ts';
 
 const SENDS = { eval: 1, evalsha: 1 };
 
 const client = (locks: Coordinator, disconnect: () => void): Client => ({
-  use: async (name, work) => {
-    const lease = await locks.mutex(name).acquire();
-    const working = work();
-    if (working) await working;
-    await lease.release();
-  },
-  keep: async (name) => kept(await locks.mutex(name).acquire()),
+  ...byPromises(locks),
   close: () => locks.close().then(disconnect),
 });
 
