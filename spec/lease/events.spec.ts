@@ -76,9 +76,13 @@ describe('events$', () => {
   it('tells nothing of one that left before it was answered, and the end of a wait to who leaves on hearing of it', () =>
     virtual((v) => {
       const told = listen(v);
-      v.store.acquires = [v.store.after(20, denied())];
-      const first = v.lock(ME).subscribe();
-      v.at(10, () => first.unsubscribe());
+      v.store.acquires = [v.store.after(20, granted()), v.store.after(20, denied())];
+      for (const at of [0, 40]) {
+        v.at(at, () => {
+          const early = v.lock(ME).subscribe();
+          v.at(10, () => early.unsubscribe());
+        });
+      }
       v.at(100, () => {
         const second = v.lock(ME).subscribe();
         v.registry.events$.subscribe(({ type }) => type === 'waiting' && second.unsubscribe());
