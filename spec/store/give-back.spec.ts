@@ -28,7 +28,7 @@ describe('What is given back before the next attempt', () => {
   it('when that is not known, can land for as long as its not-after says: the attempt waits for that', () =>
     over(
       throwError(() => unknown),
-      '100ms #',
+      '101ms #',
       unknown,
     ));
 
@@ -40,7 +40,7 @@ describe('What is given back before the next attempt', () => {
     ));
 
   it('is waited for no longer than that', () =>
-    over(NEVER.pipe(timeout({ first: 90, with: () => throwError(() => unknown) })), '100ms #', unknown));
+    over(NEVER.pipe(timeout({ first: 90, with: () => throwError(() => unknown) })), '101ms #', unknown));
 
   it('is nothing where there was nothing', () => over(EMPTY, '10ms |'));
 });

@@ -23,7 +23,7 @@ export const giveBack = (
 ): Observable<never> =>
   defer(() => {
     const clock = clockOf(scheduler);
-    const over = clock.now() + within;
+    const over = clock.now() + within + 1; // in the ms of its not-after it can still land
     return release().pipe(
       ignoreElements(),
       catchError((error: unknown) => {
