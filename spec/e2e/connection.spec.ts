@@ -87,6 +87,22 @@ describe('the connections of a coordinator', () => {
     prefixed.disconnect();
   });
 
+  it('read numbers as numbers, although the caller’s connection has stringNumbers', async () => {
+    const spelled = new Redis(server.url, { stringNumbers: true });
+    const locks = new LockCoordinator(spelled);
+    try {
+      const lease = await locks.mutex('spelled').acquire({ timeout: 5_000 });
+      assert.isTrue(Number.isSafeInteger(lease.fence));
+      const next = locks.mutex('spelled').acquire({ timeout: 5_000 });
+      await eventually('it waits', async () => (await queued(locks, 'spelled')) === 1);
+      assert.isTrue(await lease.release());
+      assert.isTrue(await (await next).release());
+    } finally {
+      await locks.close();
+      spelled.disconnect();
+    }
+  });
+
   it('survive SCRIPT FLUSH again and again, and no error reaches anybody', async () => {
     const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
     let flushing = true;

@@ -15,6 +15,7 @@ export const retryStrategy = (times: number): number =>
 const SETTINGS = {
   lazyConnect: true,
   keyPrefix: '',
+  stringNumbers: false,
   enableOfflineQueue: false,
   enableAutoPipelining: false,
   autoResendUnfulfilledCommands: false,
