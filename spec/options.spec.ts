@@ -1,6 +1,7 @@
 /** Arguments: every one that is out of its bounds throws at once, names itself, and nothing reaches the store. */
 import { assert } from 'chai';
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import { asyncScheduler } from 'rxjs';
 import { constantBackoff, exponentialBackoff, retryWithBackoff } from '../src/backoff.ts';
 import { LockCoordinator } from '../src/coordinator.ts';
@@ -10,13 +11,14 @@ import { anyOf } from '../src/locks/any-of.ts';
 import { whileHeld } from '../src/operators/while-held.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { LockOptions } from '../src/options.ts';
-import { memoryCoordinator } from '../src/testing.ts';
+import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
 
 const LONGEST = 2 ** 31 - 1;
 
 const store = new FakeStore(asyncScheduler);
 const locks = new LockCoordinator(() => store, { ttl: 1_000 });
+const redis = new Redis({ lazyConnect: true });
 
 /** Any value at all, and those near the bounds of numbers and texts more often. */
 const anything = fc.oneof(
@@ -144,6 +146,18 @@ const ARGUMENTS: Argument[] = [
   { argument: 'redis', valid: never, call: (node) => new LockCoordinator([node, node, node]) },
   { argument: 'options', valid: isObject, call: (options) => memoryCoordinator(options) },
   { argument: 'scheduler', valid: never, call: (scheduler) => memoryCoordinator({ scheduler }) },
+  { argument: 'memory', valid: never, call: (memory) => memoryCoordinator({ memory }) },
+  { argument: 'options', valid: isObject, call: (options) => new Memory(options) },
+  {
+    argument: 'latency',
+    valid: (value) => typeof value === 'number' && value >= 0,
+    call: (latency) => new Memory({ latency }),
+  },
+  {
+    argument: 'delayedRestart',
+    valid: integer(0),
+    call: (delayedRestart) => new LockCoordinator(redis, { delayedRestart }),
+  },
   ...option('ttl', integer(10)),
   ...option('renewEvery', integer(1, 999)),
   ...option('waiterTtl', integer(30)),
@@ -163,6 +177,7 @@ const ARGUMENTS: Argument[] = [
     call: (jitter) => exponentialBackoff({ jitter }),
   },
   { argument: 'backoff', valid: isFunction, call: (backoff) => retryWithBackoff(backoff) },
+  { argument: 'scheduler', valid: never, call: (scheduler) => retryWithBackoff(constantBackoff(1), scheduler) },
   { argument: 'lock', valid: never, call: (lock) => withLock(lock) },
   { argument: 'work', valid: isFunction, call: (work) => whileHeld(work) },
   { argument: 'allOf', valid: never, call: (lock) => allOf(lock) },
@@ -226,6 +241,11 @@ describe('an option that is undefined', () => {
   it('is one that is not given: the coordinator’s default holds', () => {
     const options = { ttl: undefined, waiterTtl: undefined, owner: undefined } as unknown as LockOptions; // as in plain JavaScript
     assert.equal(locks.mutex('a', options).wanted.terms.ttl, 1_000);
+  });
+
+  it('leaves a coordinator over memory its back-off without jitter', () => {
+    const { backoff } = memoryCoordinator({ backoff: undefined } as unknown as LockOptions).mutex('a').wanted.terms;
+    assert.deepEqual([1, 2, 3, 4, 5, 6].map(backoff), [50, 100, 200, 400, 800, 1_000]);
   });
 });
 

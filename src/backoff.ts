@@ -1,6 +1,6 @@
 /** Back-off: how long to wait before each next attempt, and the operator that waits so. */
 import { asyncScheduler, type MonoTypeOperatorFunction, retry, type SchedulerLike, timer } from 'rxjs';
-import { duration, LONGEST, numberIn, optionsIn, show } from './options.ts';
+import { duration, LONGEST, numberIn, optionsIn, schedulerIn, show } from './options.ts';
 
 /**
  * ms to wait after the attempt with this number; the first is 1.
@@ -67,5 +67,6 @@ export const retryWithBackoff = <T>(
   if (typeof backoff !== 'function') {
     throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
   }
+  schedulerIn(scheduler);
   return retry({ delay: (_, attempt) => timer(waitAfter(backoff, attempt), scheduler), resetOnSuccess: true });
 };

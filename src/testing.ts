@@ -2,7 +2,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { exponentialBackoff } from './backoff.ts';
 import { LockCoordinator } from './coordinator.ts';
-import { type Options, optionsIn, schedulerIn } from './options.ts';
+import { type Options, optionsIn, reading, schedulerIn, show } from './options.ts';
 import { Memory, MemoryStore } from './store/memory.ts';
 
 export { Memory } from './store/memory.ts';
@@ -38,10 +38,13 @@ const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
  * });
  */
 export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator => {
-  const { memory = new Memory(), scheduler: given = asyncScheduler, ...others } = optionsIn('options', options);
-  schedulerIn(given);
-  const scheduler = onItsOwnClock(given);
-  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { backoff: BACKOFF, ...others, scheduler });
+  const given = optionsIn('options', options);
+  const { memory = new Memory(), scheduler: timed = asyncScheduler, backoff = BACKOFF, ...others } = given;
+  const isMemory = reading('memory', () => memory instanceof Memory);
+  if (!isMemory) throw new TypeError(`memory must be a Memory, got ${show(memory)}`);
+  schedulerIn(timed);
+  const scheduler = onItsOwnClock(timed);
+  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { ...others, backoff, scheduler });
 };
 
 /**

@@ -12,6 +12,7 @@ import {
   Subject,
 } from 'rxjs';
 import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
+import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
 import {
   arrivalOf,
@@ -45,7 +46,10 @@ export class Memory {
   /** @internal */
   readonly names = new Map<string, Name>();
 
-  constructor({ latency = 0 }: { readonly latency?: number } = {}) {
+  /** @throws TypeError, RangeError */
+  constructor(options: { readonly latency?: number } = {}) {
+    const { latency = 0 } = optionsIn('options', options);
+    numberIn('latency (ms)', latency, 0, Number.POSITIVE_INFINITY);
     this.latency = latency;
   }
 }

@@ -32,6 +32,7 @@ export const openStore = (
   ttl: number,
   { quorum, delayedRestart = ttl }: CoordinatorOptions,
 ): Store => {
+  duration('delayedRestart', delayedRestart, 0);
   if (!isArray(redis)) {
     if (quorum !== undefined) throw new TypeError('quorum is for an array of independent Redis, got a single one');
     return new RedisStore(redis, scheduler);
@@ -44,7 +45,6 @@ export const openStore = (
   if (twice) throw new RangeError(`The nodes of a quorum must be independent of each other, got ${twice} twice`);
   const majority = Math.floor(nodes.length / 2) + 1;
   if (quorum !== undefined) integerIn('quorum', quorum, majority, nodes.length);
-  duration('delayedRestart', delayedRestart, 0);
   const stores = nodes.map((node) => new RedisStore(node, scheduler));
   return new QuorumStore(stores, new Announcements(nodes, scheduler), scheduler, {
     quorum: quorum ?? majority,
