@@ -239,12 +239,12 @@ describe('an argument at its bounds', () => {
 
 describe('an option that is undefined', () => {
   it('is one that is not given: the coordinator’s default holds', () => {
-    const options = { ttl: undefined, waiterTtl: undefined, owner: undefined } as unknown as LockOptions; // as in plain JavaScript
+    const options: LockOptions = { ttl: undefined, waiterTtl: undefined, owner: undefined };
     assert.equal(locks.mutex('a', options).wanted.terms.ttl, 1_000);
   });
 
   it('leaves a coordinator over memory its back-off without jitter', () => {
-    const { backoff } = memoryCoordinator({ backoff: undefined } as unknown as LockOptions).mutex('a').wanted.terms;
+    const { backoff } = memoryCoordinator({ backoff: undefined }).mutex('a').wanted.terms;
     assert.deepEqual([1, 2, 3, 4, 5, 6].map(backoff), [50, 100, 200, 400, 800, 1_000]);
   });
 });

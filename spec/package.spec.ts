@@ -91,6 +91,15 @@ describe('the package', function () {
     expect(files.filter(({ name }) => /\.spec\.|embed/.test(name))).to.deep.equal([]);
   });
 
+  it('declares nothing that is marked internal: a wrong argument is told what a caller may give', () => {
+    const declarations = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.d\.ts$/.test(name),
+    );
+    expect(declarations).to.include(join('dist', 'coordinator.d.ts'));
+    for (const name of declarations)
+      expect(readFileSync(join(installed, name), 'utf8'), name).not.to.include('@internal');
+  });
+
   it('is as large as the README says, give or take a twentieth, and needs what it says', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
     const [, size, unpacked] = /(\d+) kB packed, (\d+) kB unpacked/.exec(readme) ?? [];
@@ -167,11 +176,14 @@ describe('the package', function () {
          const locks: LockCoordinator = process.env.TEST ? memoryCoordinator() : new LockCoordinator(new Redis());
          export const charged: Observable<number> = of(1).pipe(withLock(allOf(locks.mutex('a'), locks.mutex('b'))));
          export const held = async (): Promise<Lease> => locks.semaphore('c', 2).acquire({ timeout: 1_000 });
+         export const patient = (timeout?: number, signal?: AbortSignal, ttl?: number): Promise<Lease> =>
+           locks.mutex('d', { ttl }).acquire({ timeout, signal });
          // @ts-expect-error: a limit is a number
          locks.semaphore('c', 'two');`,
       );
       const compilerOptions = { module, moduleResolution, target: 'ES2022', lib: ['ES2023', 'ESNext.Disposable'] };
-      const options = { ...compilerOptions, strict: true, noEmit: true, types: ['node'] };
+      const strict = { strict: true, exactOptionalPropertyTypes: true };
+      const options = { ...compilerOptions, ...strict, noEmit: true, types: ['node'] };
       write('tsconfig.json', JSON.stringify({ compilerOptions: options, files: ['typed.mts'] }));
       execFileSync(join(MODULES, '.bin', 'tsc'), ['-p', project], { stdio: ['ignore', 'inherit', 'inherit'] });
     });

@@ -39,7 +39,9 @@ export const constantBackoff = (ms: number): Backoff => {
  * @throws RangeError, TypeError
  * @example locks.mutex('order:42', { backoff: exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 }) });
  */
-export const exponentialBackoff = (options: { initial?: number; max?: number; jitter?: number } = {}): Backoff => {
+export const exponentialBackoff = (
+  options: { initial?: number | undefined; max?: number | undefined; jitter?: number | undefined } = {},
+): Backoff => {
   const given = optionsIn('options', options);
   const { initial = 50, jitter = 0.5 } = given;
   duration('initial', initial, 1);

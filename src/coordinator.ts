@@ -112,7 +112,11 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
    */
-  semaphore(name: string, limit: number, options: LockOptions & { readonly permits?: number } = NONE): Lock {
+  semaphore(
+    name: string,
+    limit: number,
+    options: LockOptions & { readonly permits?: number | undefined } = NONE,
+  ): Lock {
     const { permits = 1 } = optionsIn('options', options);
     if (this.registry.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
@@ -161,7 +165,7 @@ export class LockCoordinator {
    * @throws TypeError, RangeError
    * @example locks.watch('order:42', { every: 1_000 }).subscribe(({ holders }) => console.log(holders[0]?.owner))
    */
-  watch(name: string, options: { readonly every?: number } = {}): Observable<Inspection> {
+  watch(name: string, options: { readonly every?: number | undefined } = {}): Observable<Inspection> {
     const { every = WATCH_EVERY } = optionsIn('options', options);
     duration('every', every);
     const { scheduler, backoff } = this.defaults;

@@ -23,27 +23,27 @@ export interface Replicas {
  */
 export interface Options {
   /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; 30 000 unless told. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /** How often a lease is renewed. 1 ms to below `ttl`; a third of it unless told. */
-  readonly renewEvery?: number;
+  readonly renewEvery?: number | undefined;
   /** How long to wait between attempts where no hand-off can be announced: a foreign holder, a quorum, Redis failing. */
-  readonly backoff?: Backoff;
+  readonly backoff?: Backoff | undefined;
   /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. No bound unless told. */
-  readonly maxHold?: number;
+  readonly maxHold?: number | undefined;
   /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; 10 000 unless told. */
-  readonly waiterTtl?: number;
+  readonly waiterTtl?: number | undefined;
   /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; 2 000 unless told. */
-  readonly commandTimeout?: number;
+  readonly commandTimeout?: number | undefined;
   /**
    * A grant, a renewal and a hand-off count only once `count` replicas have them (WAIT), asked for `timeout` ms: 1 to
    * `commandTimeout`. Without that many, a grant is given back, and the attempt fails with a NotReplicatedError. A
    * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). None unless told.
    */
-  readonly replicas?: Replicas;
+  readonly replicas?: Replicas | undefined;
   /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** Where all waiting is timed; a virtual one runs a lock in virtual time. `asyncScheduler` unless told. */
-  readonly scheduler?: SchedulerLike;
+  readonly scheduler?: SchedulerLike | undefined;
 }
 
 /**
@@ -53,13 +53,13 @@ export interface Options {
  */
 export interface CoordinatorOptions extends Options {
   /** How many nodes of a quorum must agree: from the majority, which it is unless told, to all. */
-  readonly quorum?: number;
+  readonly quorum?: number | undefined;
   /**
    * How long a node of a quorum has no vote after its start, in ms: what it granted before may be forgotten, and still
    * be held. The longest ttl that anyone uses on these nodes; the coordinator's `ttl` unless told, and never less than
    * that of the lock asked for. 0 turns it off, which is right where every node runs with `appendfsync always`.
    */
-  readonly delayedRestart?: number;
+  readonly delayedRestart?: number | undefined;
 }
 
 /**
@@ -69,7 +69,7 @@ export interface CoordinatorOptions extends Options {
  */
 export interface LockOptions extends Options {
   /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
 }
 
 /** A value of any kind, for a message. */

@@ -19,14 +19,14 @@ import { Open } from './otel/open.ts';
  */
 export interface Instrumentation {
   /** Where metrics go; the global one unless told. */
-  readonly meterProvider?: MeterProvider;
+  readonly meterProvider?: MeterProvider | undefined;
   /** Where spans go; the global one unless told. */
-  readonly tracerProvider?: TracerProvider;
+  readonly tracerProvider?: TracerProvider | undefined;
   /**
    * What stands for a name in the attributes of metrics, where every different value costs a time series for ever:
    * few values, such as 'order:{id}'. Without it, or for undefined, metrics do not tell the name. Spans always do.
    */
-  readonly nameTemplate?: (name: string) => string | undefined;
+  readonly nameTemplate?: ((name: string) => string | undefined) | undefined;
 }
 
 const SCOPE = 'redisync';

@@ -13,7 +13,7 @@ export { Memory } from './store/memory.ts';
  * @example const options: MemoryOptions = { memory: new Memory({ latency: 5 }), ttl: 300 };
  */
 export interface MemoryOptions extends Options {
-  readonly memory?: Memory;
+  readonly memory?: Memory | undefined;
 }
 
 /** Without jitter, so that a marble diagram says the same on every run. */

@@ -87,7 +87,7 @@ export class Site {
 
   private constructor(ground: Ground, [server, redis]: [Server, Redis], proxy: TcpProxy, before: number) {
     this.ground = ground;
-    this.settings = { ...SETTINGS, ...ground.settings };
+    this.settings = { ...SETTINGS, ...ground.settings, ttl: ground.settings?.ttl ?? SETTINGS.ttl };
     this.server = server;
     this.redis = redis;
     this.proxy = proxy;

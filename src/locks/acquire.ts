@@ -9,8 +9,8 @@ import { duration, optionsIn, reading, show } from '../options.ts';
  * @example const bound: AcquireOptions = { timeout: 5_000, signal: request.signal };
  */
 export interface AcquireOptions {
-  readonly signal?: AbortSignal;
-  readonly timeout?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeout?: number | undefined;
 }
 
 /** What is acquired. */

@@ -47,7 +47,7 @@ export class Memory {
   readonly names = new Map<string, Name>();
 
   /** @throws TypeError, RangeError */
-  constructor(options: { readonly latency?: number } = {}) {
+  constructor(options: { readonly latency?: number | undefined } = {}) {
     const { latency = 0 } = optionsIn('options', options);
     numberIn('latency (ms)', latency, 0, Number.POSITIVE_INFINITY);
     this.latency = latency;
