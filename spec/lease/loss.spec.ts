@@ -240,7 +240,16 @@ describe('a pause of the process past the deadline', () => {
 });
 
 describe('assertHeld(minimum)', () => {
-  it('throws when no more than minimum ms are left, and the lease goes on', () =>
+  const causeOf = (call: () => void): string | undefined => {
+    try {
+      call();
+    } catch (error) {
+      if (error instanceof LockLostError) return String(error.cause);
+    }
+    return undefined;
+  };
+
+  it('throws when no more than minimum ms are left, says so in its cause, and the lease goes on', () =>
     virtual(({ lock, at, expectObservable, flush }) => {
       let lease: Lease | undefined;
       expectObservable(shown(lock().pipe(tap((value) => (lease = value)))), '^ 199ms !').toBe('-L');
@@ -248,18 +257,26 @@ describe('assertHeld(minimum)', () => {
         lease?.assertHeld();
         lease?.assertHeld(887);
         assert.throws(() => lease?.assertHeld(888), LockLostError);
+        assert.equal(
+          causeOf(() => lease?.assertHeld(900)),
+          'Error: It can be believed for 888 ms more, and 900 were asked for',
+        );
         assert.isTrue(lease?.held);
       });
       flush();
     }));
 
-  it('throws once the lease was released', () =>
+  it('throws once the lease was released, and says that it was in its cause', () =>
     virtual(({ lock, at, flush }) => {
       let lease: Lease | undefined;
       lock().subscribe((value) => (lease = value));
       at(100, () => {
         void lease?.release();
         assert.throws(() => lease?.assertHeld(), LockLostError);
+        assert.equal(
+          causeOf(() => lease?.assertHeld()),
+          'AbortError: The lease was released',
+        );
       });
       flush();
     }));

@@ -34,6 +34,7 @@ export interface Lease {
   remaining(): number;
   /**
    * Throws unless the lease can be believed for more than `minimum` ms. Call it right before what must not be done twice.
+   * The `cause` tells of a lease that was released, and of one that is held for too short a time yet.
    * @throws LockLostError
    * @example lease.assertHeld(500); await charge(order);
    */
@@ -129,8 +130,11 @@ export class HeldLease implements Lease {
 
   assertHeld(minimum = 0): void {
     duration('minimum', minimum, 0);
-    if (this.remaining() > minimum) return;
-    throw this.end instanceof LockLostError ? this.end : new LockLostError(this.name, 'expired');
+    const left = this.remaining();
+    if (left > minimum) return;
+    if (this.end instanceof LockLostError) throw this.end;
+    const short = `It can be believed for ${Math.floor(left)} ms more, and ${minimum} were asked for`;
+    throw new LockLostError(this.name, 'expired', this.end ? this.reason : left > 0 ? new Error(short) : undefined);
   }
 
   renew(ttl?: number): Promise<void> {
