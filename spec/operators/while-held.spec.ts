@@ -1,6 +1,6 @@
 /** Work that needs the lease, in virtual time. */
 import { assert } from 'chai';
-import { finalize, map, NEVER, Observable, of, take, tap, timer, toArray } from 'rxjs';
+import { finalize, map, NEVER, Observable, of, range, shareReplay, take, tap, timer, toArray } from 'rxjs';
 import type { Lease } from '../../src/lease/lease.ts';
 import { whileHeld } from '../../src/operators/while-held.ts';
 import { granted, left } from '../support/fake-store.ts';
@@ -85,6 +85,24 @@ describe('whileHeld', () => {
       flush();
       assert.equal(made, 3);
       ends(['0 acquire', '1 release']);
+    }));
+
+  it('unsubscribes the work at once, also within its first value, where the lease is shared and goes on', () =>
+    virtual(({ lock, at, flush }) => {
+      const seen: unknown[] = [];
+      const shared = lock().pipe(shareReplay({ bufferSize: 1, refCount: true }));
+      const holder = shared.subscribe((lease) => {
+        shared
+          .pipe(
+            whileHeld(() => range(0, 5).pipe(tap((value) => seen.push(value)))),
+            take(1),
+          )
+          .subscribe();
+        seen.push(lease.held);
+      });
+      at(10, () => holder.unsubscribe());
+      flush();
+      assert.deepEqual(seen, [0, true]);
     }));
 
   it('releases and errors when the work cannot even be made', () =>

@@ -6,6 +6,7 @@ import {
   Observable,
   type ObservableInput,
   type OperatorFunction,
+  Subscriber,
   switchMap,
   takeUntil,
 } from 'rxjs';
@@ -26,7 +27,7 @@ const endAfter =
   (source) =>
     new Observable((subscriber) => {
       let end: (() => void) | undefined;
-      const working = source.subscribe({
+      const working = new Subscriber<T>({
         next: (value) => subscriber.next(value),
         error: (error: unknown) => {
           end = () => subscriber.error(error);
@@ -35,7 +36,8 @@ const endAfter =
           end = () => subscriber.complete();
         },
       });
-      subscriber.add(working);
+      subscriber.add(working); // before it works: who unsubscribes within a first value would not stop it else
+      source.subscribe(working);
       working.add(() => {
         if (end) subscriber.add(last$.subscribe({ complete: end }));
       });
