@@ -144,6 +144,21 @@ describe('whileHeld', () => {
       assert.deepEqual(seen, ['lost: taken', 'error lost: taken']);
     }));
 
+  it('errors where it is given no lease, and does not work without one', () => {
+    for (const none of [null, undefined, 5, [], [null]]) {
+      const seen: unknown[] = [];
+      const work = (): string[] => {
+        seen.push('work');
+        return [];
+      };
+      of<Lease>(none as never)
+        .pipe(whileHeld(work))
+        .subscribe({ error: (error) => seen.push(String(error)) });
+      assert.lengthOf(seen, 1);
+      assert.match(String(seen[0]), /^TypeError: whileHeld and withLock need a lease, got /);
+    }
+  });
+
   it('throws for anything but a function at once', () => {
     for (const work of [undefined, null, of(1), 'a']) {
       assert.throws(() => whileHeld(work as never), TypeError, 'work');

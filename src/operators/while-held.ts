@@ -11,6 +11,7 @@ import {
   takeUntil,
 } from 'rxjs';
 import { HeldLease, type Lease } from '../lease/lease.ts';
+import { show } from '../options.ts';
 
 /**
  * What a lock emits: one lease, or those of `allOf`.
@@ -19,7 +20,13 @@ import { HeldLease, type Lease } from '../lease/lease.ts';
  */
 export type Held = Lease | readonly Lease[];
 
-const leasesOf = (held: Held): HeldLease[] => [held].flat().filter((lease) => lease instanceof HeldLease);
+/** Never none: work would run without a lock then, as under the null of a leadership. @throws TypeError */
+const leasesOf = (held: Held): HeldLease[] => {
+  const all = [held].flat();
+  const leases = all.filter((lease) => lease instanceof HeldLease);
+  if (leases.length > 0 && leases.length === all.length) return leases;
+  throw new TypeError(`whileHeld and withLock need a lease, got ${show(held)}`);
+};
 
 /** Ends as the source does, after the source is unsubscribed and then `last$` has completed. */
 const endAfter =
@@ -55,7 +62,7 @@ const endAfter =
  *     work        --a--b--|
  *     result ------a--b-------|   the last stretch is the acknowledged release
  *
- * @throws TypeError for anything but a function
+ * @throws TypeError for anything but a function; a source of anything but leases is an error of the result
  * @example locks.mutex('report').pipe(whileHeld(lease => build(lease.fence)))
  */
 export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<R>): OperatorFunction<H, R> => {
