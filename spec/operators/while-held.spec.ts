@@ -128,6 +128,14 @@ describe('whileHeld', () => {
       ends(['0 acquire', '1 release']);
     }));
 
+  it('is of all types that its work may be of, as with switchMap', () =>
+    virtual(({ lock, expectObservable }) => {
+      const either: Observable<string | number> = lock().pipe(
+        whileHeld((lease) => (lease.mode === 'shared' ? of('a') : of(5))),
+      );
+      expectObservable(either).toBe('-a|', { a: 5 });
+    }));
+
   it('lets a work that listens to the signal end by itself before the loss is told', () =>
     virtual(({ lock, store, flush }) => {
       const seen: string[] = [];

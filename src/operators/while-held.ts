@@ -5,6 +5,7 @@ import {
   merge,
   Observable,
   type ObservableInput,
+  type ObservedValueOf,
   type OperatorFunction,
   Subscriber,
   switchMap,
@@ -65,7 +66,9 @@ const endAfter =
  * @throws TypeError for anything but a function; a source of anything but leases is an error of the result
  * @example locks.mutex('report').pipe(whileHeld(lease => build(lease.fence)))
  */
-export const whileHeld = <H extends Held, R>(work: (held: H) => ObservableInput<R>): OperatorFunction<H, R> => {
+export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
+  work: (held: H) => O,
+): OperatorFunction<H, ObservedValueOf<O>> => {
   if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
   return switchMap((held) => {
     const leases = leasesOf(held);
