@@ -196,7 +196,8 @@ export class LockCoordinator {
 
   /**
    * Breaks every lease on the name, whoever holds it, and lets the next waiters in. The holders learn of it at their
-   * next renewal, as lost: taken; until then they may still work, with a token lower than the next one.
+   * next renewal, as lost: taken; until then they may still work, with a token lower than the next one. A string without
+   * an expiry, which no lock is, is deleted too.
    *
    * @returns whether there was a lease to break
    * @throws TypeError, RangeError

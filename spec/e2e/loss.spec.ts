@@ -224,6 +224,18 @@ describe('a key that is no lock', () => {
     });
   }
 
+  it('is shown by inspect and deleted by forceRelease where it is a string without an expiry, and there alone', async () => {
+    await redis.set('stuck', 'for ever');
+    const { holders } = await firstValueFrom(locks.inspect('stuck'));
+    assert.deepEqual(holders, [{ owner: 'for ever', mode: 'exclusive', permits: 1, remaining: -1 }]);
+    assert.isTrue(await firstValueFrom(locks.forceRelease('stuck')));
+    assert.equal(await redis.exists('stuck'), 0);
+    await redis.rpush('stuck', 'x');
+    assert.instanceOf(await firstValueFrom(locks.forceRelease('stuck')).catch((error) => error), LockCorruptedError);
+    assert.equal(await redis.exists('stuck'), 1);
+    await redis.del('stuck', ...(await redis.keys('{stuck}*')));
+  });
+
   it('ends a wait that had begun before', async () => {
     await redis.set('begun', 'another', 'PX', 60_000);
     const waiting = locks.mutex('begun').acquire();

@@ -72,7 +72,7 @@ export interface Holder {
   readonly owner: string;
   readonly mode: Mode;
   readonly permits: number;
-  /** ms until it lapses unless it is renewed, by the server's clock. */
+  /** ms until it lapses unless it is renewed, by the server's clock; -1 for a foreign key without an expiry, which is no lock. */
   readonly remaining: number;
 }
 
