@@ -54,11 +54,12 @@ const WATCH_EVERY = 250;
  * @example const locks = new LockCoordinator(new Redis(), { ttl: 10_000, identity: hostname() });
  */
 export class LockCoordinator {
-  private readonly options: Options;
-  private readonly defaults: Terms;
-  private readonly registry: Registry;
-  private readonly sources: readonly Client[];
-  private closing: Promise<void> | undefined;
+  // private at run time, too: a log of the coordinator would show its connections, with their passwords
+  readonly #options: Options;
+  readonly #defaults: Terms;
+  readonly #registry: Registry;
+  readonly #sources: readonly Client[];
+  #closing: Promise<void> | undefined;
 
   /**
    * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or a client of node-redis, which need not be
@@ -72,12 +73,12 @@ export class LockCoordinator {
   constructor(open: () => Store, options?: Options);
   constructor(redis: Source | readonly Source[] | (() => Store), options: CoordinatorOptions = {}) {
     const given = optionsIn('options', options);
-    this.options = given;
-    this.defaults = termsOf(given);
-    const { scheduler, ttl } = this.defaults;
+    this.#options = given;
+    this.#defaults = termsOf(given);
+    const { scheduler, ttl } = this.#defaults;
     const clients = typeof redis === 'function' ? [] : clientsOf(redis);
-    this.sources = [clients].flat();
-    this.registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, given));
+    this.#sources = [clients].flat();
+    this.#registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, given));
   }
 
   /**
@@ -86,7 +87,7 @@ export class LockCoordinator {
    * @example locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe(report)
    */
   get events$(): Observable<LockEvent> {
-    return this.registry.events$.asObservable();
+    return this.#registry.events$.asObservable();
   }
 
   /**
@@ -118,7 +119,7 @@ export class LockCoordinator {
     options: LockOptions & { readonly permits?: number | undefined } = NONE,
   ): Lock {
     const { permits = 1 } = optionsIn('options', options);
-    if (this.registry.store instanceof QuorumStore) {
+    if (this.#registry.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
     }
     integerIn('limit', limit, 1, LONGEST);
@@ -144,7 +145,7 @@ export class LockCoordinator {
    * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))
    */
   leadership(name: string, options: LockOptions = NONE): Observable<Lease | null> {
-    return merge(leadership(this.mutex(name, options)), this.registry.over$);
+    return merge(leadership(this.mutex(name, options)), this.#registry.over$);
   }
 
   /**
@@ -155,7 +156,7 @@ export class LockCoordinator {
    */
   inspect(name: string): Observable<Inspection> {
     lockName(name);
-    return defer(() => this.registry.store.inspect(name, this.defaults.commandTimeout));
+    return defer(() => this.#registry.store.inspect(name, this.#defaults.commandTimeout));
   }
 
   /**
@@ -168,7 +169,7 @@ export class LockCoordinator {
   watch(name: string, options: { readonly every?: number | undefined } = {}): Observable<Inspection> {
     const { every = WATCH_EVERY } = optionsIn('options', options);
     duration('every', every);
-    const { scheduler, backoff } = this.defaults;
+    const { scheduler, backoff } = this.#defaults;
     const looks$ = this.inspect(name).pipe(
       repeat({ delay: () => timer(every, scheduler) }),
       retry({
@@ -178,7 +179,7 @@ export class LockCoordinator {
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
     );
-    return merge(looks$, this.registry.over$);
+    return merge(looks$, this.#registry.over$);
   }
 
   /**
@@ -191,7 +192,7 @@ export class LockCoordinator {
    */
   list(pattern = '*'): Observable<string> {
     text('pattern', pattern, 1_024);
-    return defer(() => this.registry.store.list(pattern, this.defaults.commandTimeout));
+    return defer(() => this.#registry.store.list(pattern, this.#defaults.commandTimeout));
   }
 
   /**
@@ -205,7 +206,7 @@ export class LockCoordinator {
    */
   forceRelease(name: string): Observable<boolean> {
     lockName(name);
-    return defer(() => this.registry.store.release(name, undefined, this.defaults.commandTimeout)).pipe(
+    return defer(() => this.#registry.store.release(name, undefined, this.#defaults.commandTimeout)).pipe(
       map(({ held }) => held),
     );
   }
@@ -217,8 +218,8 @@ export class LockCoordinator {
    * @example locks.diagnose().subscribe(({ severity, seen, advice }) => console.log(severity, seen, advice))
    */
   diagnose(): Observable<Finding> {
-    const { scheduler, commandTimeout, replicas } = this.defaults;
-    return diagnose(this.sources, { within: commandTimeout, replicas, scheduler });
+    const { scheduler, commandTimeout, replicas } = this.#defaults;
+    return diagnose(this.#sources, { within: commandTimeout, replicas, scheduler });
   }
 
   /**
@@ -228,8 +229,8 @@ export class LockCoordinator {
    * @example process.once('SIGTERM', () => locks.close())
    */
   close(): Promise<void> {
-    this.closing ??= this.shut();
-    return this.closing;
+    this.#closing ??= this.shut();
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -237,16 +238,16 @@ export class LockCoordinator {
   }
 
   private async shut(): Promise<void> {
-    const { scheduler, commandTimeout } = this.defaults;
-    await firstValueFrom(race(this.registry.shut(), timer(2 * commandTimeout, scheduler)));
-    this.registry.store.close();
-    this.registry.end();
+    const { scheduler, commandTimeout } = this.#defaults;
+    await firstValueFrom(race(this.#registry.shut(), timer(2 * commandTimeout, scheduler)));
+    this.#registry.store.close();
+    this.#registry.end();
   }
 
   private lock(name: string, kind: Kind, options: LockOptions): Lock {
     lockName(name);
-    const terms = options === NONE ? this.defaults : termsOf(over(this.options, options));
-    return new Lock({ registry: this.registry, name, kind, terms });
+    const terms = options === NONE ? this.#defaults : termsOf(over(this.#options, options));
+    return new Lock({ registry: this.#registry, name, kind, terms });
   }
 }
 

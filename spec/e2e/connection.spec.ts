@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { assert } from 'chai';
-import { Redis } from 'ioredis';
+import { Command, Redis } from 'ioredis';
 import { firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
 import {
   constantBackoff,
@@ -257,6 +257,27 @@ describe('a coordinator without a server', () => {
   });
 });
 
+describe('an answer that a transformer of the application has changed', () => {
+  it('is no answer: the attempt fails, and nothing is left', async () => {
+    const server = await startServer();
+    const redis = new Redis(server.port);
+    const locks = new LockCoordinator(redis);
+    try {
+      await (await locks.mutex('a').acquire()).release();
+      Command.setReplyTransformer('evalsha', () => null);
+      const error = await firstValueFrom(locks.mutex('a').try()).catch((reason) => reason);
+      assert.instanceOf(error, RedisUnreachableError);
+      assert.match(error.message, /The command failed/); // at once, not when its time is over
+    } finally {
+      Reflect.deleteProperty(Reflect.get(Command, '_transformer').reply, 'evalsha');
+      await locks.close();
+      assert.equal(await redis.exists('a'), 0);
+      redis.disconnect();
+      await server.stop();
+    }
+  });
+});
+
 describe('a password', () => {
   const SECRET = 'correct-horse-battery';
   const WRONG = 'hunter2-hunter2';
@@ -277,6 +298,15 @@ describe('a password', () => {
 
   /** All that can be seen of a value, its hidden parts too. */
   const seen = (value: unknown): string => inspect(value, { depth: 20, showHidden: true }) + JSON.stringify(value);
+
+  it('is in no log of a coordinator, a lock or a lease', async () => {
+    const redis = new Redis(server.url.replace('//', `//:${SECRET}@`), { lazyConnect: true });
+    await using locks = new LockCoordinator(redis);
+    const lock = locks.mutex('logged');
+    const lease = await lock.acquire();
+    assert.notInclude([locks, lock, lock.pipe(whileHeld(() => [])), lease].map(seen).join(), SECRET);
+    assert.deepInclude(JSON.parse(JSON.stringify(lease)), { name: 'logged', owner: lease.owner, held: true });
+  });
 
   const refused = async (credentials: string): Promise<{ error: RedisRefusedError; ms: number }> => {
     const redis = new Redis(server.url.replace('//', `//${credentials}`), { lazyConnect: true });

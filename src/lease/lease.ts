@@ -75,7 +75,8 @@ export class HeldLease implements Lease {
   readonly name: string;
   readonly owner: string;
   readonly fence: number | undefined;
-  private readonly keeper: Keeper;
+  /** Private at run time, too: a log of the lease would show the connection behind it, with its password. */
+  readonly #keeper: Keeper;
   private ttl: number;
   private expired = false;
   private aborter: AbortController | undefined;
@@ -88,7 +89,7 @@ export class HeldLease implements Lease {
     since: Instant,
     ttl: number,
   ) {
-    this.keeper = keeper;
+    this.#keeper = keeper;
     this.name = about.name;
     this.owner = about.owner;
     this.mode = about.mode;
@@ -121,10 +122,10 @@ export class HeldLease implements Lease {
 
   remaining(): number {
     if (this.end || this.expired) return 0;
-    const left = remaining(this.keeper.clock, this.since, this.ttl);
+    const left = remaining(this.#keeper.clock, this.since, this.ttl);
     if (left > 0) return left;
     this.expired = true;
-    this.keeper.overdue();
+    this.#keeper.overdue();
     return 0;
   }
 
@@ -139,30 +140,36 @@ export class HeldLease implements Lease {
 
   renew(ttl?: number): Promise<void> {
     if (ttl !== undefined) duration('ttl', ttl, 10);
-    return firstValueFrom(this.keeper.renew(ttl));
+    return firstValueFrom(this.#keeper.renew(ttl));
   }
 
   downgrade(): Promise<void> {
-    return firstValueFrom(this.keeper.renew(undefined, true));
+    return firstValueFrom(this.#keeper.renew(undefined, true));
   }
 
   release(): Promise<boolean> {
-    return firstValueFrom(this.keeper.release());
+    return firstValueFrom(this.#keeper.release());
   }
 
   /** What `release()` does, on subscribe. */
   get released$(): Observable<boolean> {
-    return defer(() => this.keeper.release());
+    return defer(() => this.#keeper.release());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
   }
 
+  /** For logs. */
+  toJSON(): object {
+    const { name, owner, fence, mode, held } = this;
+    return { name, owner, fence, mode, held };
+  }
+
   /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. */
   concede(since: Instant, ttl: number, downgrade: boolean): void {
     if (downgrade) this.mode = 'shared';
-    if (remaining(this.keeper.clock, since, ttl) < this.remaining()) this.extend(since, ttl);
+    if (remaining(this.#keeper.clock, since, ttl) < this.remaining()) this.extend(since, ttl);
   }
 
   extend(since: Instant, ttl: number): void {

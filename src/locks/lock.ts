@@ -13,13 +13,18 @@ import { type AcquireOptions, acquire, type Source } from './acquire.ts';
  */
 export class Lock extends Observable<Lease> {
   readonly name: string;
-  /** @internal */
-  readonly wanted: Wanted;
+  /** Private at run time, too: a log of the lock would show the connection behind it, with its password. */
+  readonly #wanted: Wanted;
 
   constructor(wanted: Wanted) {
     super(begin(wanted, true));
     this.name = wanted.name;
-    this.wanted = wanted;
+    this.#wanted = wanted;
+  }
+
+  /** @internal */
+  get wanted(): Wanted {
+    return this.#wanted;
   }
 
   /**
@@ -34,7 +39,7 @@ export class Lock extends Observable<Lease> {
 
   /** @internal With `patient` as subscribing does, else one attempt; `seen` sees the life that begins. */
   open(patient: boolean, seen?: (life: Hold) => void): Observable<Lease> {
-    return hold(this.wanted, patient, seen);
+    return hold(this.#wanted, patient, seen);
   }
 
   /**
@@ -45,7 +50,7 @@ export class Lock extends Observable<Lease> {
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<Lease> {
-    return acquire(new Asked(this.wanted), options);
+    return acquire(new Asked(this.#wanted), options);
   }
 }
 

@@ -191,9 +191,15 @@ export class Connection {
     for (const { command } of calls) values.push(...command.keys);
     const count = values.length;
     for (const { command, notAfter = 0 } of calls) values.push(...command.args(notAfter));
-    const answered = (reply: unknown): void => this.answered(client, node, calls, reply);
     const refused = (error: Error): void => {
       for (const call of calls) this.answer(client, node, call, error, 0);
+    };
+    const answered = (reply: unknown): void => {
+      try {
+        this.answered(client, node, calls, reply);
+      } catch (error) {
+        refused(plain(error)); // none of the script's: a transformer of the caller's has been at it
+      }
     };
     node.evalsha(script.sha, count, ...values).then(answered, (error: Error) => {
       if (readOnly && error.message.startsWith('NOPERM'))
