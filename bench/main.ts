@@ -32,13 +32,13 @@ const scenarios: readonly Scenario[] = [
 
 const HELP = `npm run bench -- [options]
 
-  --quick        under a minute, to see whether all is well; the numbers are rough
+  --quick        some three minutes, to see whether all is well; the numbers are rough
   --only NAME    one scenario, may be given several times: ${scenarios.map(({ name }) => name).join(', ')}
   --build PATH   another build of redisync than dist, such as /tmp/before/index.js
   --publish      keep the results in ${PUBLISHED} and write docs/performance.md from them
   --report       measure nothing, and write docs/performance.md from ${PUBLISHED}
 
-Results are always in ${LATEST}. A full run takes some ten minutes, and wants a machine that does nothing else.`;
+Results are always in ${LATEST}. A full run takes some fifteen minutes, and wants a machine that does nothing else.`;
 
 const { values } = parseArgs({
   options: {
