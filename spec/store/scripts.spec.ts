@@ -219,6 +219,15 @@ describe('a script that is called by hand', function () {
     }
   });
 
+  it('leaves an expiry on every key, also where the only waiter is not heard and is passed over', async () => {
+    await stage.set('free');
+    await stage.call('acquire', 'a', specOf('x'), LATER, '1', '');
+    await stage.call('acquire', 'b', specOf('x').replace(/-$/, 'pnobody'), LATER, '1', '');
+    assert.deepEqual(await stage.call('release', 'a', '-', LATER), [1, 0, []]);
+    const [, ...side] = stage.keys;
+    for (const key of side) assert.isAbove(await stage.redis.pttl(key), 0, key);
+  });
+
   it('is refused by an error of ours, which tells that nothing was done', async () => {
     const reply = await stage.call('release', 'a', '-', 'soon');
     assert.instanceOf(reply instanceof Error && refusalOf(COMMAND, reply), RedisRefusedError);

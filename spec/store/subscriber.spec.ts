@@ -1,7 +1,25 @@
 /** What a text on a channel says, whoever published it. */
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { messageIn } from '../../src/store/subscriber.ts';
+import { Cluster, Redis } from 'ioredis';
+import { asyncScheduler } from 'rxjs';
+import { ShardListener } from '../../src/store/shard-listener.ts';
+import { messageIn, Subscriber } from '../../src/store/subscriber.ts';
+
+describe('the channel of a coordinator', () => {
+  it('is not that of another, also before it is heard: the scripts tell by it whose waiters are whose', () => {
+    const client = new Redis({ lazyConnect: true });
+    const cluster = new Cluster([], { lazyConnect: true });
+    const channels = [
+      new Subscriber(client, '').channel(),
+      new Subscriber(client, '').channel(),
+      new ShardListener(() => cluster, '', asyncScheduler).channel('a'),
+      new ShardListener(() => cluster, '', asyncScheduler).channel('a'),
+    ];
+    assert.lengthOf(new Set(channels), 4);
+    for (const channel of channels) assert.match(channel, /^-\S+$/);
+  });
+});
 
 describe('a text on the channel of a coordinator', () => {
   it('is a message when it is what the scripts publish', () => {

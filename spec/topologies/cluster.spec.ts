@@ -91,7 +91,7 @@ describe('a Cluster', function () {
   const channelsOf = async (name: string): Promise<string[]> => {
     const master = shards.nodes[Math.floor((slotOf(name) * 3) / 16_384)];
     const specs = (await master?.hvals(`{${name}}~redisync:specs`)) ?? [];
-    return specs.map((spec) => spec.split(' ')[5] ?? '').filter((channel) => channel !== '-');
+    return specs.map((spec) => spec.split(' ')[5] ?? '').filter((channel) => !channel.startsWith('-'));
   };
 
   it('passes a waiter over whose coordinator has gone', async () => {

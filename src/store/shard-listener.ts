@@ -5,6 +5,7 @@
  */
 import type { Cluster, Redis } from 'ioredis';
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { v4 as uuid } from 'uuid';
 import { duplicate, masterIn, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
@@ -27,6 +28,7 @@ export class ShardListener implements Listener {
   private readonly cluster: () => Cluster | undefined;
   private readonly prefix: string;
   private readonly scheduler: SchedulerLike;
+  private readonly unheard = `-${uuid()}`;
   private readonly posts = new Map<number, Post>();
   private readonly clients = new Map<string, Redis>();
   private sharded = true;
@@ -41,7 +43,7 @@ export class ShardListener implements Listener {
 
   channel(key: string): string {
     const post = this.posts.get(this.slotFor(key));
-    return post?.heard ? `${this.sharded ? 's' : 'c'}${post.channel}` : '-';
+    return post?.heard ? `${this.sharded ? 's' : 'c'}${post.channel}` : this.unheard;
   }
 
   /** Also where the slot has moved since: asking again comes by here. */

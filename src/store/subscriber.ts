@@ -24,12 +24,12 @@ export const messageIn = (text: string): Message | undefined => {
 
 /**
  * What hears of grants. A channel's first letter says how it is told: `p` PUBLISH, whose count of listeners is
- * meaningful, `s` SPUBLISH, whose count is too, `c` PUBLISH in a Cluster, where it is not; `-` is none.
+ * meaningful, `s` SPUBLISH, whose count is too, `c` PUBLISH in a Cluster, where it is not; `-` is one that is not heard yet.
  */
 export interface Listener {
   /** Messages, and `undefined` when any may have been missed. */
   readonly messages$: Observable<Message | undefined>;
-  /** The channel for the waiters of a lock's key, `-` until it has been heard for the first time. */
+  /** The channel for the waiters of a lock's key. It is nobody else's, also before it is heard: by it the scripts tell whose waiters are whose. */
   channel(key: string): string;
   /** Listens for the owner, who waits for the lock of this key. */
   open(key: string, owner: string): void;
@@ -58,7 +58,7 @@ export class Subscriber implements Listener {
   }
 
   channel(): string {
-    return this.heard ? `p${this.name}` : '-';
+    return `${this.heard ? 'p' : '-'}${this.name}`;
   }
 
   open(): void {

@@ -5,7 +5,7 @@
 --       4 queue  ZSET    owner -> order of arrival, for waiters only
 --       5 specs  HASH    owner -> spec, '' -> permits in use, while there is a shared holder
 -- A spec is "mode permits limit ttl waiterTtl channel", and a shared holder's goes on with its token:
--- mode x or s, limit 0 for none, channel - for a coordinator that does not listen yet.
+-- mode x or s, limit 0 for none, channel -… for a coordinator that does not listen yet.
 -- Each key that counts is read before the first write: one of another type ends the script with WRONGTYPE, and one that
 -- cannot be read with REDISYNC_CORRUPTED, nothing written. So do arguments that are none, with REDISYNC_ARGUMENT.
 local holder = redis.call('GET', lock)

@@ -88,6 +88,7 @@ local function settle(asking, self)
       if owner == self then mine = fence end
     else
       redis.call('HSET', specs, owner, text)
+      keep(0, true) -- the only spec was, and made the key anew
       passed = passed + 1
     end
   end
