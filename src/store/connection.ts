@@ -292,13 +292,13 @@ export class Connection {
     this.alarm = this.scheduler.schedule(
       () => {
         const now = this.clock.now();
+        this.nextLook = Number.POSITIVE_INFINITY; // what is asked meanwhile is looked at in its own time
         let next = Number.POSITIVE_INFINITY;
         for (const call of this.calls.all) {
           if (call.deadline <= now) this.late(call);
           else next = Math.min(next, call.deadline);
         }
-        this.nextLook = next;
-        if (next < Number.POSITIVE_INFINITY) this.lookAt(next);
+        if (next < this.nextLook) this.lookAt(next);
       },
       Math.max(0, time - this.clock.now()),
     ); // Node warns of less
