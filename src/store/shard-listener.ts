@@ -9,7 +9,7 @@ import { v4 as uuid } from 'uuid';
 import { duplicate, masterIn, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
-import { channelName, type Listener, type Message, messageIn } from './subscriber.ts';
+import { channelName, type Listener, type Message, messageIn, unheard } from './subscriber.ts';
 
 /** The slot that stands for all where messages are not sharded. */
 const ANY = -1;
@@ -28,7 +28,7 @@ export class ShardListener implements Listener {
   private readonly cluster: () => Cluster | undefined;
   private readonly prefix: string;
   private readonly scheduler: SchedulerLike;
-  private readonly unheard = `-${uuid()}`;
+  private readonly unheard = unheard(uuid());
   private readonly posts = new Map<number, Post>();
   private readonly clients = new Map<string, Redis>();
   private sharded = true;

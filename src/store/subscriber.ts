@@ -38,6 +38,9 @@ export interface Listener {
 
 const ours = (prefix: string): string => `${prefix.replace(/\s/g, '_')}redisync:`;
 
+/** What stands for a channel until it is heard: short, as it stays in the specs of those who never wait. */
+export const unheard = (name: string): string => `-${name.slice(-12)}`;
+
 /** The name of a channel of one coordinator; a spec of the scripts holds it, so there is no white space in it. */
 export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)}${tag}${uuid()}`;
 
@@ -58,7 +61,7 @@ export class Subscriber implements Listener {
   }
 
   channel(): string {
-    return `${this.heard ? 'p' : '-'}${this.name}`;
+    return this.heard ? `p${this.name}` : unheard(this.name);
   }
 
   open(): void {
