@@ -106,6 +106,10 @@ const run = async (): Promise<void> => {
   document(results);
 };
 
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+  process.once(signal, () => process.exit(code)); // which stops what was started
+}
+
 if (values.help) process.stdout.write(`${HELP}\n`);
 else if (values.report) document(read(PUBLISHED));
 else await run();
