@@ -106,7 +106,10 @@ const run = async (): Promise<void> => {
   document(results);
 };
 
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
   process.once(signal, () => process.exit(code)); // which stops what was started
 }
 

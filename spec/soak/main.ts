@@ -18,7 +18,10 @@ const { values } = parseArgs({
 });
 const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
   process.once(signal, () => process.exit(code)); // which stops what was started
 }
 
