@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { assert } from 'chai';
 import { type Node, parse } from 'luaparse';
-import { assemble, generate } from '../src/lua/embed.ts';
+import { assemble, BATCHED, generate, SINGLE } from '../src/lua/embed.ts';
 import * as embedded from '../src/lua/scripts.ts';
 
 const FOLDER = new URL('../src/lua/', import.meta.url);
@@ -12,7 +12,8 @@ const read = (name: string): string => readFileSync(new URL(name, FOLDER), 'utf8
 const luaIn = (folder: string): string[] =>
   readdirSync(new URL(folder, FOLDER)).filter((file) => file.endsWith('.lua'));
 
-const SCRIPTS = luaIn('.').map((file) => file.replace('.lua', ''));
+const SCRIPTS = Object.keys(embedded);
+const SOURCES = luaIn('.').map((file) => file.replace('.lua', ''));
 const PARTS = luaIn('include/');
 
 /** What Redis gives to every script, and what Lua 5.1 offers in it (redis.io/docs/latest/develop/programmability/lua-api). */
@@ -66,7 +67,8 @@ describe('the scripts', () => {
   });
 
   it('are embedded all', () => {
-    assert.sameMembers(Object.keys(embedded), SCRIPTS);
+    assert.sameMembers(SCRIPTS, [...Object.keys(BATCHED), ...SINGLE]);
+    assert.sameMembers(SOURCES, [...Object.values(BATCHED).flat(), ...SINGLE]);
   });
 
   it('have the digest by which Redis knows them', () => {
@@ -80,7 +82,7 @@ describe('the scripts', () => {
   });
 
   it('include each part in one script at least', () => {
-    const sources = [...SCRIPTS.map((name) => read(`${name}.lua`)), read('embed.ts')].join('\n');
+    const sources = [...SOURCES.map((name) => read(`${name}.lua`)), read('embed.ts')].join('\n');
     for (const part of PARTS) {
       const name = part.replace('.lua', '');
       assert.match(sources, new RegExp(`--include ${name}\\b|include/${name}\\b`), part);
@@ -103,7 +105,7 @@ describe('the scripts', () => {
   });
 
   it('open with a header that says what they do, and what KEYS, ARGV and the reply are', () => {
-    for (const name of SCRIPTS) {
+    for (const name of SOURCES) {
       const [purpose = '', ...header] =
         read(`${name}.lua`)
           .split(/\n(?!--)/)[0]
@@ -117,12 +119,12 @@ describe('the scripts', () => {
   });
 
   it(`have at most ${MOST_LINES} lines of code each, and their longest part twice that`, () => {
-    for (const name of SCRIPTS) assert.isAtMost(codeOf(read(`${name}.lua`)).length, MOST_LINES, name);
+    for (const name of SOURCES) assert.isAtMost(codeOf(read(`${name}.lua`)).length, MOST_LINES, name);
     for (const part of PARTS) assert.isAtMost(codeOf(read(`include/${part}`)).length, 2 * MOST_LINES, part);
   });
 
   it('are indented by two spaces, in lines of at most 130 characters', () => {
-    for (const file of [...SCRIPTS.map((name) => `${name}.lua`), ...PARTS.map((part) => `include/${part}`)]) {
+    for (const file of [...SOURCES.map((name) => `${name}.lua`), ...PARTS.map((part) => `include/${part}`)]) {
       for (const [i, line] of read(file).split('\n').entries()) {
         assert.isAtMost(line.length, 130, `${file}:${i + 1}`);
         assert.match(line, /^( {2})*(?! )|^$/, `${file}:${i + 1}`);

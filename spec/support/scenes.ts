@@ -1,12 +1,13 @@
 /** A name in the states in which scripts find it, its keys as they are to the byte, and scripts called by hand. */
 import { Redis } from 'ioredis';
-import { acquire, inspect, release, renew, scan, uptime } from '../../src/lua/scripts.ts';
+import { inspect, lease, scan, uptime } from '../../src/lua/scripts.ts';
 import { keysOf } from '../../src/store/keys.ts';
 import { type Server, startServer } from './server.ts';
 
-const SCRIPTS = { acquire, inspect, release, renew, scan, uptime };
+/** What does what. */
+const SCRIPTS = { acquire: lease, renew: lease, release: lease, inspect, scan, uptime };
 
-export type ScriptName = keyof typeof SCRIPTS;
+export type Verb = keyof typeof SCRIPTS;
 export type Arg = string | number | Buffer;
 
 /** Far enough away for no key to expire within a spec. */
@@ -65,14 +66,14 @@ export class Stage {
   }
 
   /** The reply, or the error that stands in its place. */
-  raw(script: ScriptName, keys: readonly Arg[], args: readonly Arg[]): Promise<unknown> {
-    const { sha } = SCRIPTS[script];
+  raw(verb: Verb, keys: readonly Arg[], args: readonly Arg[]): Promise<unknown> {
+    const { sha } = SCRIPTS[verb];
     return this.redis.call('EVALSHA', sha, keys.length, ...keys, ...args).catch((error: unknown) => error);
   }
 
   /** The answer for the name, or the error that stands in its place. */
-  async call(script: ScriptName, ...args: readonly Arg[]): Promise<unknown> {
-    const reply = await this.raw(script, this.keys, args);
+  async call(verb: Verb, ...args: readonly Arg[]): Promise<unknown> {
+    const reply = await this.raw(verb, this.keys, [verb, ...args]);
     return Array.isArray(reply) ? reply[1] : reply;
   }
 

@@ -25,7 +25,6 @@ end
 --include name
 --include queue
 --include own
---include settle
 local spec = parse(text)
 if spec.token ~= '' then return refused('ARGUMENT', 'the spec is none') end
 local left = holder and redis.call('PTTL', lock) or 0
@@ -35,34 +34,36 @@ if token >= HIGHEST then return refused('EXHAUSTED', 'fencing tokens have reache
 if (entry.mode or spec.mode) ~= spec.mode or (holder == owner and spec.mode == 's') then
   return refused('OWNER', 'this owner already has or awaits a lease in another mode')
 end
-if entries > 0 then lapse() end
+local stays = place or stay == '1'
+local busy = holder and holder ~= owner and not shares and #lapsed == 0 and (stays or not arrival)
+--include keep
 --include near
-
-if holder == owner then
-  if lastOwner ~= owner then token = math.max(token + 1, micros) end
-  redis.call('PEXPIRE', lock, spec.ttl)
-  return remember(spec.ttl, owner)
-elseif shares then
-  redis.call('ZADD', due, now + spec.ttl, owner)
-  redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
-  keep(spec.ttl)
-  return entry.token
-elseif waiters == 0 and fits(spec) then
-  return grant(owner, spec, text, spec.ttl)
+--include enqueue
+local rank, others = waiters, {}
+if not busy then
+  --include settle
+  lapse()
+  if holder == owner then
+    if lastOwner ~= owner then token = math.max(token + 1, micros) end
+    redis.call('PEXPIRE', lock, spec.ttl)
+    return remember(spec.ttl, owner)
+  elseif shares then
+    redis.call('ZADD', due, now + spec.ttl, owner)
+    redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
+    keep(spec.ttl)
+    return entry.token
+  elseif waiters == 0 and fits(spec) then
+    return grant(owner, spec, text, spec.ttl)
+  end
+  enqueue()
+  local mine = settle(spec.channel, owner)
+  if mine then return { mine, own } end
+  rank, others = redis.call('ZRANK', queue, owner), own
+  if not stays then drop(owner) end
+  if grants > 0 and holder then left = redis.call('PTTL', lock) end
+elseif stays then -- nothing to settle
+  rank = enqueue()
 end
-
-arrival = whole(place, 0, HIGHEST - 1) or arrival -- HIGHEST itself is one more to a parser that rounds
-  or math.min(math.max(micros, (redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')[2] or 0) + 1), HIGHEST - 1)
-if tonumber(place) ~= arrival then waiters = waiters + redis.call('ZADD', queue, arrival, owner) end
-entries = entries + redis.call('ZADD', due, now + spec.waiterTtl, owner)
-redis.call('HSET', specs, owner, text)
-keep(spec.waiterTtl, waiters == 1)
-local mine = settle(spec.channel, owner)
-if mine then return { mine, own } end
-
-local rank = redis.call('ZRANK', queue, owner)
-if stay ~= '1' and not place then drop(owner) end
-if grants > 0 and holder then left = redis.call('PTTL', lock) end
 local wait = holder and left or (redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or now) - now
 local foreign = (holder and holder ~= lastOwner) and 1 or 0
-return { math.min(wait, LONGEST), rank, foreign, token, arrival, own }
+return { math.min(wait, LONGEST), rank, foreign, token, arrival or micros, others }

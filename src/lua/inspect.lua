@@ -16,12 +16,11 @@ local arrivals = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
 local queued = {}
 for i = 1, #arrivals, 2 do queued[arrivals[i]] = true end
 local due_ = redis.call('ZRANGE', due, 0, -1, 'WITHSCORES')
-local lapsed = {}
+local over = {}
+for _, owner in ipairs(lapsed) do over[owner] = true end
 for i = 1, #due_, 2 do
   local owner, left = due_[i], due_[i + 1] - now
-  if left <= 0 then
-    lapsed[owner] = true
-  elseif not queued[owner] then
+  if not over[owner] and not queued[owner] then
     local spec = parse(redis.call('HGET', specs, owner))
     if not spec.mode then return refused('CORRUPTED', 'the spec of a shared lease is unreadable') end
     list(holders, owner, spec.mode, spec.permits, math.min(left, LONGEST))
@@ -29,7 +28,7 @@ for i = 1, #due_, 2 do
 end
 for i = 1, #arrivals, 2 do
   local owner = arrivals[i]
-  if not lapsed[owner] then
+  if not over[owner] then
     local spec = parse(redis.call('HGET', specs, owner))
     local waited = math.floor((micros - arrivals[i + 1]) / 1000)
     if spec.mode then list(waiting, owner, spec.mode, spec.permits, math.min(math.max(0, waited), HIGHEST - 1)) end

@@ -5,9 +5,9 @@
 --        3 not-after, ms of server time
 -- Reply  { 1 if a lease was given up, grants made, { own grants … } } · 1 one was, and nobody waited
 --        · -1 came too late
-local owner, channel, notAfter, more = ...
+local owner, channel, notAfter, one, other, more = ...
 local latest = whole(notAfter, 0, HIGHEST)
-if not latest or more then return refused('ARGUMENT', 'owner, channel, not-after') end
+if not latest or (one or '') ~= '' or (other or '') ~= '' or more then return refused('ARGUMENT', 'owner, channel, not-after') end
 if now > latest then return -1 end
 --include name
 if holder == owner and string.byte(channel) ~= 33 and redis.call('EXISTS', due, queue, specs) == 0 then
@@ -17,6 +17,7 @@ end
 --include model
 --include memory
 --include queue
+--include keep
 --include settle
 if unreadable and owner ~= '' then return refused('CORRUPTED', unreadable) end
 local held = 0
@@ -25,7 +26,7 @@ local function clear() -- who waits asks again, and is back at its place
   entries, waiters, used = 0, 0, 0
 end
 if unreadable then clear() end
-if entries > 0 then lapse() end
+lapse()
 if holder and (holder == owner or owner == '') then
   redis.call('DEL', lock)
   holder, held = false, 1

@@ -24,12 +24,13 @@ if holder == owner and into == '' then
 end
 --include queue
 --include own
+--include keep
 --include settle
 local spec = parse(into)
 if into ~= '' and not (spec.mode == 's' and spec.token == '') then return refused('ARGUMENT', 'the spec is none') end
 if unreadable then return refused('CORRUPTED', unreadable) end
 if holder == owner then
-  if entries > 0 then lapse() end
+  lapse()
   redis.call('DEL', lock)
   holder = false
   share(owner, spec.permits, into .. ' ' .. string.format('%.0f', fence), ttl)

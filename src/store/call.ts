@@ -27,6 +27,8 @@ export type Reply = readonly unknown[];
 /** One use of a script. */
 export interface Command<T> {
   readonly script: Script;
+  /** What is to be done, where the script knows several things. */
+  readonly verb?: 'acquire' | 'renew' | 'release' | 'inspect';
   readonly keys: readonly string[];
   /** Made when it is sent, with the not-after if there is one. */
   readonly args: (notAfter: number) => readonly (string | number)[];

@@ -190,7 +190,14 @@ export class Connection {
     const values: (string | number)[] = [];
     for (const { command } of calls) values.push(...command.keys);
     const count = values.length;
-    for (const { command, notAfter = 0 } of calls) values.push(...command.args(notAfter));
+    const args = calls.map(({ command, notAfter = 0 }) => command.args(notAfter));
+    const width = Math.max(...args.map(({ length }) => length));
+    for (const [i, own] of args.entries()) {
+      const { verb } = calls[i]?.command ?? first.command;
+      if (verb) values.push(verb);
+      values.push(...own);
+      for (let { length } = own; length < width; length += 1) values.push('');
+    }
     const refused = (error: Error): void => {
       for (const call of calls) this.answer(client, node, call, error, 0);
     };

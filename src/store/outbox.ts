@@ -1,5 +1,4 @@
 /** What one tick sends travels together: with one script as one command, and all of it in one write to the socket. */
-import { renew, type Script } from '../lua/scripts.ts';
 import type { Call } from './call.ts';
 import type { Driver } from './driver.ts';
 
@@ -19,7 +18,7 @@ export class Outbox {
   /** Each timer that is due runs in a tick of its own, and renewals are in no hurry: theirs wait for one another. */
   post(call: Call): void {
     if (this.calls.push(call) > 1) return;
-    if (call.command.script === renew) setImmediate(this.flush);
+    if (call.command.verb === 'renew') setImmediate(this.flush);
     else process.nextTick(this.flush);
   }
 
@@ -33,20 +32,13 @@ export class Outbox {
   };
 }
 
-/** Calls by script, in the order in which they came; those about one key stay in theirs, whatever their scripts. */
+/** In the order in which they came, those in a row that have one script together. */
 const batchesOf = (calls: Call[]): Call[][] => {
-  if (calls.length === 1) return [calls];
-  const open = new Map<Script, number>();
-  const latest = new Map<string, number>();
   const batches: Call[][] = [];
   for (const call of calls) {
-    const { script, keys } = call.command;
-    const [key = ''] = keys;
-    let place = open.get(script) ?? -1;
-    if (place < (latest.get(key) ?? 0) || batches[place]?.length === LARGEST) place = batches.push([]) - 1;
-    batches[place]?.push(call);
-    open.set(script, place);
-    latest.set(key, place);
+    const batch = batches.at(-1);
+    if (batch && batch.length < LARGEST && batch[0]?.command.script === call.command.script) batch.push(call);
+    else batches.push([call]);
   }
   return batches;
 };

@@ -66,7 +66,8 @@ export class RedisStore implements Store {
     let asked: Server | undefined;
     const command: Command<Answer> = {
       lock: name,
-      script: scripts.acquire,
+      script: scripts.lease,
+      verb: 'acquire',
       keys,
       bounded: true,
       turn: request.turn,
@@ -117,7 +118,8 @@ export class RedisStore implements Store {
     let asked: Server | undefined;
     const command: Command<Renewal> = {
       lock: name,
-      script: scripts.renew,
+      script: scripts.lease,
+      verb: 'renew',
       keys,
       args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
       read: (reply, _now, server) => {
@@ -138,7 +140,8 @@ export class RedisStore implements Store {
     const keys = keysOf(this.prefix, name);
     const command: Command<Departure> = {
       lock: name,
-      script: scripts.release,
+      script: scripts.lease,
+      verb: 'release',
       keys,
       bounded: true, // late, it would end what the same owner was granted since
       args: (notAfter) => [
@@ -161,6 +164,7 @@ export class RedisStore implements Store {
     const command: Command<Inspection> = {
       lock: name,
       script: scripts.inspect,
+      verb: 'inspect',
       readOnly: true,
       keys: keysOf(this.prefix, name),
       args: () => [],

@@ -1,8 +1,9 @@
--- Who waits, who shares, and how a spec is read: one that is none has no mode, no permits, no times and no token.
+-- Who waits, who shares, who has lapsed, and how a spec is read: one that is none has no mode, no permits, no times and no token.
 local entries = redis.call('ZCARD', due)
 local waiters = redis.call('ZCARD', queue)
 local counted = redis.call('HGET', specs, '')
 local used = whole(counted or 0, 0, HIGHEST)
+local lapsed = entries > 0 and redis.call('ZRANGEBYSCORE', due, '-inf', now) or {}
 if entries < waiters or (entries > waiters) ~= (counted ~= false) or not used then
   unreadable = unreadable or 'who waits and who shares cannot be told apart'
 end

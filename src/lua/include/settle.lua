@@ -2,13 +2,6 @@
 local grants = 0
 local own = {} -- grants to waiters of the asking coordinator itself: owner, token, owner, token …
 
--- The side keys live together, a little longer than their longest entry: ttl is that of one made or renewed now.
-local function keep(ttl, fresh)
-  local left = redis.call('PTTL', due)
-  if left >= ttl and not fresh then return end
-  for _, key in ipairs({ due, queue, specs }) do redis.call('PEXPIRE', key, math.max(math.min(left, LONGEST), ttl + 1000)) end
-end
-
 -- Without a shared lease nothing is in use, whatever was counted: so it ends, should a spec have been unreadable.
 local function use(permits)
   used = entries > waiters and math.max(used + permits, 0) or 0
@@ -24,7 +17,7 @@ local function drop(owner)
 end
 
 local function lapse()
-  for _, owner in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now)) do drop(owner) end
+  for _, owner in ipairs(lapsed) do drop(owner) end
 end
 
 -- Exclusive: alone. Shared: beside other shared holders while the permits in use stay within the limit.
