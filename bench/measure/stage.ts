@@ -59,3 +59,19 @@ export const ofBest = (of: readonly number[], others: readonly (readonly number[
   const all = others.map((other) => median(ratios(of, other))).filter(Number.isFinite);
   return all.length > 0 ? Math.min(...all) : Number.NaN;
 };
+
+/** Rounds of a warm-up at least, and at most. */
+const WARM = { least: 10, most: 40 };
+
+/**
+ * Plays until the rate has not risen in three rounds, and some seconds at least: V8 takes that long to compile what runs
+ * hot, and where several processes share two cores it is slow for a while before that.
+ */
+export const warm = async (quick: boolean, play: () => Promise<number>): Promise<void> => {
+  let best = 0;
+  for (let i = 0, stale = 0; i < (quick ? 3 : WARM.most) && (stale < 3 || i < WARM.least); i += 1) {
+    const rate = await play();
+    stale = rate > 1.05 * best ? 0 : stale + 1;
+    best = Math.max(best, rate);
+  }
+};

@@ -4,7 +4,7 @@ import { nodeRedisson } from '../contenders/peers.ts';
 import { now } from '../crew/clock.ts';
 import { median, sum } from '../measure/numbers.ts';
 import { sent, served } from '../measure/server-side.ts';
-import { ofBest, ratios, rounds, type Scenario, type Stage } from '../measure/stage.ts';
+import { ofBest, ratios, rounds, type Scenario, type Stage, warm } from '../measure/stage.ts';
 import { atLeast, atMost, type Column, type Row, type Table, type Verdict } from '../measure/table.ts';
 import { overlaps, overtaken, turnsOf, waits } from '../measure/turns.ts';
 
@@ -66,15 +66,12 @@ export const contend = async (
   };
 };
 
-/** Plays without work until the rate has not risen in three windows: V8 takes some seconds to compile what runs hot. */
-export const warm = async (stage: Stage, contender: string, setting: Setting): Promise<void> => {
-  let best = 0;
-  for (let i = 0, stale = 0; stale < 3 && i < (stage.quick ? 3 : 25); i += 1) {
+/** Plays without work until V8 has compiled it all. */
+export const warmUp = (stage: Stage, contender: string, setting: Setting): Promise<void> =>
+  warm(stage.quick, async () => {
     const { rate } = await contend(stage, contender, { ...setting, work: 0 }, stage.quick ? 300 : 700);
-    stale = rate > 1.05 * best ? 0 : stale + 1;
-    best = Math.max(best, rate);
-  }
-};
+    return rate;
+  });
 
 const COLUMNS: readonly Column[] = [
   { key: 'rate', title: 'turns/s', better: 'more' },
@@ -98,7 +95,7 @@ const race = async (
   count: number,
 ): Promise<{ rows: Row[]; played: Map<string, Played[]> }> => {
   stage.say(`${setting.processes} x ${setting.waiters} waiters, ${setting.work} ms of work`);
-  const warmed = await rounds(stage, names, 1, (name) => warm(stage, name, setting)); // and shows who never finishes
+  const warmed = await rounds(stage, names, 1, (name) => warmUp(stage, name, setting)); // and shows who never finishes
   const finishers = names.filter((name) => (warmed.get(name) ?? []).length > 0);
   const played = await rounds(stage, finishers, count, (name) => contend(stage, name, setting, ms));
   const limit = (played.get(LIMIT) ?? []).map(({ rate }) => rate);

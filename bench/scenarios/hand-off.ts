@@ -5,7 +5,7 @@ import { sleep } from '../contenders/contender.ts';
 import { median, quantile } from '../measure/numbers.ts';
 import { rounds, type Scenario, type Stage } from '../measure/stage.ts';
 import { atMost, type Row, type Table } from '../measure/table.ts';
-import { warm } from './contended.ts';
+import { warmUp } from './contended.ts';
 
 interface HandOff {
   /** ms from the beginning of the release to the lease. */
@@ -60,7 +60,7 @@ export const handOffs: Scenario = {
   title: 'Hand-off latency',
   run: async (stage) => {
     const pair = { id: 'hand-off', processes: 2, waiters: 4, work: 0 };
-    await rounds(stage, names, 1, (name) => warm(stage, name, pair));
+    await rounds(stage, names, 1, (name) => warmUp(stage, name, pair));
     const rows = await measure(stage, stage.server.url, { trip: 0, warming: 4, count: stage.quick ? 6 : 30 });
     const table: Table = {
       id: 'hand-off',

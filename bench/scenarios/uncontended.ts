@@ -2,7 +2,7 @@
 import { contenderNamed, LIMIT, uncontended as names, OURS } from '../contenders/all.ts';
 import { median } from '../measure/numbers.ts';
 import { sent, served } from '../measure/server-side.ts';
-import { ofBest, ratios, rounds, type Scenario } from '../measure/stage.ts';
+import { ofBest, ratios, rounds, type Scenario, warm } from '../measure/stage.ts';
 import { atLeast, type Row, type Verdict } from '../measure/table.ts';
 
 /** Locks a round, so that a round of the limit takes some 200 ms. */
@@ -13,12 +13,12 @@ export const uncontended: Scenario = {
   title: 'Uncontended: acquire and release',
   run: async (stage) => {
     const { crew, server, admin, quick } = stage;
-    const warmings = quick ? 2 : 3;
     const share = quick ? 0.5 : 1;
     for (const name of names) {
       const worker = await crew.one(name, server.url);
-      for (const [keys, turns] of Object.entries(TURNS))
-        for (let i = 0; i < warmings; i += 1) await worker.call('alone', [`${name}:solo`, Number(keys), share * turns]);
+      for (const [keys, turns] of Object.entries(TURNS)) {
+        await warm(quick, async () => turns / (await worker.call('alone', [`${name}:solo`, Number(keys), turns])).ms);
+      }
     }
     const rows = new Map<string, Record<string, number>>(names.map((name) => [name, {}]));
     const verdicts: Verdict[] = [];
