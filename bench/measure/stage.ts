@@ -60,17 +60,24 @@ export const ofBest = (of: readonly number[], others: readonly (readonly number[
   return all.length > 0 ? Math.min(...all) : Number.NaN;
 };
 
-/** Rounds of a warm-up at least, and at most. */
-const WARM = { least: 10, most: 40 };
+/** Of a warm-up: how many rounds at most, and how many turns of each process at least. */
+const WARM = { rounds: 40, turns: 6_000 };
 
 /**
- * Plays until the rate has not risen in three rounds, and some seconds at least: V8 takes that long to compile what runs
- * hot, and where several processes share two cores it is slow for a while before that.
+ * Plays until the rate has not risen in three rounds, and everyone has had many turns: V8 compiles what it has seen
+ * often, and where several processes share two cores that takes it a while.
+ *
+ * @param play one round: turns of each process, and their rate
  */
-export const warm = async (quick: boolean, play: () => Promise<number>): Promise<void> => {
+export const warm = async (
+  quick: boolean,
+  play: () => Promise<{ readonly turns: number; readonly rate: number }>,
+): Promise<void> => {
   let best = 0;
-  for (let i = 0, stale = 0; i < (quick ? 3 : WARM.most) && (stale < 3 || i < WARM.least); i += 1) {
-    const rate = await play();
+  let all = 0;
+  for (let i = 0, stale = 0; i < (quick ? 3 : WARM.rounds) && (stale < 3 || all < WARM.turns); i += 1) {
+    const { turns, rate } = await play();
+    all += turns;
     stale = rate > 1.05 * best ? 0 : stale + 1;
     best = Math.max(best, rate);
   }

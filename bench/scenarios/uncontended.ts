@@ -17,7 +17,10 @@ export const uncontended: Scenario = {
     for (const name of names) {
       const worker = await crew.one(name, server.url);
       for (const [keys, turns] of Object.entries(TURNS)) {
-        await warm(quick, async () => turns / (await worker.call('alone', [`${name}:solo`, Number(keys), turns])).ms);
+        await warm(quick, async () => {
+          const { ms } = await worker.call('alone', [`${name}:solo`, Number(keys), turns]);
+          return { turns, rate: turns / ms };
+        });
       }
     }
     const rows = new Map<string, Record<string, number>>(names.map((name) => [name, {}]));
