@@ -40,6 +40,8 @@ export interface Command<T> {
   readonly readOnly?: boolean;
   /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
   readonly bounded?: boolean;
+  /** Whether it can wait for what else this iteration of the event loop sends. */
+  readonly unhurried?: boolean;
   /** Its turn among those that wait for the connection: the lowest is sent first. */
   readonly turn?: number | undefined;
   /** The node to ask, where no key tells. */

@@ -7,6 +7,8 @@ const LARGEST = 64;
 
 export class Outbox {
   private calls: Call[] = [];
+  /** Whether this tick ends with a flush. */
+  private flushing = false;
   private readonly node: Driver;
   private readonly dispatch: (calls: readonly Call[]) => void;
 
@@ -15,17 +17,22 @@ export class Outbox {
     this.dispatch = dispatch;
   }
 
-  /** Each timer that is due runs in a tick of its own, and renewals are in no hurry: theirs wait for one another. */
+  /** Each timer that is due runs in a tick of its own: what is in no hurry waits for what those of one ms send. */
   post(call: Call): void {
-    if (this.calls.push(call) > 1) return;
-    if (call.command.verb === 'renew') setImmediate(this.flush);
-    else process.nextTick(this.flush);
+    const first = this.calls.push(call) === 1;
+    if (call.command.unhurried) {
+      if (first) setImmediate(this.flush);
+    } else if (!this.flushing) {
+      this.flushing = true;
+      process.nextTick(this.flush);
+    }
   }
 
   private readonly flush = (): void => {
     const batches = batchesOf(this.calls);
     const { stream } = this.node;
     this.calls = [];
+    this.flushing = false;
     if (batches.length > 1) stream.cork();
     for (const batch of batches) this.dispatch(batch);
     if (batches.length > 1) stream.uncork();

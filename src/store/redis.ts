@@ -68,6 +68,7 @@ export class RedisStore implements Store {
       lock: name,
       script: scripts.lease,
       verb: 'acquire',
+      unhurried: request.arrival !== undefined, // it has its place in the queue
       keys,
       bounded: true,
       turn: request.turn,
@@ -120,6 +121,7 @@ export class RedisStore implements Store {
       lock: name,
       script: scripts.lease,
       verb: 'renew',
+      unhurried: true,
       keys,
       args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
       read: (reply, _now, server) => {

@@ -1,9 +1,10 @@
--- An expiry further away than its own ttl shows a clock that stepped back: it is brought near.
+-- An expiry further away than its own ttl shows a clock that stepped back: it is brought near. Who is new and has to wait
+-- leaves that to who asks next.
 if holder and holder == lastOwner and left > lastTtl then
   redis.call('PEXPIRE', lock, lastTtl)
   left = lastTtl
 end
-if entries > 0 and redis.call('ZCOUNT', due, now + math.max(spec.ttl, spec.waiterTtl) + 1, '+inf') > 0 then
+if entries > 0 and (place or not busy) and redis.call('ZCOUNT', due, now + math.max(spec.ttl, spec.waiterTtl) + 1, '+inf') > 0 then
   for _, each in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local entry = parse(redis.call('HGET', specs, each))
     local most = now + (entry.token == '' and entry.waiterTtl or entry.ttl or LONGEST)
