@@ -4,7 +4,8 @@ if holder and holder == lastOwner and left > lastTtl then
   redis.call('PEXPIRE', lock, lastTtl)
   left = lastTtl
 end
-if entries > 0 and (place or not busy) and redis.call('ZCOUNT', due, now + math.max(spec.ttl, spec.waiterTtl) + 1, '+inf') > 0 then
+local farthest = now + math.max(spec.ttl, spec.waiterTtl)
+if entries > 0 and (place or not busy) and redis.call('ZCOUNT', due, farthest + 1, '+inf') > 0 then
   for _, each in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local entry = parse(redis.call('HGET', specs, each))
     local most = now + (entry.token == '' and entry.waiterTtl or entry.ttl or LONGEST)
