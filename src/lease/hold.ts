@@ -192,7 +192,8 @@ export class Hold implements Keeper, Asker {
     lease.concede(since, ttl, downgrade);
     this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
     const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
-    this.registry.store.renew({ ...this.request, ttl }, lease.fence, within, downgrade).subscribe({
+    const request = ttl === this.request.ttl ? this.request : { ...this.request, ttl };
+    this.registry.store.renew(request, lease.fence, within, downgrade).subscribe({
       next: (renewal) => {
         if (!lease.end) this.renewed(lease, renewal, since, ttl);
         if (lease.end) outcome?.error(lease.reason);

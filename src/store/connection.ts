@@ -123,12 +123,11 @@ export class Connection {
 
   /** What is known of the server; of a Cluster's, by its node. */
   about(node = this.client): Server {
-    const blank: Server = { node: undefined, heardAt: 0, lead: undefined, born: undefined };
-    if (!node || isCluster(node)) return blank;
-    const known = this.servers.get(node);
+    const own = node && !isCluster(node) ? node : undefined;
+    const known = own && this.servers.get(own);
     if (known) return known;
-    const server = { ...blank, node };
-    this.servers.set(node, server);
+    const server = { node: own, heardAt: 0, lead: undefined, born: undefined };
+    if (own) this.servers.set(own, server);
     return server;
   }
 
