@@ -47,7 +47,7 @@ export const rights = (client: Client, { within, scheduler }: Look): Observable<
     const store = new RedisStore(client, scheduler);
     const [first, second] = [
       { ...PROBE, owner },
-      { ...PROBE, owner: `${owner}:2` },
+      { ...PROBE, owner: `${owner}:2`, arrival: 1 }, // with a place to come back to, it writes; else it would only look
     ];
     return concat(
       defer(() => store.acquire(first, false, within)), // one after another: a store sends at once
