@@ -1,6 +1,6 @@
 /**
  * From the first attempt to the grant: single attempts, repeated by back-off, cut short by a hand-off. It is `retry` with
- * a delay that can end early; as rxjs's own operators it cost 2 KB a waiter, which is as much as all else.
+ * a delay that can end early, written out: as a pipeline of operators it cost each waiter 2.5 KB, and all else 3.7.
  */
 import { type Observable, type Observer, Subject, type Subscription } from 'rxjs';
 import { waitAfter } from '../backoff.ts';
