@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import { filter, firstValueFrom, skip } from 'rxjs';
 import { LockCoordinator } from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 describe('Commands of one tick', () => {
@@ -29,6 +30,18 @@ describe('Commands of one tick', () => {
     const stats = await redis.info('commandstats');
     return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
   };
+
+  it('travel as one for up to 64 waiters that ask again', async () => {
+    const waiting = new LockCoordinator(redis, { waiterTtl: 900 });
+    await using _lease = await locks.mutex('crowd').acquire();
+    const turns = Array.from({ length: 60 }, () => waiting.mutex('crowd').subscribe({ error: () => undefined }));
+    const asked = (times: number) => async (): Promise<boolean> =>
+      Number(/cmdstat_zrank:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0) >= times * turns.length;
+    await eventually('all have asked, and again once they could be told', asked(2));
+    const calls = await counted(() => eventually('all have asked by their heartbeat', asked(1)));
+    assert.isAtMost(calls, turns.length / 4);
+    await waiting.close();
+  });
 
   it('travel as one for up to 64 names, when locks are acquired and when they are renewed', async () => {
     const names = Array.from({ length: 128 }, (_, i) => `together:${i}`);
