@@ -27,10 +27,8 @@ export type Reply = readonly unknown[];
 /** One use of a script. */
 export interface Command<T> {
   readonly script: Script;
-  /** What is to be done, where the script knows several things. */
-  readonly verb?: 'acquire' | 'renew' | 'release' | 'inspect';
   readonly keys: readonly string[];
-  /** Made when it is sent, with the not-after if there is one. */
+  /** Made when it is sent, with the not-after if there is one: first the verb, where the script does one a name. */
   readonly args: (notAfter: number) => readonly (string | number)[];
   /** What the reply says, with the server's time; undefined to send the command again, within the same deadline. */
   readonly read: (reply: unknown, now: number, server: Server) => T | undefined;
@@ -76,6 +74,6 @@ export const refusalOf = ({ lock = '', args }: Command<unknown>, error: Error): 
   const { message } = error;
   if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) return new LockCorruptedError(lock, error);
   if (message.startsWith('REDISYNC_EXHAUSTED')) return new FenceExhaustedError(lock);
-  if (message.startsWith('REDISYNC_OWNER')) return new OwnerConflictError(lock, String(args(0)[0]));
+  if (message.startsWith('REDISYNC_OWNER')) return new OwnerConflictError(lock, String(args(0)[1]));
   return REFUSED.test(message) ? new RedisRefusedError(lock || undefined, TRANSIENT.test(message), error) : undefined;
 };

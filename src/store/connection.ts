@@ -191,9 +191,7 @@ export class Connection {
     const count = values.length;
     const args = calls.map(({ command, notAfter = 0 }) => command.args(notAfter));
     const width = Math.max(...args.map(({ length }) => length));
-    for (const [i, own] of args.entries()) {
-      const { verb } = calls[i]?.command ?? first.command;
-      if (verb) values.push(verb);
+    for (const own of args) {
       values.push(...own);
       for (let { length } = own; length < width; length += 1) values.push('');
     }

@@ -67,12 +67,18 @@ export class RedisStore implements Store {
     const command: Command<Answer> = {
       lock: name,
       script: scripts.lease,
-      verb: 'acquire',
       unhurried: request.arrival !== undefined, // it has its place in the queue
       keys,
       bounded: true,
       turn: request.turn,
-      args: (notAfter) => [owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.arrival ?? ''],
+      args: (notAfter) => [
+        'acquire',
+        owner,
+        this.spec(request, key),
+        notAfter,
+        stay ? '1' : '0',
+        request.arrival ?? '',
+      ],
       read: (reply, _now, server) => {
         asked = server;
         if (reply === -1) return undefined; // too late, or the server's clock was not known: it is now
@@ -120,10 +126,9 @@ export class RedisStore implements Store {
     const command: Command<Renewal> = {
       lock: name,
       script: scripts.lease,
-      verb: 'renew',
       unhurried: true,
       keys,
-      args: () => [owner, ttl, fence ?? 0, into, this.listener.channel(key)],
+      args: () => ['renew', owner, ttl, fence ?? 0, into, this.listener.channel(key)],
       read: (reply, _now, server) => {
         asked = server;
         const [outcome, grants = []] = typeof reply === 'number' ? [reply] : (reply as Reply);
@@ -143,10 +148,10 @@ export class RedisStore implements Store {
     const command: Command<Departure> = {
       lock: name,
       script: scripts.lease,
-      verb: 'release',
       keys,
       bounded: true, // late, it would end what the same owner was granted since
       args: (notAfter) => [
+        'release',
         owner ?? '',
         tell ? `!${releaseChannel(this.prefix, name)}` : this.listener.channel(keys[0]),
         notAfter,
@@ -166,10 +171,9 @@ export class RedisStore implements Store {
     const command: Command<Inspection> = {
       lock: name,
       script: scripts.inspect,
-      verb: 'inspect',
       readOnly: true,
       keys: keysOf(this.prefix, name),
-      args: () => [],
+      args: () => ['inspect'],
       read: (reply) => {
         const [token, holders, waiting] = reply as Reply;
         return {
