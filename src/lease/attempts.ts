@@ -124,7 +124,7 @@ export class Attempts implements Observer<Answer> {
     this.heard = since;
     this.failures = 0;
     this.failure = undefined;
-    this.known = answer.granted || patient;
+    this.known ||= answer.granted || patient;
     if (!answer.granted) {
       const begins = patient && !this.denied;
       if (patient) this.denied = answer;

@@ -11,10 +11,18 @@ import {
   type Subscriber,
   type Subscription,
   type TeardownLogic,
+  throwError,
+  timeout,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
 import { type Clock, type Instant, instant } from '../clock.ts';
-import { CoordinatorClosedError, LockCorruptedError, LockLostError, type LossReason } from '../errors.ts';
+import {
+  CoordinatorClosedError,
+  LockCorruptedError,
+  LockLostError,
+  type LossReason,
+  RedisUnreachableError,
+} from '../errors.ts';
 import type { Departure, Renewal, Request } from '../store/store.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { depart, soon } from './departure.ts';
@@ -33,6 +41,11 @@ const GRACE = 20;
 
 /** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
 const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
+
+interface Renewing {
+  readonly ttl: number;
+  readonly until: number;
+}
 
 /** A lock, as it was made. */
 export interface Wanted {
@@ -76,6 +89,8 @@ export class Hold implements Keeper, Asker {
   private limit: Subscription | undefined;
   private failure: Error | undefined;
   private failures = 0;
+  /** Renewals that may still take effect: what they give, and until when. */
+  private renewals: Renewing[] = [];
   private timedOut = false;
   private gone: AsyncSubject<boolean> | undefined;
   /** Whether a release was sent. */
@@ -125,8 +140,25 @@ export class Hold implements Keeper, Asker {
 
   start(patient: boolean): void {
     this.registry.add(this);
-    if (this.terms.owner === undefined) this.attempts.start(patient);
-    else this.starting = this.registry.cleared(this).subscribe(() => this.attempts.start(patient));
+    if (this.terms.owner === undefined) {
+      this.attempts.start(patient);
+      return;
+    }
+    this.warn(instant(this.clock), this.ttl);
+    this.starting = this.afterOthers(patient).subscribe({
+      next: () => this.attempts.start(patient),
+      error: (error: unknown) => this.error(error),
+    });
+  }
+
+  /** Emits when nothing of the owner is on its way out any more; a single attempt waits for that no longer than for an answer. */
+  private afterOthers(patient: boolean): Observable<unknown> {
+    const cleared$ = this.registry.cleared(this);
+    if (patient) return cleared$;
+    const { commandTimeout, scheduler } = this.terms;
+    const message = `An earlier lease of this owner was not given back within ${commandTimeout} ms`;
+    const late = (): Error => new RedisUnreachableError(this.request.name, message, 0);
+    return cleared$.pipe(timeout({ first: commandTimeout, with: () => throwError(late), scheduler }));
   }
 
   get scheduler(): SchedulerLike {
@@ -142,7 +174,7 @@ export class Hold implements Keeper, Asker {
     if (this.gone) return;
     this.attempts.stop();
     const now = this.clock.now();
-    this.lease = new HeldLease(this, this.request, fence, since, ttl);
+    this.lease = new HeldLease(this, this.request, fence, since, this.believable(ttl));
     this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
     if (this.leaving) return; // who heard of it has left
     this.began = now;
@@ -190,11 +222,18 @@ export class Hold implements Keeper, Asker {
     this.alarm?.unsubscribe();
     const since = instant(this.clock);
     lease.concede(since, ttl, downgrade);
+    this.warn(since, ttl, downgrade);
     this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
     const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
+    const renewing = { ttl, until: since.now + within + 1 };
+    this.renewals.push(renewing);
+    const settled = (): void => {
+      this.renewals = this.renewals.filter((other) => other !== renewing);
+    };
     const request = ttl === this.request.ttl ? this.request : { ...this.request, ttl };
     this.registry.store.renew(request, lease.fence, within, downgrade).subscribe({
       next: (renewal) => {
+        settled();
         if (!lease.end) this.renewed(lease, renewal, since, ttl);
         if (lease.end) outcome?.error(lease.reason);
         outcome?.next();
@@ -207,14 +246,35 @@ export class Hold implements Keeper, Asker {
     });
   }
 
+  /** Another subscription of the same owner has sent what may have shortened the lease, which is one. */
+  private conceded(since: Instant, ttl: number, downgrade: boolean): void {
+    if (this.lease?.concede(since, ttl, downgrade)) this.planRenewal();
+  }
+
+  private warn(since: Instant, ttl: number, downgrade = false): void {
+    for (const twin of this.registry.twins(this)) twin.conceded(since, ttl, downgrade);
+  }
+
+  /** Of what it was given: no more than a renewal gives that may still take effect. */
+  private least(ttl: number): number {
+    const now = this.clock.now();
+    this.renewals = this.renewals.filter(({ until }) => until > now);
+    return Math.min(ttl, ...this.renewals.map((other) => other.ttl));
+  }
+
+  /** And no more than the others of its owner are about to make of it. */
+  private believable(ttl: number): number {
+    return Math.min(this.least(ttl), ...this.registry.twins(this).map((twin) => twin.least(twin.ttl)));
+  }
+
   private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number): void {
     if (renewal === 'taken') this.lose('taken');
     else if (renewal === 'gone' || lease.remaining() <= 0) this.lose('expired');
     else {
-      this.ttl = ttl;
+      this.ttl = this.least(ttl);
       this.failures = 0;
       this.failure = undefined;
-      lease.extend(since, ttl);
+      lease.extend(since, this.believable(ttl));
       this.registry.tell(this, { type: 'renewed' });
       this.planRenewal();
     }
@@ -248,9 +308,12 @@ export class Hold implements Keeper, Asker {
   }
 
   private planRenewal(): void {
-    const since = this.lease?.since.now ?? 0;
+    const {
+      since: { now: since },
+      ttl,
+    } = this.lease ?? { since: { now: 0 }, ttl: this.ttl };
     const { renewEvery } = this.terms;
-    const every = this.ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, Math.floor(this.ttl / 3));
+    const every = ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, Math.floor(ttl / 3));
     this.plan(since + every - this.clock.now());
   }
 
@@ -352,7 +415,9 @@ export class Hold implements Keeper, Asker {
     this.released = !heir;
     if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
     heir.attempts.inherit(attempts);
-    return lease ? of({ held: true, ...NOTHING_LATE }) : EMPTY;
+    if (!lease) return EMPTY;
+    heir.askAgain(); // should it wait: it holds now
+    return of({ held: true, ...NOTHING_LATE });
   }
 
   /** Takes this owner out of Redis, once no attempt is on its way; goes on past `giveUp` until nothing can be left. */

@@ -70,6 +70,8 @@ export interface Keeper {
 export class HeldLease implements Lease {
   mode: Mode;
   since: Instant;
+  /** ms for which it can be believed from then on, less the drift. */
+  ttl: number;
   /** Why it is over. */
   end: 'released' | LockLostError | undefined;
   readonly name: string;
@@ -77,7 +79,6 @@ export class HeldLease implements Lease {
   readonly fence: number | undefined;
   /** Private at run time, too: a log of the lease would show the connection behind it, with its password. */
   readonly #keeper: Keeper;
-  private ttl: number;
   private expired = false;
   private aborter: AbortController | undefined;
   private over: AsyncSubject<void> | undefined;
@@ -166,10 +167,12 @@ export class HeldLease implements Lease {
     return { name, owner, fence, mode, held };
   }
 
-  /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. */
-  concede(since: Instant, ttl: number, downgrade: boolean): void {
+  /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. Whether that is anything. */
+  concede(since: Instant, ttl: number, downgrade: boolean): boolean {
     if (downgrade) this.mode = 'shared';
-    if (remaining(this.#keeper.clock, since, ttl) < this.remaining()) this.extend(since, ttl);
+    const less = remaining(this.#keeper.clock, since, ttl) < this.remaining();
+    if (less) this.extend(since, ttl);
+    return less;
   }
 
   extend(since: Instant, ttl: number): void {

@@ -130,7 +130,7 @@ export class Registry {
 
   private route(grant: Grant | undefined): void {
     const { fence } = grant ?? {};
-    const holds = grant ? this.of(grant) : this.all;
+    const holds = grant ? [...this.of(grant)] : this.all; // who is told may leave at once
     for (const hold of holds) {
       if (fence === undefined) hold.askAgain();
       else hold.handed(fence);

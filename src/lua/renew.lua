@@ -1,16 +1,20 @@
 -- Gives a holder its ttl afresh, or turns its exclusive lease into a shared one. Never makes a holder of anyone.
 -- KEYS   see include/name
--- ARGV   1 owner  2 ttl, ms  3 the lease's token  4 spec of the shared lease to turn into, or ""  5 own channel
+-- ARGV   1 owner  2 ttl, ms  3 the lease's token, 0 for none  4 spec of the shared lease to turn into, or ""
+--        5 not-after, ms of server time
 -- Reply  1 · { 1, { own grants … } } others were let in · 0 no holder any more · -1 and somebody was granted it since
-local owner, ms, grantText, into, channel, more = ...
-local ttl, fence = whole(ms, 1, LONGEST), whole(grantText, 0, HIGHEST)
-if not ttl or not fence or owner == '' or not channel or more then
-  return refused('ARGUMENT', 'owner, ttl, token, spec or "", channel')
+--        · -2 came too late
+local owner, ms, grantText, into, notAfter, more = ...
+local ttl, fence, latest = whole(ms, 1, LONGEST), whole(grantText, 0, HIGHEST), whole(notAfter, 0, HIGHEST)
+if not ttl or not fence or not latest or owner == '' or more then
+  return refused('ARGUMENT', 'owner, ttl, token, spec or "", not-after')
 end
+if now > latest then return -2 end
 --include name
 --include model
 --include memory
 if unreadable then return refused('CORRUPTED', unreadable) end
+if holder == owner and lastOwner == owner and fence > 0 and token > fence then return -1 end -- a later lease of its owner
 if holder == owner and into == '' then
   if redis.call('EXISTS', due, queue, specs) > 0 then -- of another type: an error here; whoever waits is none of this
     redis.call('ZCARD', due)
@@ -34,8 +38,10 @@ if holder == owner then
   redis.call('DEL', lock)
   holder = false
   share(owner, spec.permits, into .. ' ' .. string.format('%.0f', fence), ttl)
-  settle(channel)
+  settle(spec.channel)
   return { 1, own }
+elseif shares and fence > 0 and tonumber(entry.token) > fence then
+  return -1
 elseif shares then
   keep(ttl, true) -- the first write, here too
   redis.call('ZADD', due, now + ttl, owner)

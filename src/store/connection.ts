@@ -33,7 +33,11 @@ const MOVING = 25;
 const notAfter = ({ deadline }: Call, { lead }: Server): number =>
   lead === undefined ? 0 : Math.floor(deadline + lead);
 
+const isReadOnly = (reply: unknown): boolean => reply instanceof Error && reply.message.startsWith('READONLY');
+
 export class Connection {
+  /** Emits when the server turns out to be no master any more, and its connection is left for another. */
+  readonly demoted$ = new Subject<void>();
   private readonly calls = new Pending();
   private client: Client | undefined;
   private outbox: Outbox | undefined;
@@ -222,6 +226,13 @@ export class Connection {
     const [now, ...replies] = batched ? (reply as Reply) : [undefined, reply];
     if (typeof now === 'number') server.lead = now - server.heardAt;
     for (const [i, call] of calls.entries()) this.answer(client, node, call, replies[i], Number(now));
+    if (!isCluster(client) && replies.some(isReadOnly)) this.leave(node);
+  }
+
+  /** Behind a name that leads to the master, another connection finds the new one. ioredis sees only errors that stand alone. */
+  private leave(node: Driver): void {
+    if (node.status === 'ready') node.stream.destroy();
+    this.demoted$.next();
   }
 
   private answer(client: Client, node: Driver, call: Call, reply: unknown, now: number): void {

@@ -101,6 +101,7 @@ export class MemoryStore implements Store, Listener {
     const { name, owner, ttl } = request;
     return this.call(name, within, (at, now): Renewal => {
       const held = at.holders.get(owner);
+      if (held && fence > 0 && held.fence > fence) return 'taken'; // a later lease of its owner
       if (!held) return exclusiveOf(at) || at.last > fence ? 'taken' : 'gone';
       remember(at, at.last, now, ttl);
       held.due = now + ttl;

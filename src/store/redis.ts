@@ -47,6 +47,7 @@ export class RedisStore implements Store {
     this.listener = isCluster(client)
       ? new ShardListener(() => this.connection.cluster, this.prefix, scheduler)
       : new Subscriber(client, this.prefix);
+    this.connection.demoted$.subscribe(() => this.listener.move());
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
       const [key, owner, token] = message;
@@ -128,9 +129,11 @@ export class RedisStore implements Store {
       script: scripts.lease,
       unhurried: true,
       keys,
-      args: () => ['renew', owner, ttl, fence ?? 0, into, this.listener.channel(key)],
+      bounded: true, // late, it would undo a later one
+      args: (notAfter) => ['renew', owner, ttl, fence ?? 0, into, notAfter],
       read: (reply, _now, server) => {
         asked = server;
+        if (reply === -2) return undefined;
         const [outcome, grants = []] = typeof reply === 'number' ? [reply] : (reply as Reply);
         this.share(name, grants);
         return RENEWALS[String(outcome)] ?? 'gone';

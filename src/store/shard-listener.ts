@@ -62,6 +62,9 @@ export class ShardListener implements Listener {
     if (!post.heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
   }
 
+  /** A Cluster tells by itself where its slots are. */
+  move(): void {}
+
   close(): void {
     this.closed = true;
     this.again?.unsubscribe();

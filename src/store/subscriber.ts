@@ -33,6 +33,8 @@ export interface Listener {
   channel(key: string): string;
   /** Listens for the owner, who waits for the lock of this key. */
   open(key: string, owner: string): void;
+  /** Its server is no master any more: what is granted is told elsewhere. */
+  move(): void;
   close(): void;
 }
 
@@ -83,6 +85,10 @@ export class Subscriber implements Listener {
     });
     client.connect().catch(() => undefined);
     this.client = client;
+  }
+
+  move(): void {
+    if (this.client?.status === 'ready') this.client.stream.destroy(); // and is made anew
   }
 
   close(): void {

@@ -48,7 +48,8 @@ local function grant(owner, spec, text, ttl)
 end
 
 -- Tells the head's coordinator, on a channel whose first letter says how: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster,
--- which does not count who listens elsewhere. False when nobody does: it keeps its place, and is passed over.
+-- which does not count who listens elsewhere. False when nobody does: it keeps its place, and is passed over. So who
+-- listens to a replica, as after a failover, must not hear of it either.
 local function reach(owner, channel, asking)
   local fence = string.format('%.0f', math.max(token + 1, micros))
   if channel == asking then
@@ -58,7 +59,9 @@ local function reach(owner, channel, asking)
   end
   local how, name = string.match(channel, '^(.)(.*)$')
   if how == '-' then return true end
+  redis.set_repl(redis.REPL_NONE)
   local told = redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', name, cjson.encode({ lock, owner, fence }))
+  redis.set_repl(redis.REPL_ALL)
   return how == 'c' or (type(told) == 'number' and told > 0) -- refused, as by an ACL, is not heard
 end
 
