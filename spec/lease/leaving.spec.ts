@@ -77,6 +77,14 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '100 release', '102 release']);
     }));
 
+  it('releases again by its own clock where that of the server has stepped back, and then no more', () =>
+    virtual(({ lock, store, ends }) => {
+      store.acquires = [store.failure(1, new RedisUnreachableError('a', 'Cut', 1_000_000)), store.after(1, granted())];
+      store.departures = [store.after(1, left({ now: 5 }))];
+      const life = lock({ commandTimeout: 500 }).subscribe(() => life.unsubscribe());
+      ends(['0 acquire', '51 acquire', '52 release', '553 release']);
+    }));
+
   it('leaves nothing to release when the request was never sent, or refused', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(20, UNSENT), store.failure(20, BUSY)];

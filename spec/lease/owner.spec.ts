@@ -1,6 +1,6 @@
 /** The same owner twice in one process, in virtual time: one lease, with as many subscriptions as there are. */
 import { assert } from 'chai';
-import { tap } from 'rxjs';
+import { take, tap } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
@@ -77,6 +77,66 @@ describe('the same owner twice', () => {
     });
     assert.isTrue(await answer);
   });
+
+  it('is granted to the second waiter by the same grant, where the first leaves on hearing of it', () =>
+    virtual(({ lock, store, at, expectObservable, flush }) => {
+      store.acquires = [store.after(1, denied())];
+      at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
+      expectObservable(shown(lock(ME).pipe(take(1)))).toBe('200ms (L|)');
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
+      flush();
+    }));
+
+  it('leaves its lease to another subscription that still waits, which asks at once', () =>
+    virtual(({ lock, store, at, expectObservable, flush }) => {
+      store.acquires = [store.after(1, denied()), store.after(1, granted())];
+      expectObservable(shown(lock(ME)), '^ 199ms !').toBe('101ms L');
+      at(10, () => {
+        const second = lock(ME).subscribe();
+        at(90, () => second.unsubscribe());
+      });
+      flush();
+    }));
+
+  it('leaves the queue with its last subscription, be that a single attempt which another left its place to', () =>
+    virtual(({ lock, store, at, ends }) => {
+      store.acquires = [store.after(1, denied()), store.after(20, denied())];
+      const first = lock(ME).subscribe();
+      at(50, () => void lock(ME).try().subscribe());
+      at(60, () => first.unsubscribe());
+      ends(['0 acquire', '50 try', '70 release']);
+    }));
+
+  it('believes in it no longer than the shorter ttl of its two gives, and is renewed as often as that needs', () =>
+    virtual(({ lock, store, at, flush }) => {
+      const held: Lease[] = [];
+      const first = lock(ME).subscribe((lease) => held.push(lease));
+      at(100, () => {
+        lock({ ...ME, ttl: 100, renewEvery: 50 }).subscribe((lease) => held.push(lease));
+        assert.equal(held[0]?.remaining(), 97);
+      });
+      at(110, () => assert.isAtMost(Number(held[0]?.remaining()), 97 - 10));
+      at(499, () => {
+        assert.isAtMost(Number(held[0]?.remaining()), 97);
+        assert.isTrue(held[0]?.held);
+        first.unsubscribe();
+      });
+      flush();
+      assert.isAtLeast(store.log.filter((call) => call.endsWith('renew')).length, 10);
+    }));
+
+  it('makes a single attempt wait for its release no longer than for an answer', () =>
+    virtual(({ lock, store, at, expectObservable, flush }) => {
+      store.departures = [silence];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      expectObservable(shown(lock({ ...ME, commandTimeout: 50 }).try()), '105ms ^').toBe(
+        '155ms #',
+        undefined,
+        'REDIS_UNREACHABLE',
+      );
+      flush();
+    }));
 
   it('leaves for both who waited, also where the last one’s attempts never reached Redis', () =>
     virtual(({ lock, store, at, ends }) => {

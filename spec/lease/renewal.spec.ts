@@ -221,6 +221,33 @@ describe('lease.renew()', () => {
       );
     }));
 
+  it('with a shorter ttl is not undone by the answer to a longer one that was sent before it', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(60, 'renewed'), silence];
+      const leases: Lease[] = [];
+      v.expectObservable(shown(v.lock().pipe(tap((lease) => leases.push(lease))))).toBe(
+        '-L 294ms #',
+        undefined,
+        'lost: unreachable',
+      );
+      v.at(100, () => void leases[0]?.renew());
+      v.at(120, () => void leases[0]?.renew(200).catch(() => undefined));
+      v.at(170, () => assert.equal(leases[0]?.remaining(), 100 + 196 - 170)); // from the sending of the longer one
+      v.flush();
+    }));
+
+  it('with a longer ttl gives no more than a shorter one does that may still land behind it, until that cannot', () =>
+    virtual((v) => {
+      const cut = new RedisUnreachableError('a', 'Cut', 0);
+      v.store.renewals = [v.store.failure(1, cut), v.store.after(1, 'renewed')];
+      const leases = held(v, (lease) => void lease.renew(200).catch(() => undefined));
+      v.at(110, () => void leases[0]?.renew(1_000));
+      v.at(112, () => assert.equal(leases[0]?.remaining(), 110 + 196 - 112));
+      v.at(298, () => void leases[0]?.renew(1_000));
+      v.at(300, () => assert.equal(leases[0]?.remaining(), 298 + 988 - 300));
+      v.flush();
+    }));
+
   it('that fails leaves the lease as it was, and is followed by a renewal soon', () =>
     virtual((v) => {
       v.store.renewals = [v.store.failure(1, REFUSED), v.store.after(1, 'renewed')];

@@ -1,6 +1,7 @@
 /** Leaving for certain: by owner, whatever became of earlier commands. */
 import { catchError, concatMap, EMPTY, expand, type Observable, type SchedulerLike, throwError, timer } from 'rxjs';
 import { exponentialBackoff } from '../backoff.ts';
+import { clockOf } from '../clock.ts';
 import { isTransient } from '../errors.ts';
 import type { Departure } from '../store/store.ts';
 
@@ -10,6 +11,8 @@ export const soon = exponentialBackoff({ initial: 25, max: 1_000, jitter: 0 });
 interface Terms {
   /** Server ms until which an earlier command of unknown outcome may still take effect: leave again after that. */
   readonly notAfter: number;
+  /** ms from now until which that is at the most: should the server's clock step back, that would be long. */
+  readonly within: number;
   /** Asked after each failure: whether something may be left to clear. */
   readonly goOn: () => boolean;
   readonly scheduler: SchedulerLike;
@@ -18,7 +21,7 @@ interface Terms {
 /** Emits the outcome of each release that Redis answered; the first is the answer. */
 export const depart = (
   release: () => Observable<Departure>,
-  { notAfter, goOn, scheduler }: Terms,
+  { notAfter, within, goOn, scheduler }: Terms,
 ): Observable<Departure> => {
   const once = (failures = 0): Observable<Departure> =>
     release().pipe(
@@ -29,7 +32,12 @@ export const depart = (
       ),
     );
   if (notAfter === 0) return once();
+  const clock = clockOf(scheduler);
+  const over = clock.now() + within;
   return once().pipe(
-    expand(({ now }) => (now <= notAfter ? timer(notAfter - now + 1, scheduler).pipe(concatMap(() => once())) : EMPTY)),
+    expand(({ now }) => {
+      const rest = Math.min(notAfter - now, over - clock.now());
+      return rest >= 0 ? timer(rest + 1, scheduler).pipe(concatMap(() => once())) : EMPTY;
+    }),
   );
 };

@@ -430,6 +430,7 @@ export class Hold implements Keeper, Asker {
       const late = attempts.notAfter > 0 ? commandTimeout : 0; // an attempt may land until then
       return depart(() => this.giveBack(shared), {
         notAfter: attempts.notAfter,
+        within: commandTimeout,
         goOn: () => {
           const waited = clock.now() - since;
           if (waited >= commandTimeout) giveUp();

@@ -50,6 +50,8 @@ export class Connection {
   /** Whether anything failed for want of a connection since there was one. */
   private missed = false;
   private resuming = false;
+  /** Whether the server is one of a Cluster that is asked as a single Redis: it takes the names of one slot at a time. */
+  private apart = false;
   private readonly source: Client;
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
@@ -182,7 +184,7 @@ export class Connection {
     call.node = node;
     call.sentAt = this.clock.now();
     call.notAfter = bounded ? notAfter(call, server) : undefined;
-    if (client !== node || !script.batched) this.dispatch(client, node, [call]);
+    if (client !== node || !script.batched || this.apart) this.dispatch(client, node, [call]);
     else this.outbox?.post(call);
   }
 
@@ -200,7 +202,11 @@ export class Connection {
       for (let { length } = own; length < width; length += 1) values.push('');
     }
     const refused = (error: Error): void => {
-      for (const call of calls) this.answer(client, node, call, error, 0);
+      this.apart ||= error.message.startsWith('CROSSSLOT');
+      for (const call of calls) {
+        if (calls.length === 1 || !this.apart) this.answer(client, node, call, error, 0);
+        else if (this.calls.has(call)) this.dispatch(client, node, [call]); // nothing was done
+      }
     };
     const answered = (reply: unknown): void => {
       try {
@@ -268,7 +274,6 @@ export class Connection {
     else this.unknown(call, 'The command failed', error);
   }
 
-  /** A connection on which nothing was heard since the call was sent may be half-open: it is replaced. */
   private late(call: Call): void {
     const { within } = call;
     if (call.sentAt === undefined) {
@@ -277,9 +282,19 @@ export class Connection {
       this.fail(call, new RedisUnreachableError(call.command.lock, message, undefined, this.complaint));
       return;
     }
-    const { node, sentAt } = call;
     this.unknown(call, `No answer within ${within} ms`);
-    if (node?.status === 'ready' && this.about(node).heardAt < sentAt) node.stream.destroy();
+  }
+
+  /**
+   * Whether a connection may be half-open: nothing was heard on it since calls were sent, for as long as the most patient
+   * of them waits. One that has less time, as the renewal of a short lease, is no reason to end the others.
+   */
+  private isSilent(node: Driver, calls: readonly Call[], now: number): boolean {
+    const { heardAt } = this.about(node);
+    const unanswered = calls.filter((call) => call.node === node && (call.sentAt ?? 0) > heardAt);
+    const since = unanswered.reduce((time, { deadline, within }) => Math.min(time, deadline - within), now);
+    const patience = unanswered.reduce((most, { within }) => Math.max(most, within), 0);
+    return unanswered.length > 0 && now - since >= patience;
   }
 
   private complain(error: Error): void {
@@ -309,10 +324,14 @@ export class Connection {
         const now = this.clock.now();
         this.nextLook = Number.POSITIVE_INFINITY; // what is asked meanwhile is looked at in its own time
         let next = Number.POSITIVE_INFINITY;
-        for (const call of this.calls.all) {
-          if (call.deadline <= now) this.late(call);
-          else next = Math.min(next, call.deadline);
-        }
+        const calls = this.calls.all;
+        const late = calls.filter(({ deadline }) => deadline <= now);
+        const silent = [...new Set(late.map(({ node }) => node))].filter(
+          (node) => node && this.isSilent(node, calls, now),
+        );
+        for (const call of late) this.late(call);
+        for (const node of silent) if (node?.status === 'ready') node.stream.destroy();
+        for (const { deadline } of calls) if (deadline > now) next = Math.min(next, deadline);
         if (next < this.nextLook) this.lookAt(next);
       },
       Math.max(0, time - this.clock.now()),

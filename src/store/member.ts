@@ -17,6 +17,7 @@ import {
   timer,
   toArray,
 } from 'rxjs';
+import { clockOf } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
 import type { Answer, Departure, Renewal, Request, Store } from './store.ts';
 
@@ -82,11 +83,18 @@ export class Member {
         return EMPTY;
       }),
     );
+    const clock = clockOf(this.scheduler);
+    const over = clock.now() + within; // as in lease/departure
     const left = defer(() => this.node.release(name, owner, within, tell)).pipe(
       tap(({ now }) => {
         reached = now;
       }),
-      repeat({ delay: () => (reached <= notAfter ? timer(notAfter - reached + 1, this.scheduler) : EMPTY) }),
+      repeat({
+        delay: () => {
+          const rest = Math.min(notAfter - reached, over - clock.now());
+          return rest >= 0 ? timer(rest + 1, this.scheduler) : EMPTY;
+        },
+      }),
       toArray(),
       concatMap((departures) => departures.slice(0, 1)),
       finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),
