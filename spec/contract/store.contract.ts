@@ -418,6 +418,22 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await inspect()).to.deep.include({ holders: [], fence: before });
       });
 
+      it('of an earlier lease of the same owner says that it was taken, and leaves the later one alone', async () => {
+        for (const asked of [exclusive('a'), shared('a', 1, 1)]) {
+          const earlier = await granted(asked);
+          await release('a');
+          const later = await granted(asked);
+          const before = await inspect();
+          expect(await renew({ ...asked, ttl: 1 }, earlier)).to.equal('taken');
+          expect(await renew({ ...asked, ttl: 1 }, earlier, true)).to.equal('taken');
+          expect((await inspect()).holders.map(({ mode }) => mode)).to.deep.equal(
+            before.holders.map(({ mode }) => mode),
+          );
+          expect(await renew(asked, later)).to.equal('renewed');
+          await release('a');
+        }
+      });
+
       it('makes no holder of a waiter', async () => {
         await granted(exclusive('a'));
         await placed(exclusive('b'));

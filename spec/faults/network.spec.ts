@@ -4,7 +4,7 @@ import { assert } from 'chai';
 import { EMPTY, firstValueFrom, merge, mergeMap, range } from 'rxjs';
 import { eventually } from '../support/eventually.ts';
 import { acquired, now, type Recorder } from './recorder.ts';
-import { at, RENEWAL, type Site, SLACK, TIMEOUT } from './site.ts';
+import { at, RENEWAL, type Site, SLACK, TIMEOUT, TTL } from './site.ts';
 
 const asking = (script: string, name: string) => (bytes: Buffer) => bytes.includes(name) && bytes.includes(script);
 
@@ -51,6 +51,26 @@ describe('a network', function () {
       held.drop();
       assert.match(reply.toString(), /:-1\r\n/);
       assert.deepEqual(await site.redis.keys('*late*'), []);
+    }),
+  );
+
+  it(
+    'that delivers a renewal late does nothing by it: a later one, which was for longer, stands',
+    at(async (site) => {
+      const client = await behind(site);
+      const lease = await acquired(client.mutex('shorter'));
+      const holding = site.proxy.hold(asking(lease.owner, 'renew'));
+      const failed = lease.renew(TTL / 4).catch((reason) => reason);
+      const held = await holding;
+      site.proxy.cut();
+      assert.equal((await failed).code, 'REDIS_UNREACHABLE');
+      await sleep(TIMEOUT);
+      await lease.renew(5 * TTL);
+      const reply = await site.proxy.replay(held.bytes);
+      held.drop();
+      assert.match(reply.toString(), /:-2\r\n/);
+      assert.isAbove(await site.redis.pttl('shorter'), 4 * TTL);
+      assert.isTrue(await lease.release());
     }),
   );
 

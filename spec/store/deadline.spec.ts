@@ -1,10 +1,11 @@
 /** Every command ends by its deadline, with nobody to answer it. */
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
-import { asyncScheduler, catchError, type Observable, timeout } from 'rxjs';
+import { asyncScheduler, catchError, firstValueFrom, type Observable, timeout } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
+import { LockCoordinator } from '../../src/index.ts';
 import { RedisStore } from '../../src/store/redis.ts';
-import { freePort } from '../support/server.ts';
+import { freePort, startServer } from '../support/server.ts';
 
 describe('a command without an answer', () => {
   it('ends by its deadline, also one that was asked at the end of another', async () => {
@@ -24,5 +25,28 @@ describe('a command without an answer', () => {
     redis.disconnect();
     assert.lengthOf(ends, 3);
     for (const error of ends) assert.instanceOf(error, RedisUnreachableError);
+  });
+
+  it('that has less time than others leaves them their connection, and their answers', async () => {
+    const server = await startServer();
+    const redis = new Redis(server.port);
+    const locks = new LockCoordinator(redis);
+    try {
+      const others = await locks.mutex('other').acquire();
+      const short = await locks.mutex('short', { ttl: 50 }).acquire();
+      server.process?.kill('SIGSTOP');
+      const single = firstValueFrom(locks.mutex('single').try());
+      const releasing = others.release();
+      await new Promise((resolve) => short.signal.addEventListener('abort', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 100)); // its release has no answer either
+      server.process?.kill('SIGCONT');
+      assert.equal((await single).name, 'single');
+      assert.isTrue(await releasing);
+    } finally {
+      server.process?.kill('SIGCONT');
+      await locks.close();
+      redis.disconnect();
+      await server.stop();
+    }
   });
 });

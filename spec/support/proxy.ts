@@ -29,7 +29,7 @@ export class TcpProxy {
   private readonly links = new Set<Link>();
   private readonly traps = new Set<Trap>();
   private readonly server: Server;
-  private readonly target: { readonly host: string; readonly port: number };
+  private target: { readonly host: string; readonly port: number };
   private refusing = false;
 
   private constructor(server: Server, target: number) {
@@ -58,6 +58,11 @@ export class TcpProxy {
   /** How many connections are open to clients. */
   get connections(): number {
     return [...this.links].filter(({ open }) => open).length;
+  }
+
+  /** New connections go to the server on that port; those that there are stay, as behind a name that leads elsewhere. */
+  lead(port: number): void {
+    this.target = { host: '127.0.0.1', port };
   }
 
   /** Cuts every connection, as a client sees it; what is on its way to the server still arrives. New ones are accepted. */

@@ -2,14 +2,44 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Cluster, type Redis } from 'ioredis';
-import { filter, firstValueFrom, toArray } from 'rxjs';
+import { Cluster, Redis } from 'ioredis';
+import { filter, firstValueFrom, take, toArray } from 'rxjs';
 import { allOf, LockCoordinator, type Options } from '../../src/index.ts';
 import { slotOf } from '../../src/store/slot.ts';
 import { type Shards, spread, startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
+import { startServer } from '../support/server.ts';
 
 const TTL = 2_000;
+
+describe('a server of a Cluster that is asked as a single Redis', function () {
+  this.timeout(40_000);
+
+  it('grants and renews locks of several slots at once, one command each', async () => {
+    const server = await startServer(['--cluster-enabled', 'yes']);
+    const redis = new Redis(server.port);
+    const locks = new LockCoordinator(redis, { ttl: 600 });
+    try {
+      await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
+      await eventually('it has all slots', async () => /cluster_state:ok/.test(String(await redis.cluster('INFO'))));
+      const renewed = firstValueFrom(
+        locks.events$.pipe(
+          filter(({ type }) => type === 'renewed'),
+          take(9),
+          toArray(),
+        ),
+      );
+      const leases = await Promise.all(['a', 'b', 'c'].map((name) => locks.mutex(name).acquire({ timeout: 5_000 })));
+      await renewed;
+      expect(leases.map((lease) => lease.held)).to.deep.equal([true, true, true]);
+      expect(await Promise.all(leases.map((lease) => lease.release()))).to.deep.equal([true, true, true]);
+    } finally {
+      await locks.close();
+      redis.disconnect();
+      await server.stop();
+    }
+  });
+});
 
 describe('a Cluster', function () {
   this.timeout(40_000);

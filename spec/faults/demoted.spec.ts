@@ -1,0 +1,78 @@
+/** A master that becomes a replica by plan, behind a name that leads to the new one, while all connections stay open. */
+import { assert } from 'chai';
+import { Redis } from 'ioredis';
+import { filter, firstValueFrom } from 'rxjs';
+import { LockCoordinator } from '../../src/index.ts';
+import { lease as script } from '../../src/lua/scripts.ts';
+import { keysOf } from '../../src/store/keys.ts';
+import { eventually } from '../support/eventually.ts';
+import { TcpProxy } from '../support/proxy.ts';
+import { LATER, specOf } from '../support/scenes.ts';
+import { replicated } from './grounds.ts';
+
+describe('a master that becomes a replica', function () {
+  this.timeout(30_000);
+
+  it('is left for the new one: leases go on there, and who waits is told of its turn there', async () => {
+    const { servers, nodes, stop } = await replicated();
+    const [, next] = servers;
+    const proxy = await TcpProxy.to(servers[0]?.port ?? 0);
+    const open = [1, 2].map(() => {
+      const redis = new Redis({ port: proxy.port, lazyConnect: true });
+      return { redis, locks: new LockCoordinator(redis, { ttl: 5_000, renewEvery: 300 }) };
+    });
+    const [one, two] = open.map(({ locks }) => locks);
+    try {
+      assert(one && two && next);
+      const lease = await one.mutex('role').acquire();
+      await two.mutex('its own').acquire(); // by whose renewals it learns where it is
+      const waiting = two.mutex('role').acquire();
+      await eventually('it waits', async () => (await nodes[0].zcard('{role}~redisync:queue')) === 1);
+      await eventually('it listens', async () => (await nodes[0].pubsub('CHANNELS', 'redisync:*')).length === 1);
+      await eventually('the replica knows', async () => (await nodes[1].get('role')) === lease.owner);
+      const renewed = [one, two].map(({ events$ }) =>
+        firstValueFrom(events$.pipe(filter(({ type }) => type === 'renewed'))),
+      );
+      await nodes[1].replicaof('NO', 'ONE');
+      proxy.lead(next.port);
+      await nodes[0].replicaof('127.0.0.1', next.port);
+      await Promise.all(renewed);
+      await eventually('it listens there', async () => (await nodes[1].pubsub('CHANNELS', 'redisync:*')).length === 1);
+      assert.isTrue(await lease.release());
+      const since = performance.now();
+      assert.isAbove(Number((await waiting).fence), Number(lease.fence));
+      assert.isBelow(performance.now() - since, 1_000, 'without a message it would ask after 3.3 s');
+    } finally {
+      for (const { locks, redis } of open) {
+        await locks.close().catch(() => undefined);
+        redis.disconnect();
+      }
+      await proxy.stop();
+      await stop();
+    }
+  });
+
+  it('passes no grant on to who listens to it still: none is made to them', async () => {
+    const { servers, nodes, stop } = await replicated();
+    const ears = new Redis(servers[1]?.port ?? 0);
+    const told: string[] = [];
+    try {
+      const ended = new Promise<void>((resolve) => {
+        ears.on('message', (_channel: string, text: string) => (text === 'the end' ? resolve() : told.push(text)));
+      });
+      await ears.subscribe('far');
+      const [master] = nodes;
+      const run = (...args: (string | number)[]) => master.eval(script.text, 5, ...keysOf('', 'told'), ...args);
+      await run('acquire', 'a', specOf('x'), LATER, '1', '');
+      await run('acquire', 'b', specOf('x').replace(/\S+$/, 'pfar'), LATER, '1', '');
+      await run('release', 'a', '-', LATER);
+      assert.isNull(await master.get('told'));
+      await master.publish('far', 'the end'); // which replicas hear, too
+      await ended;
+      assert.deepEqual(told, []);
+    } finally {
+      ears.disconnect();
+      await stop();
+    }
+  });
+});
