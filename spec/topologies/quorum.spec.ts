@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Cluster, Redis } from 'ioredis';
 import { filter, firstValueFrom, toArray } from 'rxjs';
-import { type CoordinatorOptions, constantBackoff, LockCoordinator } from '../../src/index.ts';
+import { type CoordinatorOptions, constantBackoff, LockCoordinator, LockCorruptedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
@@ -102,6 +102,26 @@ describe('a quorum of five', () => {
       await (await waiting).release();
       resume(...down);
     }
+    await eventually('nobody listens any more', () => heard('redisync:free:*', 0));
+  });
+
+  it('forgets a waiter that ended with a final error: the word of a release wakes the next one, and then nobody listens', async () => {
+    const terms = { ttl: 60_000, waiterTtl: 60_000, backoff: constantBackoff(30_000) }; // nothing but a word wakes in time
+    const [a, b] = [coordinator(terms), coordinator(terms)];
+    await Promise.all(redis.map((node) => node.set('final', 'no lock')));
+    const end: unknown = await b
+      .mutex('final')
+      .acquire()
+      .catch((error: unknown) => error);
+    expect(end).to.be.instanceOf(LockCorruptedError);
+    await Promise.all(redis.map((node) => node.del('final')));
+    const lease = await a.mutex('final').acquire();
+    const denied = firstValueFrom(b.events$.pipe(filter(({ type }) => type === 'waiting')));
+    const waiting = b.mutex('final').acquire({ timeout: 5_000 });
+    await denied;
+    await eventually('the release would be heard', () => heard('redisync:free:final'));
+    await lease.release();
+    await (await waiting).release();
     await eventually('nobody listens any more', () => heard('redisync:free:*', 0));
   });
 

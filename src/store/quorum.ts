@@ -100,7 +100,8 @@ export class QuorumStore implements Store {
           this.announcements.leave(name, owner);
           return answer;
         }
-        if (stay) this.announcements.wait(name, owner, this.clock.now() - asked);
+        const over = verdict instanceof Error && !isTransient(verdict); // then its waiter has ended, and need not leave
+        if (stay && !over) this.announcements.wait(name, owner, this.clock.now() - asked);
         return concat(this.giveBack(name, owner, each), answer);
       }),
     );
