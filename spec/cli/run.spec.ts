@@ -183,7 +183,11 @@ describe('redisync run', () => {
       ['a long grace', ['run', 'x', '--ttl', '3s', '--grace', '2s', '--', 'true'], /at most a third of --ttl, 1.0s/],
       ['a short --max-hold', ['run', 'x', '--max-hold', '2s', '--', 'true'], /--max-hold must be longer than --grace/],
       ['two patterns', ['ls', '--', 'x', '-y'], /too many arguments for 'ls'/],
-      ['a URL that is none', ['ls', '--redis', 'user:secret@host'], /--redis is no Redis URL: write it as redis:/],
+      [
+        'a URL that is none',
+        ['ls', '--redis', 'user:secret@host'],
+        /: write it as redis:\/\/HOST:PORT or rediss:\/\/HOST:PORT, with USER:PASSWORD@ before HOST to log in$/m,
+      ],
       ['a URL with a wrong password', ['ls', '--redis', 'redis://u:100%secret@host'], /--redis is no Redis URL/],
       [
         'a URL without a database',

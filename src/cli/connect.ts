@@ -23,7 +23,8 @@ const LOCAL = 'redis://127.0.0.1:6379';
 const serverAt = (source: string, text: string): Server => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^rediss?:$/.test(url.protocol) || url.host === '') {
-    const forms = 'redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT';
+    // in one word with the rest, user and password would be taken for a secret, and not shown
+    const forms = 'redis://HOST:PORT or rediss://HOST:PORT, with USER:PASSWORD@ before HOST to log in';
     throw new Failure(EXIT.usage, `${source} is no Redis URL: write it as ${forms}`);
   }
   if (!/^\/?\d*$/.test(url.pathname)) {
