@@ -143,6 +143,12 @@ describe('redisync run, when the lock is lost', () => {
     expect(run.err).to.contain('--max-hold is over in');
   });
 
+  it('lowers the grace that it gives by itself for a short --max-hold', async () => {
+    const run = await working('brief', ['--max-hold', '2s']);
+    expect(await run.ended).to.equal(79);
+    expect(run.err).to.match(/--max-hold is over in 0.[89]s; SIGTERM now, SIGKILL in 0.[56]s/); // a third of 2s less the margin
+  });
+
   for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
     it(`has ended its group before the lock is free, when redisync itself is hit by a ${signal}`, async () => {
       const name = `guarded:${signal}`;

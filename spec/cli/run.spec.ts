@@ -163,6 +163,13 @@ describe('redisync run', () => {
     expect((await keys('renewed')).filter((key) => !key.endsWith('last'))).to.deep.equal([]);
   });
 
+  for (const options of [[], ['--on-lost', 'kill', '--grace', '5s'], ['--on-lost', 'ignore', '--grace', '5s']]) {
+    it(`takes a --max-hold that is long enough for what it needs: ${options.join(' ') || 'any grace unless told'}`, async () => {
+      const child = await run('brief', '--max-hold', '5500ms', ...options, '--', 'true');
+      expect([await child.ended, child.err]).to.deep.equal([0, '']);
+    });
+  }
+
   describe('exits with 64 and one line that says how to mend it', () => {
     const wrong: readonly (readonly [why: string, args: readonly string[], said: RegExp])[] = [
       ['no command', ['run', 'x'], /no command: write it behind --/],
@@ -181,7 +188,21 @@ describe('redisync run', () => {
         /permits must be from 1 to 2/,
       ],
       ['a long grace', ['run', 'x', '--ttl', '3s', '--grace', '2s', '--', 'true'], /at most a third of --ttl, 1.0s/],
-      ['a short --max-hold', ['run', 'x', '--max-hold', '2s', '--', 'true'], /--max-hold must be longer than --grace/],
+      [
+        'a --max-hold that is too short for the grace',
+        ['run', 'x', '--max-hold', '2500ms', '--grace', '1500ms', '--', 'true'],
+        /--max-hold must be longer than 2.5s: lower --grace, or raise it$/m,
+      ],
+      [
+        'a --max-hold that is too short for any grace',
+        ['run', 'x', '--max-hold', '1s', '--', 'true'],
+        /--max-hold must be longer than 1s: raise it$/m,
+      ],
+      [
+        'a --max-hold that is too short for SIGKILL',
+        ['run', 'x', '--max-hold', '1s', '--on-lost', 'kill', '--', 'true'],
+        /--max-hold must be longer than 1s: raise it$/m,
+      ],
       ['two patterns', ['ls', '--', 'x', '-y'], /too many arguments for 'ls'/],
       [
         'a URL that is none',

@@ -27,6 +27,8 @@ export interface Supervised extends Common {
   readonly ttl: number;
   readonly onLost: Supervision['onLost'];
   readonly grace?: number;
+  /** Of `run` alone. */
+  readonly maxHold?: number;
   readonly identity: string;
   readonly replicas?: number;
 }
@@ -46,7 +48,7 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
     )
     .option(
       '--grace <duration>',
-      'from SIGTERM to SIGKILL, at most a third of the ttl (default: 5s)',
+      'from SIGTERM to SIGKILL, at most a third of the ttl (default: 5s, or less where time is short)',
       milliseconds('0s'),
     )
     .addOption(
@@ -58,11 +60,16 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
 
 const DEFAULT_GRACE = 5_000;
 
-/** SIGKILL is sent a tenth of the ttl, but at most a second, before a lease ends. */
+/**
+ * SIGKILL is sent a tenth of the ttl, but at most a second, before a lease ends. Of a `--max-hold` less that, two thirds are
+ * left to the command before SIGTERM, unless `--grace` says otherwise.
+ */
 export const supervision = (options: Supervised, command: readonly string[], report: Report): Supervision => {
-  const { ttl, onLost } = options;
+  const { ttl, onLost, maxHold = Number.POSITIVE_INFINITY } = options;
   const most = Math.floor(ttl / 3);
-  const grace = options.grace ?? Math.min(DEFAULT_GRACE, most);
+  const margin = onLost === 'ignore' ? 0 : Math.min(1_000, ttl / 10);
+  const ofHold = Math.max(0, Math.floor((maxHold - margin) / 3));
+  const { grace = Math.min(DEFAULT_GRACE, most, ofHold) } = options;
   if (command.length === 0)
     throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync run NAME -- COMMAND');
   if (grace > most) {
@@ -71,7 +78,7 @@ export const supervision = (options: Supervised, command: readonly string[], rep
       `--grace must be at most a third of --ttl, ${spoken(most)}: lower it, or raise --ttl`,
     );
   }
-  return { command, onLost, grace, margin: Math.min(1_000, ttl / 10), maxHold: Number.POSITIVE_INFINITY, report };
+  return { command, onLost, grace: onLost === 'term' ? grace : 0, margin, maxHold, report };
 };
 
 /** How long replicas may take to confirm, in ms: within one command's time. */

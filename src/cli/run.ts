@@ -13,7 +13,6 @@ import { integer, milliseconds } from './values.ts';
 interface Options extends Supervised {
   readonly try?: boolean;
   readonly wait?: number;
-  readonly maxHold?: number;
   readonly shared?: boolean;
   readonly limit?: number;
   readonly permits?: number;
@@ -26,13 +25,15 @@ const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits =
   return shared ? locks.readWriteLock(name).read : locks.mutex(name);
 };
 
-const check = (names: readonly string[], options: Options, { grace, margin }: Supervision): void => {
-  const { shared, limit, permits, maxHold } = options;
+const check = (names: readonly string[], options: Options, { grace, margin, maxHold }: Supervision): void => {
+  const { shared, limit, permits } = options;
+  const longer = Math.floor(grace + margin); // whole ms are all that can be asked for
+  const remedy = grace > 0 ? 'lower --grace, or raise it' : 'raise it';
   const wrong =
     (limit !== undefined && !shared && '--limit needs --shared') ||
     (permits !== undefined && limit === undefined && '--permits needs --limit: how many permits there are') ||
     (new Set(names).size < names.length && 'a name was given twice: give each once') ||
-    (maxHold !== undefined && maxHold <= grace + margin && '--max-hold must be longer than --grace: lower that');
+    (maxHold <= longer && `--max-hold must be longer than ${longer / 1_000}s: ${remedy}`);
   if (wrong) throw new Failure(EXIT.usage, wrong);
 };
 
@@ -54,8 +55,7 @@ const hold = async (
 
 const run = async (names: readonly string[], command: readonly string[], options: Options): Promise<number> => {
   const report = reportTo(options.json ?? false);
-  const { maxHold = Number.POSITIVE_INFINITY } = options;
-  const terms = { ...supervision(options, command, report), maxHold };
+  const terms = supervision(options, command, report);
   check(names, options, terms);
   const limits = options.maxHold === undefined ? {} : { maxHold: options.maxHold };
   return withLocks(options, { ...lockOptions(options), ...limits }, async (locks) => {

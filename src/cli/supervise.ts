@@ -12,9 +12,9 @@ import { startWatchdog } from './watchdog.ts';
 export interface Supervision {
   readonly command: readonly string[];
   readonly onLost: 'term' | 'kill' | 'ignore';
-  /** ms between SIGTERM and SIGKILL. */
+  /** ms between SIGTERM and SIGKILL; 0 for SIGKILL alone. */
   readonly grace: number;
-  /** ms before the end of the leases by which SIGKILL is sent. */
+  /** ms before the end of the leases by which SIGKILL is sent; 0 where nothing is. */
   readonly margin: number;
   /** ms for which the leases may be used, by `--max-hold`. */
   readonly maxHold: number;
@@ -38,10 +38,9 @@ const UNSTARTED: Readonly<Record<number, string>> = {
 };
 
 export const supervise = async (leases: readonly Lease[], supervision: Supervision): Promise<Outcome> => {
-  const { command, onLost, margin, report } = supervision;
+  const { command, onLost, grace, margin, maxHold, report } = supervision;
   const guarded = onLost !== 'ignore';
-  const grace = onLost === 'term' ? supervision.grace : 0;
-  const left = timeLeft(leases, supervision.maxHold);
+  const left = timeLeft(leases, maxHold);
   const tell = (event: RunEvent): void => report.event({ ...event, at: Date.now() });
 
   const watchdog = guarded ? startWatchdog(grace, report.say) : undefined;
@@ -92,7 +91,7 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
   let suspended = suspend$.subscribe(suspend);
 
   feed();
-  running.add(lossOf(leases, left, guarded ? grace + margin : 0, feed).subscribe(stop));
+  running.add(lossOf(leases, left, grace + margin, feed).subscribe(stop));
   running.add(ending$.subscribe(end));
   running.add(others$.subscribe(signal));
   running.add(() => suspended.unsubscribe());
