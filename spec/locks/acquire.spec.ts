@@ -177,6 +177,32 @@ describe('acquire()', () => {
     }
   });
 
+  it('has one listener on a signal, however many wait by it: Node warns of eleven', async () => {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const listeners = (): number => getEventListeners(signal, 'abort').length;
+    const seen: number[] = [];
+    let calls: readonly string[] = [];
+    const errors = await outcome((v) => {
+      v.store.acquires = [v.store.after(1, granted()), v.store.after(1, denied({ wait: 4_000 }))];
+      calls = v.store.log;
+      const all = Array.from({ length: 12 }, () => v.lock().acquire({ signal }).catch(label));
+      seen.push(listeners());
+      v.at(50, () => {
+        seen.push(listeners());
+        aborter.abort();
+        seen.push(listeners());
+      });
+      return Promise.all(all.slice(1));
+    });
+    assert.deepEqual(errors, Array(11).fill('LOCK_ABORTED'));
+    assert.deepEqual(seen, [1, 1, 0]);
+    assert.lengthOf(
+      calls.filter((call) => call === '50 release'),
+      11,
+    );
+  });
+
   it('tells by the cause of the time-out that it was Redis that failed, not others that held', async () => {
     const one = ({ lock }: Virtual) => lock();
     const all = ({ lock }: Virtual) => allOf(lock({}, 'a'), lock({}, 'b'));

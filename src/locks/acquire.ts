@@ -1,5 +1,13 @@
 /** The promise face of a lock: a subscription that a lease keeps until it is released or lost. */
-import { asyncScheduler, type Observable, type Observer, type SchedulerLike, type Subscription } from 'rxjs';
+import {
+  asyncScheduler,
+  fromEvent,
+  type Observable,
+  type Observer,
+  type SchedulerLike,
+  type Subscription,
+  share,
+} from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
 import { duration, optionsIn, reading, show } from '../options.ts';
 
@@ -37,6 +45,17 @@ export const acquire = <T>(source: Source<T>, options: AcquireOptions = {}): Pro
   });
 };
 
+const aborts = new WeakMap<AbortSignal, Observable<unknown>>();
+
+/** One listener for all who wait by the same signal, and only while they do: from the eleventh on Node warns of a leak. */
+const abortOf = (signal: AbortSignal): Observable<unknown> => {
+  const known = aborts.get(signal);
+  if (known) return known;
+  const abort$ = fromEvent(signal, 'abort').pipe(share());
+  aborts.set(signal, abort$);
+  return abort$;
+};
+
 class Acquisition<T> implements Observer<T> {
   private readonly source: Source<T>;
   private readonly options: AcquireOptions;
@@ -44,6 +63,7 @@ class Acquisition<T> implements Observer<T> {
   private readonly reject: (error: unknown) => void;
   private subscription: Subscription | undefined;
   private alarm: Subscription | undefined;
+  private aborted: Subscription | undefined;
   private settled = false;
 
   constructor(
@@ -61,7 +81,10 @@ class Acquisition<T> implements Observer<T> {
   start(): void {
     const { source, options } = this;
     const { signal, timeout } = options;
-    signal?.addEventListener('abort', this);
+    if (signal) {
+      const leave = (): void => this.giveUp(new LockAbortedError(source.name, signal.reason));
+      this.aborted = abortOf(signal).subscribe(leave);
+    }
     if (timeout) {
       const late = (): void => this.giveUp(new LockTimeoutError(source.name, timeout, source.late()));
       this.alarm = (source.scheduler ?? asyncScheduler).schedule(late, timeout);
@@ -84,11 +107,6 @@ class Acquisition<T> implements Observer<T> {
     if (!this.settled) this.error(new LockTimeoutError(this.source.name, 0));
   }
 
-  /** The signal, whose listener this is, is aborted. */
-  handleEvent(): void {
-    this.giveUp(new LockAbortedError(this.source.name, this.options.signal?.reason));
-  }
-
   private giveUp(error: Error): void {
     this.subscription?.unsubscribe();
     this.error(error);
@@ -97,6 +115,6 @@ class Acquisition<T> implements Observer<T> {
   private settle(): void {
     this.settled = true;
     this.alarm?.unsubscribe();
-    this.options.signal?.removeEventListener('abort', this);
+    this.aborted?.unsubscribe();
   }
 }
