@@ -69,9 +69,9 @@ describe('a coordinator', () => {
     }));
 });
 
-describe('close()', () => {
-  const closing = (v: Virtual, locks: LockCoordinator, ms: number): void => v.at(ms, () => void locks.close());
+const closing = (v: Virtual, locks: LockCoordinator, ms: number): void => v.at(ms, () => void locks.close());
 
+describe('close()', () => {
   it('releases what is held and leaves the queues, and ends when that is acknowledged', () =>
     virtual((v) => {
       const { store, expectObservable } = v;
@@ -216,6 +216,17 @@ describe('close() while Redis does not answer', () => {
   it('ends within two commandTimeouts, and leaves no timer', () =>
     ended(({ store }) => {
       store.departures = [silence];
+    }));
+
+  it('waits no longer than a timer can where two commandTimeouts are more', () =>
+    virtual((v) => {
+      const locks = over(v, { commandTimeout: 2 ** 30 });
+      v.store.departures = [silence];
+      locks.mutex('a').subscribe({ error: () => undefined });
+      closing(v, locks, 100);
+      v.at(200, () => v.time.actions.splice(0)); // time stands still while promises run
+      v.flush();
+      assert.equal(v.scheduler.longest, 2 ** 31 - 1);
     }));
 
   it('ends without the releases that are still to be made again, and leaves no timer', () =>

@@ -239,7 +239,8 @@ export class LockCoordinator {
 
   private async shut(): Promise<void> {
     const { scheduler, commandTimeout } = this.#defaults;
-    await firstValueFrom(race(this.#registry.shut(), timer(2 * commandTimeout, scheduler)));
+    const patience = Math.min(2 * commandTimeout, LONGEST);
+    await firstValueFrom(race(this.#registry.shut(), timer(patience, scheduler)));
     this.#registry.store.close();
     this.#registry.end();
   }

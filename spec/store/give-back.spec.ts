@@ -4,6 +4,8 @@ import { delay, EMPTY, mergeMap, NEVER, type Observable, of, throwError, timeout
 import { TestScheduler } from 'rxjs/testing';
 import { RedisUnreachableError } from '../../src/errors.ts';
 import { giveBack } from '../../src/store/give-back.ts';
+import { VirtualTime } from '../contract/virtual-time.ts';
+import { CountingScheduler } from '../support/virtual.ts';
 
 const WITHIN = 100;
 const unknown = new RedisUnreachableError('a', 'The connection closed', 5);
@@ -41,6 +43,12 @@ describe('What is given back before the next attempt', () => {
 
   it('is waited for no longer than that', () =>
     over(NEVER.pipe(timeout({ first: 90, with: () => throwError(() => unknown) })), '101ms #', unknown));
+
+  it('is waited for no longer than a timer can', () => {
+    const time = new CountingScheduler(new VirtualTime());
+    giveBack(() => throwError(() => unknown), 2 ** 31 - 1, time).subscribe({ error: () => undefined });
+    assert.equal(time.longest, 2 ** 31 - 1);
+  });
 
   it('is nothing where there was nothing', () => over(EMPTY, '10ms |'));
 });

@@ -23,6 +23,8 @@ const MOST = 50_000;
 
 /** Passes all on to another scheduler, and knows what is still to run. */
 export class CountingScheduler implements SchedulerLike {
+  /** The longest delay that was asked for: more than 2^31 - 1 ms a timer of Node's would not wait at all. */
+  longest = 0;
   private readonly live = new Set<object>();
   private count = 0;
   private readonly inner: SchedulerLike;
@@ -44,6 +46,7 @@ export class CountingScheduler implements SchedulerLike {
     const { live } = this;
     const mark = {};
     this.count += 1;
+    this.longest = Math.max(this.longest, delay);
     if (this.count > MOST) throw new Error('Virtual time does not run out: something is held for ever');
     live.add(mark);
     const run = function (this: SchedulerAction<T>, value?: T): void {

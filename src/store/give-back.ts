@@ -11,6 +11,7 @@ import {
 } from 'rxjs';
 import { clockOf } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
+import { LONGEST } from '../options.ts';
 
 /**
  * Completes when the lease was given back. Errors when that is not known, and only once the release can land no more, for
@@ -29,7 +30,7 @@ export const giveBack = (
       catchError((error: unknown) => {
         const unsent = error instanceof RedisUnreachableError && error.notAfter === undefined;
         const rest = unsent ? 0 : Math.max(0, over - clock.now());
-        return timer(rest, scheduler).pipe(concatMap(() => throwError(() => error)));
+        return timer(Math.min(rest, LONGEST), scheduler).pipe(concatMap(() => throwError(() => error)));
       }),
     );
   });
