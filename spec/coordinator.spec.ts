@@ -7,11 +7,12 @@ import type { LockEvent } from '../src/lease/events.ts';
 import type { Lease } from '../src/lease/lease.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { Options } from '../src/options.ts';
+import { ownStore } from '../src/store/open.ts';
 import { denied, left, silence } from './support/fake-store.ts';
 import { label, labelled, shown, type Virtual, virtual } from './support/virtual.ts';
 
 const over = ({ store, scheduler }: Virtual, options: Options = {}): LockCoordinator =>
-  new LockCoordinator(() => store, {
+  new LockCoordinator(ownStore(store), {
     ttl: 1_000,
     renewEvery: 300,
     commandTimeout: 100,

@@ -11,13 +11,15 @@ import { anyOf } from '../src/locks/any-of.ts';
 import { whileHeld } from '../src/operators/while-held.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { LockOptions } from '../src/options.ts';
+import { ownStore } from '../src/store/open.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
 
 const LONGEST = 2 ** 31 - 1;
 
 const store = new FakeStore(asyncScheduler);
-const locks = new LockCoordinator(() => store, { ttl: 1_000 });
+ownStore(store);
+const locks = new LockCoordinator(store, { ttl: 1_000 });
 const redis = new Redis({ lazyConnect: true });
 
 /** Any value at all, and those near the bounds of numbers and texts more often. */
@@ -116,7 +118,7 @@ const option = (argument: keyof LockOptions, valid: Argument['valid']): Argument
   { argument, valid, call: (value) => locks.leadership('a', { [argument]: value }) },
   ...(argument === 'owner'
     ? []
-    : [{ argument, valid, call: (value: never) => new LockCoordinator(() => store, { [argument]: value }) }]),
+    : [{ argument, valid, call: (value: never) => new LockCoordinator(store, { [argument]: value }) }]),
 ];
 
 const ARGUMENTS: Argument[] = [
@@ -136,13 +138,13 @@ const ARGUMENTS: Argument[] = [
   { argument: 'options', valid: isObject, call: (options) => locks.readWriteLock('a', options) },
   { argument: 'options', valid: isObject, call: (options) => locks.leadership('a', options) },
   { argument: 'options', valid: isObject, call: (options) => locks.watch('a', options) },
-  { argument: 'options', valid: isObject, call: (options) => new LockCoordinator(() => store, options) },
+  { argument: 'options', valid: isObject, call: (options) => new LockCoordinator(store, options) },
   { argument: 'options', valid: isObject, call: (options) => locks.mutex('a').acquire(options) },
   { argument: 'options', valid: isObject, call: (options) => allOf(locks.mutex('a')).acquire(options) },
   { argument: 'options', valid: isObject, call: (options) => exponentialBackoff(options) },
   { argument: 'timeout', valid: integer(0), call: (timeout) => locks.mutex('a').acquire({ timeout }) },
   { argument: 'signal', valid: never, call: (signal) => locks.mutex('a').acquire({ signal }) },
-  { argument: 'redis|quorum', valid: isFunction, call: (redis) => new LockCoordinator(redis) },
+  { argument: 'redis|quorum', valid: never, call: (redis) => new LockCoordinator(redis) },
   { argument: 'redis', valid: never, call: (node) => new LockCoordinator([node, node, node]) },
   { argument: 'options', valid: isObject, call: (options) => memoryCoordinator(options) },
   { argument: 'scheduler', valid: never, call: (scheduler) => memoryCoordinator({ scheduler }) },
@@ -221,6 +223,12 @@ describe('an argument out of its bounds', () => {
     assert.throws(() => locks.mutex('a', { ttl: 9 }), RangeError, 'ttl (ms) must be from 10 to 2147483647, got 9');
     assert.throws(() => locks.mutex('a', { ttl: 10.5 }), RangeError, 'ttl (ms) must be an integer');
     assert.throws(() => locks.mutex(7 as never), TypeError, 'name must be a string, got 7');
+    assert.throws(
+      () => new LockCoordinator(Redis as never),
+      TypeError,
+      'redis must be an ioredis Redis or Cluster, or',
+    );
+    assert.throws(() => new LockCoordinator((() => 1) as never), TypeError, 'a node-redis client, got a function');
     assert.throws(() => locks.mutex(''), RangeError, 'name must be 1 to 1024 bytes long, got 0');
     assert.throws(() => locks.semaphore('a', 2, { permits: 3 }), RangeError, 'permits must be from 1 to 2, got 3');
   });

@@ -34,7 +34,7 @@ import {
   text,
 } from './options.ts';
 import type { Client } from './store/client.ts';
-import { clientsOf, openStore, type Source } from './store/open.ts';
+import { clientsOf, isOwnStore, openStore, type Source } from './store/open.ts';
 import { QuorumStore } from './store/quorum.ts';
 import type { Inspection, Store } from './store/store.ts';
 
@@ -70,15 +70,15 @@ export class LockCoordinator {
    */
   constructor(redis: Source | readonly Source[], options?: CoordinatorOptions);
   /** @internal Over another store: see testing. */
-  constructor(open: () => Store, options?: Options);
-  constructor(redis: Source | readonly Source[] | (() => Store), options: CoordinatorOptions = {}) {
+  constructor(store: Store, options?: Options);
+  constructor(redis: Source | readonly Source[] | Store, options: CoordinatorOptions = {}) {
     const given = optionsIn('options', options);
     this.#options = given;
     this.#defaults = termsOf(given);
     const { scheduler, ttl } = this.#defaults;
-    const clients = typeof redis === 'function' ? [] : clientsOf(redis);
+    const clients = isOwnStore(redis) ? [] : clientsOf(redis);
     this.#sources = [clients].flat();
-    this.#registry = new Registry(typeof redis === 'function' ? redis() : openStore(clients, scheduler, ttl, given));
+    this.#registry = new Registry(isOwnStore(redis) ? redis : openStore(clients, scheduler, ttl, given));
   }
 
   /**

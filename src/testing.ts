@@ -4,6 +4,7 @@ import { exponentialBackoff } from './backoff.ts';
 import { LockCoordinator } from './coordinator.ts';
 import { type Options, optionsIn, reading, schedulerIn, show } from './options.ts';
 import { Memory, MemoryStore } from './store/memory.ts';
+import { ownStore } from './store/open.ts';
 
 export { Memory } from './store/memory.ts';
 
@@ -44,7 +45,7 @@ export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator 
   if (!isMemory) throw new TypeError(`memory must be a Memory, got ${show(memory)}`);
   schedulerIn(timed);
   const scheduler = onItsOwnClock(timed);
-  return new LockCoordinator(() => new MemoryStore(memory, scheduler), { ...others, backoff, scheduler });
+  return new LockCoordinator(ownStore(new MemoryStore(memory, scheduler)), { ...others, backoff, scheduler });
 };
 
 /**

@@ -16,6 +16,18 @@ const FEWEST_NODES = 3;
 /** A client of ioredis, single, behind Sentinels or of a Cluster; or one of node-redis. */
 export type Source = Redis | Cluster | NodeRedis;
 
+const own = new WeakSet<object>();
+
+/** Marks a store of ours that is over no Redis, which a coordinator then takes as it is: see testing. */
+export const ownStore = (store: Store): Store => {
+  own.add(store);
+  return store;
+};
+
+/** Known by the mark alone: whatever else a caller hands over is a client, or a mistake that is to be told. */
+export const isOwnStore = (redis: unknown): redis is Store =>
+  typeof redis === 'object' && redis !== null && own.has(redis);
+
 /** What a coordinator is made with: a client, or the independent nodes of a quorum. @throws TypeError */
 export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] => {
   const given = reading('redis', () => (isArray(redis) ? [...redis] : redis));
