@@ -92,7 +92,8 @@ describe('a quorum of five', () => {
 
   it('is handed over by the word of a release, long before the back-off would ask, also with two nodes down', async () => {
     const backoff = constantBackoff(30_000);
-    const [a, b] = [coordinator({ ttl: 60_000, backoff }), coordinator({ ttl: 60_000, backoff })];
+    const long = { ttl: 60_000, waiterTtl: 60_000, backoff };
+    const [a, b] = [coordinator(long), coordinator(long)];
     for (const down of [[], [3, 4]]) {
       const lease = await a.mutex('word').acquire();
       const waiting = b.mutex('word').acquire({ timeout: 5_000 });

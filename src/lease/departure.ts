@@ -3,6 +3,7 @@ import { catchError, concatMap, EMPTY, expand, type Observable, type SchedulerLi
 import { exponentialBackoff } from '../backoff.ts';
 import { clockOf } from '../clock.ts';
 import { isTransient } from '../errors.ts';
+import { LONGEST } from '../options.ts';
 import type { Departure } from '../store/store.ts';
 
 /** Between attempts at what must be done before a lease lapses: to renew it, or to leave. */
@@ -37,7 +38,7 @@ export const depart = (
   return once().pipe(
     expand(({ now }) => {
       const rest = Math.min(notAfter - now, over - clock.now());
-      return rest >= 0 ? timer(rest + 1, scheduler).pipe(concatMap(() => once())) : EMPTY;
+      return rest >= 0 ? timer(Math.min(rest + 1, LONGEST), scheduler).pipe(concatMap(() => once())) : EMPTY;
     }),
   );
 };

@@ -19,6 +19,7 @@ import {
 } from 'rxjs';
 import { clockOf } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
+import { LONGEST } from '../options.ts';
 import type { Answer, Departure, Renewal, Request, Store } from './store.ts';
 
 /** The store of a node, which can tell how long its server has been up. */
@@ -92,7 +93,7 @@ export class Member {
       repeat({
         delay: () => {
           const rest = Math.min(notAfter - reached, over - clock.now());
-          return rest >= 0 ? timer(rest + 1, this.scheduler) : EMPTY;
+          return rest >= 0 ? timer(Math.min(rest + 1, LONGEST), this.scheduler) : EMPTY;
         },
       }),
       toArray(),
