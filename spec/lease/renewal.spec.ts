@@ -1,6 +1,7 @@
 /** Renewals that fail, in virtual time: tried again for as long as the lease is valid. ttl 1 000 (988), renewed every 300. */
 import { assert } from 'chai';
 import { defer, merge, of, tap, VirtualTimeScheduler } from 'rxjs';
+import { clockOf } from '../../src/clock.ts';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { granted, silence } from '../support/fake-store.ts';
@@ -138,7 +139,8 @@ describe('renewals that are due at once', () => {
   it('wait for none of another scheduler, whose time may stand still', () =>
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
-      v.at(299, () => v.registry.due({ scheduler: stopped, renewNow: () => undefined }));
+      const theirs = v.registry.agenda({ scheduler: stopped, clock: clockOf(stopped) });
+      v.at(299, () => theirs.renewInTurn({ renewNow: () => undefined }));
       v.expectObservable(shown(v.lock()), '^ 399ms !').toBe('-L');
       v.ends(['0 acquire', '300 renew', '400 release']);
     }));

@@ -2,12 +2,13 @@
  * From the first attempt to the grant: single attempts, repeated by back-off, cut short by a hand-off. It is `retry` with
  * a delay that can end early, written out: as a pipeline of operators it cost each waiter 2.5 KB, and all else 3.7.
  */
-import { type Observable, type Observer, Subject, type Subscription } from 'rxjs';
+import { type Observable, type Observer, Subject } from 'rxjs';
 import { waitAfter } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { giveBack } from '../store/give-back.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
+import type { Agenda, Sleeper } from './agenda.ts';
 import { remaining } from './deadline.ts';
 import type { Terms } from './terms.ts';
 
@@ -35,7 +36,11 @@ export interface Asker extends Observer<Granted> {
   report(report: Report): void;
 }
 
-export class Attempts implements Observer<Answer> {
+export class Attempts implements Observer<Answer>, Sleeper {
+  list: Sleeper['list'];
+  due = 0;
+  before: Sleeper | undefined;
+  after: Sleeper | undefined;
   /** Whether Redis may know this owner. */
   known = false;
   /** Server ms until which an attempt of unknown outcome may still take effect. */
@@ -43,6 +48,8 @@ export class Attempts implements Observer<Answer> {
   private readonly asker: Asker;
   private readonly store: Store;
   private readonly terms: Terms;
+  /** Where a pause is entered. */
+  private readonly agenda: Agenda;
   private patient = false;
   private stopped = false;
   /** The sending of the attempt that is on its way, if one is. */
@@ -50,8 +57,6 @@ export class Attempts implements Observer<Answer> {
   /** Of the last answered attempt: no grant made after it can be older. */
   private heard: Instant | undefined;
   private denied: Denied | undefined;
-  /** Ends a pause. */
-  private alarm: Subscription | undefined;
   /** A hint to ask again came while an attempt was on its way, which may have missed what the hint is about. */
   private missed = false;
   private idle$: Subject<never> | undefined;
@@ -60,10 +65,11 @@ export class Attempts implements Observer<Answer> {
   private failures = 0;
   private failure: Error | undefined;
 
-  constructor(asker: Asker, store: Store, terms: Terms) {
+  constructor(asker: Asker, store: Store, terms: Terms, agenda: Agenda) {
     this.asker = asker;
     this.store = store;
     this.terms = terms;
+    this.agenda = agenda;
   }
 
   /** Asks; and if it is patient keeps its place in the queue, and asks again until it is granted. */
@@ -75,8 +81,7 @@ export class Attempts implements Observer<Answer> {
   /** Asks no more. What is on its way is still heard: see settled$. */
   stop(): void {
     this.stopped = true;
-    this.alarm?.unsubscribe();
-    this.alarm = undefined;
+    this.agenda.strike(this);
   }
 
   /** Whether it was denied, and waits. */
@@ -102,9 +107,13 @@ export class Attempts implements Observer<Answer> {
     this.notAfter = Math.max(this.notAfter, notAfter);
   }
 
+  wake(): void {
+    this.ask();
+  }
+
   /** Ask now: a grant may have been missed. */
   askAgain(): void {
-    if (this.alarm) this.ask();
+    if (this.list) this.ask();
     else this.missed = true;
   }
 
@@ -149,11 +158,10 @@ export class Attempts implements Observer<Answer> {
   complete(): void {}
 
   private ask(): void {
-    this.alarm?.unsubscribe();
-    this.alarm = undefined;
+    this.agenda.strike(this);
     this.since = instant(this.terms.clock);
     this.missed = false;
-    this.store.acquire(this.place, this.patient, this.terms.commandTimeout).subscribe(this);
+    this.store.acquire(this.wanted, this.patient, this.terms.commandTimeout).subscribe(this);
   }
 
   /** The attempt is no longer on its way. */
@@ -172,14 +180,14 @@ export class Attempts implements Observer<Answer> {
       const ms = why === BUSY ? this.rest() : this.mend(why as Error);
       if (this.stopped) return; // who heard of the failure has left
       if (this.missed) this.ask();
-      else this.alarm = this.terms.scheduler.schedule(() => this.ask(), ms);
+      else this.agenda.enter(this, ms);
     } catch (error) {
       this.asker.error(error); // a back-off of the user's own
     }
   }
 
   /** With the place in the queue that it was told: where the server has forgotten it meanwhile, it gets that back. */
-  private get place(): Request {
+  private get wanted(): Request {
     const { request } = this.asker;
     const { place, arrival } = this.denied ?? {};
     return place === undefined || arrival === undefined ? request : { ...request, arrival };

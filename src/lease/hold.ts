@@ -7,7 +7,6 @@ import {
   map,
   Observable,
   of,
-  type SchedulerLike,
   type Subscriber,
   type Subscription,
   type TeardownLogic,
@@ -24,6 +23,7 @@ import {
   RedisUnreachableError,
 } from '../errors.ts';
 import type { Departure, Renewal, Request } from '../store/store.ts';
+import type { Agenda, Sleeper } from './agenda.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
@@ -74,18 +74,22 @@ export const begin =
     return () => life.leave();
   };
 
-export class Hold implements Keeper, Asker {
+export class Hold implements Keeper, Asker, Sleeper {
+  list: Sleeper['list'];
+  due = 0;
+  before: Sleeper | undefined;
+  after: Sleeper | undefined;
   readonly request: Request;
   readonly clock: Clock;
   private readonly registry: Registry;
   private readonly terms: Terms;
   private readonly subscriber: Subscriber<Lease>;
   private readonly attempts: Attempts;
+  private readonly agenda: Agenda;
   private starting: Subscription | undefined;
   private began: number;
   private lease: HeldLease | undefined;
   private ttl: number;
-  private alarm: Subscription | undefined;
   private limit: Subscription | undefined;
   private failure: Error | undefined;
   private failures = 0;
@@ -116,7 +120,8 @@ export class Hold implements Keeper, Asker {
     this.subscriber = subscriber;
     this.ttl = ttl;
     this.began = this.clock.now();
-    this.attempts = new Attempts(this, registry.store, terms);
+    this.agenda = registry.agenda(terms);
+    this.attempts = new Attempts(this, registry.store, terms, this.agenda);
   }
 
   /** Whether it is over, and about to be cleared away. */
@@ -159,10 +164,6 @@ export class Hold implements Keeper, Asker {
     const message = `An earlier lease of this owner was not given back within ${commandTimeout} ms`;
     const late = (): Error => new RedisUnreachableError(this.request.name, message, 0);
     return cleared$.pipe(timeout({ first: commandTimeout, with: () => throwError(late), scheduler }));
-  }
-
-  get scheduler(): SchedulerLike {
-    return this.terms.scheduler;
   }
 
   report(report: Report): void {
@@ -219,7 +220,7 @@ export class Hold implements Keeper, Asker {
       outcome?.error(lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired'));
       return;
     }
-    this.alarm?.unsubscribe();
+    this.agenda.strike(this);
     const since = instant(this.clock);
     lease.concede(since, ttl, downgrade);
     this.warn(since, ttl, downgrade);
@@ -308,25 +309,20 @@ export class Hold implements Keeper, Asker {
   }
 
   private planRenewal(): void {
-    const {
-      since: { now: since },
-      ttl,
-    } = this.lease ?? { since: { now: 0 }, ttl: this.ttl };
-    const { renewEvery } = this.terms;
-    const every = ttl === this.request.ttl ? renewEvery : Math.min(renewEvery, Math.floor(ttl / 3));
-    this.plan(since + every - this.clock.now());
+    const { lease, request, terms } = this;
+    if (!lease) return;
+    const every = lease.ttl === request.ttl ? terms.renewEvery : Math.min(terms.renewEvery, Math.floor(lease.ttl / 3));
+    this.plan(every, lease.since.now);
   }
 
   /** The one timer of a lease. While a renewal is on its way there is none: that ends before the lease does. */
-  private plan(ms: number): void {
-    this.alarm?.unsubscribe();
-    if (this.gone) return;
-    this.alarm = this.terms.scheduler.schedule(() => this.wake(), Math.max(0, Math.floor(ms)));
+  private plan(ms: number, since?: number): void {
+    if (!this.gone) this.agenda.enter(this, Math.floor(ms), since);
   }
 
-  private wake(): void {
+  wake(): void {
     const { lease } = this;
-    if (lease && lease.remaining() > 0) this.registry.due(this);
+    if (lease && lease.remaining() > 0) this.agenda.renewInTurn(this);
     else this.expire();
   }
 
@@ -364,7 +360,7 @@ export class Hold implements Keeper, Asker {
     this.gone = gone;
     this.starting?.unsubscribe();
     this.attempts.stop();
-    this.alarm?.unsubscribe();
+    this.agenda.strike(this);
     this.limit?.unsubscribe();
     this.lease?.finish(end);
     if (this.lease) for (const twin of this.registry.twins(this)) twin.share(end, gone);

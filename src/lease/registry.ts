@@ -1,18 +1,14 @@
 /** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
 import { filter, first, type Observable, of, type SchedulerLike, Subject, take } from 'rxjs';
+import type { Clock } from '../clock.ts';
 import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Store } from '../store/store.ts';
+import { Agenda } from './agenda.ts';
 import type { LockEvent } from './events.ts';
 import type { Hold } from './hold.ts';
 
 /** An event before the fields that all events share. */
 type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
-
-/** Whose renewal is due. */
-type Due = Pick<Hold, 'scheduler' | 'renewNow'>;
-
-/** How many leases are renewed without a pause: as many as travel in one command. */
-const SLICE = 64;
 
 /** ms to give back a grant that nobody here waits for any more; it lapses by itself otherwise. */
 const GIVE_BACK = 500;
@@ -26,8 +22,8 @@ export class Registry {
   /** Emits nothing, and errors when the coordinator closes: for streams that wait for no call. */
   readonly over$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
-  /** Those whose renewal is due, by where their time comes from. */
-  private readonly renewals = new Map<SchedulerLike, Due[]>();
+  /** By where their time comes from. */
+  private readonly agendas = new Map<SchedulerLike, Agenda>();
   /** By owner, which is nearly always one hold of its own. */
   private readonly holds = new Map<string, Hold[]>();
   /** Owners that have gone and whose grants are to be left alone: until when one may still be told. */
@@ -88,22 +84,12 @@ export class Registry {
     this.events$.complete();
   }
 
-  /** Leases that are due at once take turns: nobody else in this process waits for all of them. */
-  due(hold: Due): void {
-    const { scheduler } = hold;
-    const others = this.renewals.get(scheduler);
-    if (others) others.push(hold);
-    else this.renewals.set(scheduler, [hold]);
-    if (!others) this.renewSome(scheduler);
-  }
-
-  private renewSome(scheduler: SchedulerLike): void {
-    scheduler.schedule(() => {
-      const holds = this.renewals.get(scheduler) ?? [];
-      for (const hold of holds.splice(0, SLICE)) hold.renewNow();
-      if (holds.length > 0) this.renewSome(scheduler);
-      else this.renewals.delete(scheduler);
-    });
+  /** What all that goes by the same time have in common. */
+  agenda({ scheduler, clock }: { readonly scheduler: SchedulerLike; readonly clock: Clock }): Agenda {
+    const known = this.agendas.get(scheduler);
+    const agenda = known ?? new Agenda(scheduler, clock);
+    if (!known) this.agendas.set(scheduler, agenda);
+    return agenda;
   }
 
   tell(hold: Hold, event: Told): void {
