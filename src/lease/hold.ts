@@ -258,6 +258,7 @@ export class Hold implements Keeper, Asker, Sleeper {
 
   /** Of what it was given: no more than a renewal gives that may still take effect. */
   private least(ttl: number): number {
+    if (this.renewals.length === 0) return ttl;
     const now = this.clock.now();
     this.renewals = this.renewals.filter(({ until }) => until > now);
     return Math.min(ttl, ...this.renewals.map((other) => other.ttl));
