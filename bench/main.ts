@@ -30,9 +30,13 @@ const scenarios: readonly Scenario[] = [
   cluster,
 ];
 
+/** What is played where it has to be quick, unless others are named. */
+const few: readonly Scenario[] = [uncontended, contended, work, handOffs, held, start];
+
 const HELP = `npm run bench -- [options]
 
-  --quick        some three minutes, to see whether all is well; the numbers are rough
+  --quick        under a minute, to see whether all is well: ${few.map(({ name }) => name).join(', ')};
+                 few contenders, and rough numbers
   --only NAME    one scenario, may be given several times: ${scenarios.map(({ name }) => name).join(', ')}
   --build PATH   another build of redisync than dist, such as /tmp/before/index.js
   --publish      keep the results in ${PUBLISHED} and write docs/performance.md from them
@@ -84,7 +88,8 @@ const measure = async (chosen: readonly Scenario[]): Promise<Results> => {
 };
 
 const run = async (): Promise<void> => {
-  const chosen = values.only.length === 0 ? scenarios : scenarios.filter(({ name }) => values.only.includes(name));
+  const all = values.quick ? few : scenarios;
+  const chosen = values.only.length === 0 ? all : scenarios.filter(({ name }) => values.only.includes(name));
   const unknown = values.only.filter((name) => !scenarios.some((scenario) => scenario.name === name));
   if (unknown.length > 0) refuse(`No scenario is named ${unknown.join(', ')}.`);
   if (values.publish && (values.quick || chosen.length < scenarios.length || values.build !== undefined))

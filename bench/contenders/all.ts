@@ -19,8 +19,12 @@ export const contenders: readonly Contender[] = [
   nodeRedisson,
 ];
 
-export const uncontended = contenders.filter(({ only }) => only !== 'contended').map(({ name }) => name);
-export const contended = contenders.map(({ name }) => name);
+/** Who plays where it has to be quick: the limit, ours, and the fastest peer. */
+const FEW: readonly Contender[] = [raw, promiseFace, observableFace, redisSemaphore];
+
+export const contended = (quick: boolean): string[] => (quick ? FEW : contenders).map(({ name }) => name);
+export const uncontended = (quick: boolean): string[] =>
+  (quick ? FEW : contenders).filter(({ only }) => only !== 'contended').map(({ name }) => name);
 
 export const contenderNamed = (name: string): Contender => {
   const found = [...contenders, quorum, cluster].find((contender) => contender.name === name);

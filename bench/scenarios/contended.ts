@@ -1,5 +1,5 @@
 /** One name that many wait for, from one process and from four, without work and with it. */
-import { contenderNamed, LIMIT, contended as names, OURS } from '../contenders/all.ts';
+import { contenderNamed, contended as contenders, LIMIT, OURS } from '../contenders/all.ts';
 import { nodeRedisson } from '../contenders/peers.ts';
 import { now } from '../crew/clock.ts';
 import { median, sum } from '../measure/numbers.ts';
@@ -98,6 +98,7 @@ const race = async (
   count: number,
 ): Promise<{ rows: Row[]; played: Map<string, Played[]> }> => {
   stage.say(`${setting.processes} x ${setting.waiters} waiters, ${setting.work} ms of work`);
+  const names = contenders(stage.quick);
   const warmed = await rounds(stage, names, 1, (name) => warmUp(stage, name, setting)); // and shows who never finishes
   const finishers = names.filter((name) => (warmed.get(name) ?? []).length > 0);
   const played = await rounds(stage, finishers, count, async (name) => {
@@ -163,14 +164,13 @@ const againstBest = (played: Map<string, Played[]>, ours: string, others: readon
   return ofBest(rates(ours), others.map(rates));
 };
 
-const others = names.filter((name) => !OURS.includes(name));
-const peers = others.filter((name) => name !== LIMIT);
-
 export const contended: Scenario = {
   name: 'contended',
   title: 'One name, many waiters, no work',
   run: async (stage) => {
     const { quick } = stage;
+    const others = contenders(quick).filter((name) => !OURS.includes(name));
+    const peers = others.filter((name) => name !== LIMIT);
     const ms = quick ? 300 : 700;
     const count = quick ? 1 : 4;
     const one = await race(stage, { id: 'one', processes: 1, waiters: 16, work: 0 }, ms, count);

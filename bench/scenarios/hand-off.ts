@@ -1,6 +1,6 @@
 /** From the release of one process to the lease of another, one pair at a time, here and over distance. */
 import { TcpProxy } from '../../spec/support/proxy.ts';
-import { contended as names, OURS } from '../contenders/all.ts';
+import { contended as contenders, OURS } from '../contenders/all.ts';
 import { sleep } from '../contenders/contender.ts';
 import { median, quantile } from '../measure/numbers.ts';
 import { rounds, type Scenario, type Stage } from '../measure/stage.ts';
@@ -45,6 +45,7 @@ const measure = async (
   url: string,
   { trip, warming, count }: { readonly trip: number; readonly warming: number; readonly count: number },
 ): Promise<Row[]> => {
+  const names = contenders(stage.quick);
   const played = await rounds(stage, names, warming + count, (name, round) => handOff(stage, name, url, trip, round));
   return names.map((name): Row => {
     const results = (played.get(name) ?? []).slice(warming);
@@ -60,7 +61,7 @@ export const handOffs: Scenario = {
   title: 'Hand-off latency',
   run: async (stage) => {
     const pair = { id: 'hand-off', processes: 2, waiters: 4, work: 0 };
-    await rounds(stage, names, 1, (name) => warmUp(stage, name, pair));
+    await rounds(stage, contenders(stage.quick), 1, (name) => warmUp(stage, name, pair));
     const rows = await measure(stage, stage.server.url, { trip: 0, warming: 4, count: stage.quick ? 6 : 30 });
     const table: Table = {
       id: 'hand-off',
@@ -92,6 +93,7 @@ export const distance: Scenario = {
   run: async (stage) => {
     const proxy = await TcpProxy.to(stage.server.port);
     const trips = stage.quick ? [1, 10] : TRIPS;
+    const names = contenders(stage.quick);
     const rows = new Map<string, Record<string, number | string | undefined>>(names.map((name) => [name, {}]));
     const pings: Record<string, number> = {};
     for (const trip of trips) {

@@ -16,16 +16,16 @@ interface Load {
 }
 
 /** ms for which a thousand leases of a short ttl are renewed first, so that what runs hot is compiled. */
-const WARMING = 6_000;
+const warming = (quick: boolean): number => (quick ? 2_000 : 6_000);
 
 const holding = async (stage: Stage, name: string, { leases, ttl }: Load): Promise<Row> => {
   const ms = (2 * ttl) / 3;
-  const { crew, server, admin } = stage;
+  const { crew, server, admin, quick } = stage;
   crew.dismiss(name); // a heap without a past
   const worker = await crew.one(name, server.url);
   await worker.call('open', [name, server.url, 600]);
   await worker.call('keep', [`${name}:warm`, 1_000]);
-  await worker.call('rest', [WARMING], WARMING + 20_000);
+  await worker.call('rest', [warming(quick)], 30_000);
   await worker.call('release', []);
   await worker.call('open', [name, server.url, ttl]);
   const idle = await worker.call('rest', [1_000]);

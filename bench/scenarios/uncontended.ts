@@ -1,5 +1,5 @@
 /** Acquire and release where nobody else wants the lock: one loop, 16 and 256 loops at once in one process. */
-import { contenderNamed, LIMIT, uncontended as names, OURS } from '../contenders/all.ts';
+import { contenderNamed, uncontended as contenders, LIMIT, OURS } from '../contenders/all.ts';
 import { median } from '../measure/numbers.ts';
 import { sent, served } from '../measure/server-side.ts';
 import { ofBest, ratios, rounds, type Scenario, warm } from '../measure/stage.ts';
@@ -13,6 +13,7 @@ export const uncontended: Scenario = {
   title: 'Uncontended: acquire and release',
   run: async (stage) => {
     const { crew, server, admin, quick } = stage;
+    const names = contenders(quick);
     const share = quick ? 0.5 : 1;
     for (const name of names) {
       const worker = await crew.one(name, server.url);

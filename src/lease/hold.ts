@@ -29,6 +29,7 @@ import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
 import type { Kind, Terms } from './terms.ts';
+import { Underway } from './underway.ts';
 
 /** How many have begun in this process. */
 let lives = 0;
@@ -41,11 +42,6 @@ const GRACE = 20;
 
 /** Of a lease that another subscription of the same owner gives back: there is nothing to hand over or to wait for here. */
 const NOTHING_LATE = { grants: 0, now: Number.POSITIVE_INFINITY };
-
-interface Renewing {
-  readonly ttl: number;
-  readonly until: number;
-}
 
 /** A lock, as it was made. */
 export interface Wanted {
@@ -93,8 +89,7 @@ export class Hold implements Keeper, Asker, Sleeper {
   private limit: Subscription | undefined;
   private failure: Error | undefined;
   private failures = 0;
-  /** Renewals that may still take effect: what they give, and until when. */
-  private renewals: Renewing[] = [];
+  private readonly underway: Underway;
   private timedOut = false;
   private gone: AsyncSubject<boolean> | undefined;
   /** Whether a release was sent. */
@@ -115,6 +110,7 @@ export class Hold implements Keeper, Asker, Sleeper {
     lives += 1;
     this.request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, turn: lives };
     this.clock = terms.clock;
+    this.underway = new Underway(terms.clock);
     this.registry = registry;
     this.terms = terms;
     this.subscriber = subscriber;
@@ -226,11 +222,7 @@ export class Hold implements Keeper, Asker, Sleeper {
     this.warn(since, ttl, downgrade);
     this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
     const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
-    const renewing = { ttl, until: since.now + within + 1 };
-    this.renewals.push(renewing);
-    const settled = (): void => {
-      this.renewals = this.renewals.filter((other) => other !== renewing);
-    };
+    const settled = this.underway.add(ttl, within);
     const request = ttl === this.request.ttl ? this.request : { ...this.request, ttl };
     this.registry.store.renew(request, lease.fence, within, downgrade).subscribe({
       next: (renewal) => {
@@ -256,24 +248,17 @@ export class Hold implements Keeper, Asker, Sleeper {
     for (const twin of this.registry.twins(this)) twin.conceded(since, ttl, downgrade);
   }
 
-  /** Of what it was given: no more than a renewal gives that may still take effect. */
-  private least(ttl: number): number {
-    if (this.renewals.length === 0) return ttl;
-    const now = this.clock.now();
-    this.renewals = this.renewals.filter(({ until }) => until > now);
-    return Math.min(ttl, ...this.renewals.map((other) => other.ttl));
-  }
-
-  /** And no more than the others of its owner are about to make of it. */
+  /** Of what it was given: no more than its own renewals and the others of its owner may make of it. */
   private believable(ttl: number): number {
-    return Math.min(this.least(ttl), ...this.registry.twins(this).map((twin) => twin.least(twin.ttl)));
+    const others = this.registry.twins(this).map((twin) => twin.underway.least(twin.ttl));
+    return Math.min(this.underway.least(ttl), ...others);
   }
 
   private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number): void {
     if (renewal === 'taken') this.lose('taken');
     else if (renewal === 'gone' || lease.remaining() <= 0) this.lose('expired');
     else {
-      this.ttl = this.least(ttl);
+      this.ttl = this.underway.least(ttl);
       this.failures = 0;
       this.failure = undefined;
       lease.extend(since, this.believable(ttl));
