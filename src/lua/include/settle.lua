@@ -59,9 +59,10 @@ local function reach(owner, channel, asking)
   end
   local how, name = string.match(channel, '^(.)(.*)$')
   if how == '-' then return true end
-  redis.set_repl(redis.REPL_NONE)
+  local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it
+  replicate(redis.REPL_NONE)
   local told = redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', name, cjson.encode({ lock, owner, fence }))
-  redis.set_repl(redis.REPL_ALL)
+  replicate(redis.REPL_ALL)
   return how == 'c' or (type(told) == 'number' and told > 0) -- refused, as by an ACL, is not heard
 end
 
