@@ -5,6 +5,13 @@ import { Memory, memoryCoordinator } from '../../src/testing.ts';
 import { GROWTH, heapUsed } from '../soak/cycles.ts';
 import { eventually } from '../support/eventually.ts';
 
+/** Of several looks: a hundred attempts come and go together, and each that is on its way keeps an error's worth alive. */
+const least = async (): Promise<number> => {
+  const looks: number[] = [];
+  for (let i = 0; i < 10; i += 1) looks.push(await heapUsed());
+  return Math.min(...looks);
+};
+
 describe('a hundred waiters whose every attempt is answered too late', function () {
   this.timeout(120_000);
   const { stackTraceLimit } = Error;
@@ -25,8 +32,8 @@ describe('a hundred waiters whose every attempt is answered too late', function 
     });
     for (let i = 0; i < 100; i += 1) locks.mutex('a').subscribe({ error: () => undefined });
     await eventually('10 000 have failed', () => failed >= 10_000, 60_000);
-    const before = await heapUsed();
+    const before = await least();
     await eventually('30 000 have failed', () => failed >= 30_000, 60_000);
-    assert.isBelow((await heapUsed()) - before, GROWTH, 'bytes');
+    assert.isBelow((await least()) - before, GROWTH, 'bytes');
   });
 });
