@@ -75,7 +75,7 @@ export const warm = async (
 ): Promise<void> => {
   let best = 0;
   let all = 0;
-  for (let i = 0, stale = 0; i < (quick ? 3 : WARM.rounds) && (stale < 3 || all < WARM.turns); i += 1) {
+  for (let i = 0, stale = 0; i < (quick ? 2 : WARM.rounds) && (stale < 3 || all < WARM.turns); i += 1) {
     const { turns, rate } = await play();
     all += turns;
     stale = rate > 1.05 * best ? 0 : stale + 1;

@@ -177,7 +177,7 @@ export const contended: Scenario = {
     const four = await race(stage, { id: 'four', processes: 4, waiters: 25, work: 0 }, ms, count);
     const thousand: Setting = { id: 'thousand', processes: 1, waiters: 1_000, work: 0 };
     const crowd = async (waiters: number): Promise<Map<string, number>> => {
-      const played = await rounds(stage, OURS, quick ? 2 : 4, (name) =>
+      const played = await rounds(stage, OURS, quick ? 1 : 4, (name) =>
         contend(stage, name, { ...thousand, waiters }, 1_000),
       );
       return new Map([...played].map(([name, results]) => [name, median(results.map(({ later }) => later))]));

@@ -62,7 +62,11 @@ export const handOffs: Scenario = {
   run: async (stage) => {
     const pair = { id: 'hand-off', processes: 2, waiters: 4, work: 0 };
     await rounds(stage, contenders(stage.quick), 1, (name) => warmUp(stage, name, pair));
-    const rows = await measure(stage, stage.server.url, { trip: 0, warming: 4, count: stage.quick ? 6 : 30 });
+    const rows = await measure(stage, stage.server.url, {
+      trip: 0,
+      warming: stage.quick ? 2 : 4,
+      count: stage.quick ? 4 : 30,
+    });
     const table: Table = {
       id: 'hand-off',
       title: 'Hand-off between two processes: release begun to lease',

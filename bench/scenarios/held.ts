@@ -49,7 +49,7 @@ const holding = async (stage: Stage, name: string, { leases, ttl }: Load): Promi
 
 /** Waiters, all on one name that another process holds. */
 const waiting = async (stage: Stage, name: string, waiters: number): Promise<number> => {
-  const { crew, server } = stage;
+  const { crew, server, quick } = stage;
   crew.dismiss(name);
   const [holder, worker] = await crew.of(name, 2, server.url);
   if (!holder || !worker) throw new Error('Waiting takes two');
@@ -58,7 +58,7 @@ const waiting = async (stage: Stage, name: string, waiters: number): Promise<num
   await worker.call('rest', [1_000]);
   const before = await worker.call('heap', []);
   await worker.call('queue', [`${name}:queue:0`, waiters]);
-  await worker.call('rest', [3_000], 60_000);
+  await worker.call('rest', [quick ? 1_000 : 3_000], 60_000);
   const after = await worker.call('heap', []);
   crew.dismiss(name);
   return (after - before) / waiters;
@@ -69,7 +69,7 @@ export const held: Scenario = {
   title: 'Many leases held',
   run: async (stage) => {
     const { quick } = stage;
-    const load = quick ? { leases: 2_000, ttl: 6_000 } : { leases: 10_000, ttl: 30_000 };
+    const load = quick ? { leases: 1_000, ttl: 3_000 } : { leases: 10_000, ttl: 30_000 };
     const who = quick ? [observableFace.name] : names;
     const rows: Row[] = [];
     for (const name of who) {

@@ -51,7 +51,7 @@ export const start: Scenario = {
   title: 'Start',
   run: async (stage) => {
     const build = process.env.REDISYNC_BUILD ?? import.meta.resolve(OURS);
-    const played = await rounds(stage, PACKAGES, stage.quick ? 3 : 7, async (name) =>
+    const played = await rounds(stage, PACKAGES, stage.quick ? 1 : 7, async (name) =>
       imported(name === OURS ? build : import.meta.resolve(name)),
     );
     const rows = PACKAGES.map((name): Row => ({ name, ms: median(played.get(name) ?? []) }));
