@@ -52,6 +52,31 @@ describe('a master that becomes a replica', function () {
     }
   });
 
+  it('is left for another connection once a second at the most, and who waits asks by its back-off else', async () => {
+    const { servers, nodes, stop } = await replicated();
+    const redis = new Redis({ port: servers[0]?.port ?? 0, lazyConnect: true });
+    const locks = new LockCoordinator(redis);
+    try {
+      await nodes[0].replicaof('127.0.0.1', 1); // and the name goes on leading there
+      let failed = 0;
+      locks.events$.subscribe(({ type }) => {
+        if (type === 'attemptFailed') failed += 1;
+      });
+      const before = Number(/total_connections_received:(\d+)/.exec(await nodes[0].info('stats'))?.[1]);
+      const since = performance.now();
+      for (let i = 0; i < 20; i += 1) locks.mutex(`there ${i}`).subscribe({ error: () => undefined });
+      await eventually('all have asked several times', () => failed >= 80);
+      const took = performance.now() - since;
+      const made = Number(/total_connections_received:(\d+)/.exec(await nodes[0].info('stats'))?.[1]) - before;
+      assert.isAtLeast(made, 2);
+      assert.isAtMost(made, 2 + Math.ceil(took / 1_000)); // its own, and a second one each time it is left
+    } finally {
+      await locks.close();
+      redis.disconnect();
+      await stop();
+    }
+  });
+
   it('passes no grant on to who listens to it still: none is made to them', async () => {
     const { servers, nodes, stop } = await replicated();
     const ears = new Redis(servers[1]?.port ?? 0);

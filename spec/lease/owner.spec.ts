@@ -125,6 +125,27 @@ describe('the same owner twice', () => {
       assert.isAtLeast(store.log.filter((call) => call.endsWith('renew')).length, 10);
     }));
 
+  it('believes in it no longer than one gives that has left, but whose request was on its way', () =>
+    virtual(({ lock, store, at, flush }) => {
+      store.acquires = [store.after(1, granted()), store.after(20, granted())];
+      store.renewals = [store.after(20, 'renewed')];
+      let lease: Lease | undefined;
+      const first = lock({ ...ME, ttl: 6_000, renewEvery: 2_000 }).subscribe((value) => {
+        lease = value;
+      });
+      at(100, () => void lease?.renew());
+      at(105, () => {
+        const second = lock({ ...ME, ttl: 100, renewEvery: 50 }).subscribe();
+        at(5, () => second.unsubscribe());
+      });
+      at(121, () => assert.isAtMost(Number(lease?.remaining()), 97));
+      at(300, () => {
+        assert.isAbove(Number(lease?.remaining()), 5_000); // it was renewed since
+        first.unsubscribe();
+      });
+      flush();
+    }));
+
   it('makes a single attempt wait for its release no longer than for an answer', () =>
     virtual(({ lock, store, at, expectObservable, flush }) => {
       store.departures = [silence];

@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import { defer, merge, of, tap, VirtualTimeScheduler } from 'rxjs';
 import { clockOf } from '../../src/clock.ts';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
+import { Agenda, type Sleeper } from '../../src/lease/agenda.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { granted, silence } from '../support/fake-store.ts';
 import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
@@ -136,6 +137,37 @@ describe('renewals that are due at once', () => {
       assert.equal(renewals(v).length, 150);
     }));
 
+  it('are sent, and losses are told, also where the teardown of one whose lease was lost throws', () => {
+    const thrown: unknown[] = [];
+    const time = new VirtualTimeScheduler();
+    const agenda = new Agenda(time, clockOf(time));
+    const woken: string[] = [];
+    const sleeper = (name: string, act: () => void = () => undefined): Sleeper => ({
+      list: undefined,
+      due: 0,
+      before: undefined,
+      after: undefined,
+      wake: () => {
+        woken.push(name);
+        act();
+      },
+    });
+    agenda.enter(
+      sleeper('a', () => {
+        throw new Error('a teardown');
+      }),
+      10,
+    );
+    agenda.enter(sleeper('b'), 10);
+    for (let action = time.actions.shift(); action; action = time.actions.shift()) {
+      time.frame = action.delay; // one by one: its own flush ends at the first error, as no timers of Node do
+      const error: unknown = action.execute(action.state, action.delay);
+      if (error) thrown.push(error);
+    }
+    assert.deepEqual(woken, ['a', 'b']);
+    assert.lengthOf(thrown, 1);
+  });
+
   it('wait for none of another scheduler, whose time may stand still', () =>
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
@@ -247,6 +279,51 @@ describe('lease.renew()', () => {
       v.at(112, () => assert.equal(leases[0]?.remaining(), 110 + 196 - 112));
       v.at(298, () => void leases[0]?.renew(1_000));
       v.at(300, () => assert.equal(leases[0]?.remaining(), 298 + 988 - 300));
+      v.flush();
+    }));
+
+  it('with a ttl goes on with that, also where an earlier renewal has just failed', () =>
+    virtual((v) => {
+      const cut = new RedisUnreachableError('a', 'Cut', 1);
+      v.store.renewals = [v.store.failure(1, cut), v.store.after(1, 'renewed')];
+      const leases: Lease[] = [];
+      const life = v.lock().subscribe((lease) => leases.push(lease));
+      v.at(310, () => void leases[0]?.renew(5_000));
+      v.at(5_000, () => {
+        assert.isAbove(Number(leases[0]?.remaining()), 4_500);
+        life.unsubscribe();
+      });
+      v.flush();
+      assert.equal(v.store.asked.at(-2)?.ttl, 5_000);
+    }));
+
+  it('is not undone by the answer to an earlier one that comes after its own', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(1, 'renewed')];
+      const leases = held(v, (lease) => void lease.renew());
+      v.at(120, () => void leases[0]?.renew(200));
+      v.at(160, () => assert.isAtMost(Number(leases[0]?.remaining()), 120 + 196 - 160));
+      v.at(161, () => assert.isAtMost(Number(leases[0]?.remaining()), 120 + 196 - 161));
+      v.flush();
+    }));
+
+  it('gives no more than an attempt of unknown outcome does that may still land behind it', () =>
+    virtual((v) => {
+      v.store.acquires = [
+        v.store.failure(1, new RedisUnreachableError('a', 'Cut', 2_000)),
+        v.store.after(1, granted()),
+      ];
+      let lease: Lease | undefined;
+      const life = v.lock({ commandTimeout: 500 }).subscribe((value) => {
+        lease = value;
+      });
+      v.at(100, () => void lease?.renew(5_000));
+      v.at(102, () => assert.equal(lease?.remaining(), 988 - 2));
+      v.at(600, () => void lease?.renew(5_000));
+      v.at(602, () => {
+        assert.equal(lease?.remaining(), 4_948 - 2);
+        life.unsubscribe();
+      });
       v.flush();
     }));
 

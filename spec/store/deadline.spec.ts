@@ -5,6 +5,7 @@ import { asyncScheduler, catchError, firstValueFrom, type Observable, timeout } 
 import { RedisUnreachableError } from '../../src/errors.ts';
 import { LockCoordinator } from '../../src/index.ts';
 import { RedisStore } from '../../src/store/redis.ts';
+import { TcpProxy } from '../support/proxy.ts';
 import { freePort, startServer } from '../support/server.ts';
 
 describe('a command without an answer', () => {
@@ -25,6 +26,25 @@ describe('a command without an answer', () => {
     redis.disconnect();
     assert.lengthOf(ends, 3);
     for (const error of ends) assert.instanceOf(error, RedisUnreachableError);
+  });
+
+  it('shows that a connection is half-open, though another has more time', async () => {
+    const server = await startServer();
+    const proxy = await TcpProxy.to(server.port);
+    const redis = new Redis({ port: proxy.port, lazyConnect: true });
+    const locks = new LockCoordinator(redis, { ttl: 2_000, renewEvery: 300, commandTimeout: 300 });
+    try {
+      const lease = await locks.mutex('goes on').acquire();
+      proxy.mute();
+      const patient = locks.mutex('patient', { commandTimeout: 20_000 }).acquire();
+      assert.isTrue((await patient).held);
+      assert.isTrue(lease.held);
+    } finally {
+      await locks.close();
+      redis.disconnect();
+      await proxy.stop();
+      await server.stop();
+    }
   });
 
   it('that has less time than others leaves them their connection, and their answers', async () => {

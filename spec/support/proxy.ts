@@ -27,6 +27,7 @@ export class TcpProxy {
   silent = false;
   private frozen = false;
   private readonly links = new Set<Link>();
+  private readonly muted = new WeakSet<Link>();
   private readonly traps = new Set<Trap>();
   private readonly server: Server;
   private target: { readonly host: string; readonly port: number };
@@ -63,6 +64,11 @@ export class TcpProxy {
   /** New connections go to the server on that port; those that there are stay, as behind a name that leads elsewhere. */
   lead(port: number): void {
     this.target = { host: '127.0.0.1', port };
+  }
+
+  /** Half-open, as `silent`, are the connections that there are; new ones are not. */
+  mute(): void {
+    for (const link of this.links) this.muted.add(link);
   }
 
   /** Cuts every connection, as a client sees it; what is on its way to the server still arrives. New ones are accepted. */
@@ -130,12 +136,12 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    const link = new Link(client, socketTo(this.target), {
+    const link: Link = new Link(client, socketTo(this.target), {
       rules: () => ({
         delay: this.delay,
         jitter: this.jitter,
         split: this.split,
-        silent: this.silent,
+        silent: this.silent || this.muted.has(link),
         frozen: this.frozen,
       }),
       trap: (direction, bytes) => [...this.traps].find((it) => it.direction === direction && it.matches(bytes))?.caught,

@@ -90,17 +90,23 @@ export class Agenda {
   /** Those of the next ms are as good as due. What is entered by those who are woken comes later. */
   private turn(list: List, due: number): void {
     const now = Math.max(due, this.clock.now());
-    for (let { first } = list; first && first.due < now + 1; { first } = list) {
-      this.strike(first);
-      first.wake();
+    try {
+      for (let { first } = list; first && first.due < now + 1; { first } = list) {
+        this.strike(first);
+        first.wake();
+      }
+    } finally {
+      if (list.first) this.wind(list); // also when what is woken throws: a teardown of the user's own
     }
-    if (list.first) this.wind(list);
   }
 
   private renewSome(): void {
     this.scheduler.schedule(() => {
-      for (const lease of this.renewals.splice(0, SLICE)) lease.renewNow();
-      if (this.renewals.length > 0) this.renewSome();
+      try {
+        for (const lease of this.renewals.splice(0, SLICE)) lease.renewNow();
+      } finally {
+        if (this.renewals.length > 0) this.renewSome();
+      }
     });
   }
 }

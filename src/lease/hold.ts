@@ -171,6 +171,7 @@ export class Hold implements Keeper, Asker, Sleeper {
     if (this.gone) return;
     this.attempts.stop();
     const now = this.clock.now();
+    this.reckon(this.attempts, this.request.ttl);
     this.lease = new HeldLease(this, this.request, fence, since, this.believable(ttl));
     this.registry.tell(this, { type: 'acquired', waited: now - this.began, fence });
     if (this.leaving) return; // who heard of it has left
@@ -222,12 +223,12 @@ export class Hold implements Keeper, Asker, Sleeper {
     this.warn(since, ttl, downgrade);
     this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: no renewal before it gives more
     const within = Math.max(1, Math.min(this.terms.commandTimeout, Math.ceil(lease.remaining())));
-    const settled = this.underway.add(ttl, within);
+    const sent = this.underway.add(ttl, within);
     const request = ttl === this.request.ttl ? this.request : { ...this.request, ttl };
     this.registry.store.renew(request, lease.fence, within, downgrade).subscribe({
       next: (renewal) => {
-        settled();
-        if (!lease.end) this.renewed(lease, renewal, since, ttl);
+        const next = this.underway.settle(sent);
+        if (!lease.end) this.renewed(lease, renewal, since, ttl, next);
         if (lease.end) outcome?.error(lease.reason);
         outcome?.next();
         outcome?.complete();
@@ -248,20 +249,27 @@ export class Hold implements Keeper, Asker, Sleeper {
     for (const twin of this.registry.twins(this)) twin.conceded(since, ttl, downgrade);
   }
 
-  /** Of what it was given: no more than its own renewals and the others of its owner may make of it. */
+  /** Of what it was given: no more than what is under way may make of it, of the others of its owner too. */
   private believable(ttl: number): number {
-    const others = this.registry.twins(this).map((twin) => twin.underway.least(twin.ttl));
+    const others = this.registry.others(this).map((other) => other.underway.least(other.ttl));
     return Math.min(this.underway.least(ttl), ...others);
   }
 
-  private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number): void {
+  /** An attempt of unknown outcome, its own or an heirloom, may land yet, and give no more than its ttl. */
+  private reckon({ notAfter }: Attempts, ttl: number): void {
+    if (notAfter > 0) this.underway.add(ttl, this.terms.commandTimeout);
+  }
+
+  private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number, next: number | undefined): void {
     if (renewal === 'taken') this.lose('taken');
     else if (renewal === 'gone' || lease.remaining() <= 0) this.lose('expired');
     else {
-      this.ttl = this.underway.least(ttl);
       this.failures = 0;
       this.failure = undefined;
-      lease.extend(since, this.believable(ttl));
+      if (next !== undefined) {
+        this.ttl = next;
+        lease.extend(since, this.believable(ttl));
+      }
       this.registry.tell(this, { type: 'renewed' });
       this.planRenewal();
     }
@@ -397,6 +405,7 @@ export class Hold implements Keeper, Asker, Sleeper {
     this.released = !heir;
     if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
     heir.attempts.inherit(attempts);
+    heir.reckon(attempts, request.ttl);
     if (!lease) return EMPTY;
     heir.askAgain(); // should it wait: it holds now
     return of({ held: true, ...NOTHING_LATE });

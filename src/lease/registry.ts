@@ -23,7 +23,7 @@ export class Registry {
   readonly over$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
   /** By where their time comes from. */
-  private readonly agendas = new Map<SchedulerLike, Agenda>();
+  private readonly agendas = new WeakMap<SchedulerLike, Agenda>();
   /** By owner, which is nearly always one hold of its own. */
   private readonly holds = new Map<string, Hold[]>();
   /** Owners that have gone and whose grants are to be left alone: until when one may still be told. */
@@ -54,10 +54,15 @@ export class Registry {
     if (this.left$.observed) this.left$.next();
   }
 
-  /** The other holds of the same owner that go on: they share its lease, or its place in the queue. */
-  twins(hold: Hold): Hold[] {
+  /** The other holds of the same owner, those too that leave: what they have asked for may come yet. */
+  others(hold: Hold): Hold[] {
     const all = this.of(hold.request);
-    return all.length > 1 ? all.filter((other) => other !== hold && !other.leaving) : [];
+    return all.length > 1 ? all.filter((other) => other !== hold) : NONE;
+  }
+
+  /** Those that go on: they share its lease, or its place in the queue. */
+  twins(hold: Hold): Hold[] {
+    return this.others(hold).filter((other) => !other.leaving);
   }
 
   /** Emits when no earlier hold of the same owner is still to be cleared away: its release must not land behind an attempt. */

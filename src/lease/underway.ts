@@ -1,34 +1,45 @@
-/** The renewals of a lease that may still take effect, in whatever order: none is believed for longer than any of them gives. */
+/** What of an owner may still take effect, in whatever order: no renewal is believed for longer than any of it gives. */
 import type { Clock } from '../clock.ts';
 
-interface Renewing {
+interface Sent {
+  readonly turn: number;
   readonly ttl: number;
   /** Monotonic ms from which on the server refuses it. */
   readonly until: number;
 }
 
 export class Underway {
-  private sent: readonly Renewing[] = [];
+  private all: readonly Sent[] = [];
+  private turns = 0;
+  /** The latest that was answered. */
+  private answered = 0;
   private readonly clock: Clock;
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** One is sent, and has `within` ms. Returns what is to be called when it is answered. */
-  add(ttl: number, within: number): () => void {
-    const renewing = { ttl, until: this.clock.now() + within + 1 };
-    this.sent = [...this.sent, renewing];
-    return () => {
-      this.sent = this.sent.filter((other) => other !== renewing);
-    };
+  /** One that gives `ttl` ms has `within` ms to take effect. */
+  add(ttl: number, within: number): Sent {
+    this.turns += 1;
+    const sent = { turn: this.turns, ttl, until: this.clock.now() + within + 1 };
+    this.all = [...this.all, sent];
+    return sent;
+  }
+
+  /** It was answered. Tells the ttl to go on with, which is that of the latest; undefined where a later one was answered. */
+  settle(sent: Sent): number | undefined {
+    this.all = this.all.filter((other) => other !== sent);
+    if (sent.turn < this.answered) return undefined;
+    this.answered = sent.turn;
+    return Math.min(sent.ttl, ...this.all.filter(({ turn }) => turn > sent.turn).map(({ ttl }) => ttl));
   }
 
   /** Of the ms that another gives, as many as count. */
   least(ttl: number): number {
-    if (this.sent.length === 0) return ttl;
+    if (this.all.length === 0) return ttl;
     const now = this.clock.now();
-    this.sent = this.sent.filter(({ until }) => until > now);
-    return Math.min(ttl, ...this.sent.map((other) => other.ttl));
+    this.all = this.all.filter(({ until }) => until > now);
+    return Math.min(ttl, ...this.all.map((other) => other.ttl));
   }
 }

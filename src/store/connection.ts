@@ -29,6 +29,12 @@ const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
 /** ms before a command is sent again whose slot is on its way from one node to another. */
 const MOVING = 25;
 
+/** ms from one connection that is left, as its server is no master, to the next. */
+const STAY = 1_000;
+
+/** ms of silence that are more than enough. */
+const SILENCE = 1_000;
+
 /** The deadline in server time; 0, by which nothing is done in time, while that is not known. */
 const notAfter = ({ deadline }: Call, { lead }: Server): number =>
   lead === undefined ? 0 : Math.floor(deadline + lead);
@@ -52,6 +58,8 @@ export class Connection {
   private resuming = false;
   /** Whether the server is one of a Cluster that is asked as a single Redis: it takes the names of one slot at a time. */
   private apart = false;
+  /** Monotonic ms until which no connection is left for another. */
+  private staying = 0;
   private readonly source: Client;
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
@@ -235,8 +243,14 @@ export class Connection {
     if (!isCluster(client) && replies.some(isReadOnly)) this.leave(node);
   }
 
-  /** Behind a name that leads to the master, another connection finds the new one. ioredis sees only errors that stand alone. */
+  /**
+   * Behind a name that leads to the master, another connection finds the new one. ioredis sees only errors that stand alone.
+   * The name may lead here for a while yet, and whoever waits asks at once on a new connection.
+   */
   private leave(node: Driver): void {
+    const now = this.clock.now();
+    if (now < this.staying) return;
+    this.staying = now + STAY;
     if (node.status === 'ready') node.stream.destroy();
     this.demoted$.next();
   }
@@ -286,15 +300,15 @@ export class Connection {
   }
 
   /**
-   * Whether a connection may be half-open: nothing was heard on it since calls were sent, for as long as the most patient
-   * of them waits. One that has less time, as the renewal of a short lease, is no reason to end the others.
+   * Whether a connection may be half-open: nothing was heard on it since calls were sent, for half the time that the most
+   * patient of them has, or a second. One that has less, as the renewal of a short lease, is no reason to end the others.
    */
   private isSilent(node: Driver, calls: readonly Call[], now: number): boolean {
     const { heardAt } = this.about(node);
     const unanswered = calls.filter((call) => call.node === node && (call.sentAt ?? 0) > heardAt);
-    const since = unanswered.reduce((time, { deadline, within }) => Math.min(time, deadline - within), now);
+    const since = unanswered.reduce((time, { sentAt = now }) => Math.min(time, sentAt), now);
     const patience = unanswered.reduce((most, { within }) => Math.max(most, within), 0);
-    return unanswered.length > 0 && now - since >= patience;
+    return unanswered.length > 0 && now - since >= Math.min(patience / 2, SILENCE);
   }
 
   private complain(error: Error): void {
