@@ -31,7 +31,7 @@ const scenarios: readonly Scenario[] = [
 ];
 
 /** What is played where it has to be quick, unless others are named. */
-const few: readonly Scenario[] = [uncontended, contended, work, handOffs, held, start];
+const few: readonly Scenario[] = [uncontended, contended, work, handOffs, start];
 
 const HELP = `npm run bench -- [options]
 

@@ -178,7 +178,7 @@ export const contended: Scenario = {
     const thousand: Setting = { id: 'thousand', processes: 1, waiters: 1_000, work: 0 };
     const crowd = async (waiters: number): Promise<Map<string, number>> => {
       const played = await rounds(stage, OURS, quick ? 1 : 4, (name) =>
-        contend(stage, name, { ...thousand, waiters }, 1_000),
+        contend(stage, name, { ...thousand, waiters }, quick ? 400 : 1_000),
       );
       return new Map([...played].map(([name, results]) => [name, median(results.map(({ later }) => later))]));
     };
