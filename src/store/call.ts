@@ -52,7 +52,7 @@ export interface Call<T = unknown> {
   readonly outcome: AsyncSubject<T>;
   readonly within: number;
   /** Monotonic ms by which it ends. */
-  readonly deadline: number;
+  deadline: number;
   sentAt: number | undefined;
   notAfter: number | undefined;
   node: Driver | undefined;

@@ -177,7 +177,10 @@ export class Connection {
     this.missed = this.resuming = false;
     const unsent = this.calls.all.filter(({ sentAt }) => sentAt === undefined);
     unsent.sort((a, b) => (a.command.turn ?? 0) - (b.command.turn ?? 0) || a.deadline - b.deadline);
-    for (const call of unsent) this.send(client, call);
+    for (const call of unsent) {
+      if (call.command.turn !== undefined) call.deadline = this.clock.now() + call.within; // short of time, it would lose its turn
+      this.send(client, call);
+    }
   }
 
   private send(client: Client, call: Call): void {
