@@ -1,6 +1,6 @@
 /** The same owner twice in one process, in virtual time: one lease, with as many subscriptions as there are. */
 import { assert } from 'chai';
-import { take, tap } from 'rxjs';
+import { type Subscription, take, tap } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
@@ -141,6 +141,55 @@ describe('the same owner twice', () => {
       at(121, () => assert.isAtMost(Number(lease?.remaining()), 97));
       at(300, () => {
         assert.isAbove(Number(lease?.remaining()), 5_000); // it was renewed since
+        first.unsubscribe();
+      });
+      flush();
+    }));
+
+  it('believes in it no longer than a renewal gives that its predecessor sent, and that may land yet', () =>
+    virtual(({ lock, store, at, flush }) => {
+      store.acquires = [store.after(1, granted()), store.after(30, granted())];
+      store.renewals = [store.failure(1, new RedisUnreachableError('a', 'Cut', 0)), store.after(1, 'renewed')];
+      const believed: number[] = [];
+      let lease: Lease | undefined;
+      const first = lock({ ...ME, ttl: 200, renewEvery: 90, commandTimeout: 150 }).subscribe();
+      let second: Subscription | undefined;
+      at(85, () => {
+        second = lock({ ...ME, ttl: 6_000, renewEvery: 2_000 }).subscribe((value) => {
+          lease = value;
+        });
+      });
+      at(95, () => first.unsubscribe());
+      at(116, () => believed.push(Number(lease?.remaining())));
+      at(400, () => {
+        believed.push(Number(lease?.remaining()));
+        second?.unsubscribe();
+      });
+      flush();
+      assert.isAtMost(Number(believed[0]), 196);
+      assert.isAbove(Number(believed[1]), 5_000);
+    }));
+
+  it('believes in it no longer than a request gives that another had more time for, and goes on with its own ttl', () =>
+    virtual(({ lock, store, at, flush }) => {
+      store.acquires = [
+        store.after(1, granted()),
+        store.failure(1, new RedisUnreachableError('a', 'Cut', 700)),
+        store.after(1, granted()),
+      ];
+      store.renewals = [store.after(1, 'renewed')];
+      let lease: Lease | undefined;
+      const first = lock({ ...ME, ttl: 6_000, renewEvery: 2_000, commandTimeout: 50 }).subscribe((value) => {
+        lease = value;
+      });
+      at(100, () => {
+        const single = lock({ ...ME, ttl: 300, renewEvery: 100, commandTimeout: 600 }).try();
+        single.subscribe({ error: () => undefined });
+      });
+      at(400, () => void lease?.renew());
+      at(402, () => assert.isAtMost(Number(lease?.remaining()), 295));
+      at(1_500, () => {
+        assert.isAbove(Number(lease?.remaining()), 5_000);
         first.unsubscribe();
       });
       flush();

@@ -5,7 +5,7 @@ import { clockOf } from '../../src/clock.ts';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import { Agenda, type Sleeper } from '../../src/lease/agenda.ts';
 import type { Lease } from '../../src/lease/lease.ts';
-import { granted, silence } from '../support/fake-store.ts';
+import { denied, granted, silence } from '../support/fake-store.ts';
 import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
 const REFUSED = new RedisRefusedError('a', true, new Error('BUSY'));
@@ -260,13 +260,40 @@ describe('lease.renew()', () => {
       v.store.renewals = [v.store.after(60, 'renewed'), silence];
       const leases: Lease[] = [];
       v.expectObservable(shown(v.lock().pipe(tap((lease) => leases.push(lease))))).toBe(
-        '-L 294ms #',
+        '-L 314ms #',
         undefined,
         'lost: unreachable',
       );
       v.at(100, () => void leases[0]?.renew());
       v.at(120, () => void leases[0]?.renew(200).catch(() => undefined));
-      v.at(170, () => assert.equal(leases[0]?.remaining(), 100 + 196 - 170)); // from the sending of the longer one
+      v.at(170, () => assert.equal(leases[0]?.remaining(), 120 + 196 - 170));
+      v.flush();
+    }));
+
+  it('with a ttl shorter than an earlier one has been on its way leaves the lease as long as was conceded', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(10, 'renewed'), v.store.after(1, 'renewed')];
+      const leases = held(v, (lease) => void lease.renew());
+      v.at(155, () => void leases[0]?.renew(50));
+      v.at(161, () => assert.equal(leases[0]?.remaining(), 155 + 47.5 - 161));
+      v.flush();
+    }));
+
+  it('after a hand-over gives no more than a heartbeat does that is on its way still', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(1, denied()), silence];
+      let lease: Lease | undefined;
+      const life = v.lock({ waiterTtl: 300, commandTimeout: 500 }).subscribe((value) => {
+        lease = value;
+      });
+      v.at(110, () =>
+        v.store.grants$.next({ name: 'a', owner: lease?.owner ?? v.store.asked[0]?.owner ?? '', fence: 5 }),
+      );
+      v.at(120, () => void lease?.renew(5_000));
+      v.at(122, () => {
+        assert.equal(lease?.remaining(), 988 - 2);
+        life.unsubscribe();
+      });
       v.flush();
     }));
 

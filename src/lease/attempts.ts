@@ -45,6 +45,8 @@ export class Attempts implements Observer<Answer>, Sleeper {
   known = false;
   /** Server ms until which an attempt of unknown outcome may still take effect. */
   notAfter = 0;
+  /** ms that an attempt has, its own or an heirloom. */
+  patience: number;
   private readonly asker: Asker;
   private readonly store: Store;
   private readonly terms: Terms;
@@ -69,6 +71,7 @@ export class Attempts implements Observer<Answer>, Sleeper {
     this.asker = asker;
     this.store = store;
     this.terms = terms;
+    this.patience = terms.commandTimeout;
     this.agenda = agenda;
   }
 
@@ -95,6 +98,10 @@ export class Attempts implements Observer<Answer>, Sleeper {
     return new RedisUnreachableError(this.asker.request.name, 'No answer so far');
   }
 
+  get onTheWay(): boolean {
+    return this.since !== undefined;
+  }
+
   /** Completes when no attempt is on its way any more; undefined where none is. */
   get settled$(): Observable<never> | undefined {
     if (this.since) this.idle$ ??= new Subject();
@@ -102,7 +109,8 @@ export class Attempts implements Observer<Answer>, Sleeper {
   }
 
   /** Another of the same owner has gone, and leaves to this one what Redis may know of it. */
-  inherit({ known, notAfter }: Attempts): void {
+  inherit({ known, notAfter, patience }: Attempts): void {
+    if (notAfter > 0) this.patience = Math.max(this.patience, patience);
     this.known ||= known;
     this.notAfter = Math.max(this.notAfter, notAfter);
   }

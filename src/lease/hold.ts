@@ -25,6 +25,7 @@ import {
 import type { Departure, Renewal, Request } from '../store/store.ts';
 import type { Agenda, Sleeper } from './agenda.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
+import { remaining } from './deadline.ts';
 import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
@@ -256,8 +257,8 @@ export class Hold implements Keeper, Asker, Sleeper {
   }
 
   /** An attempt of unknown outcome, its own or an heirloom, may land yet, and give no more than its ttl. */
-  private reckon({ notAfter }: Attempts, ttl: number): void {
-    if (notAfter > 0) this.underway.add(ttl, this.terms.commandTimeout);
+  private reckon({ notAfter, onTheWay, patience }: Attempts, ttl: number): void {
+    if (notAfter > 0 || onTheWay) this.underway.reckon(ttl, patience);
   }
 
   private renewed(lease: HeldLease, renewal: Renewal, since: Instant, ttl: number, next: number | undefined): void {
@@ -268,7 +269,8 @@ export class Hold implements Keeper, Asker, Sleeper {
       this.failure = undefined;
       if (next !== undefined) {
         this.ttl = next;
-        lease.extend(since, this.believable(ttl));
+        const least = this.believable(ttl);
+        if (remaining(this.clock, since, least) > lease.remaining()) lease.extend(since, least);
       }
       this.registry.tell(this, { type: 'renewed' });
       this.planRenewal();
@@ -406,6 +408,7 @@ export class Hold implements Keeper, Asker, Sleeper {
     if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
     heir.attempts.inherit(attempts);
     heir.reckon(attempts, request.ttl);
+    heir.underway.inherit(this.underway);
     if (!lease) return EMPTY;
     heir.askAgain(); // should it wait: it holds now
     return of({ held: true, ...NOTHING_LATE });
@@ -418,10 +421,10 @@ export class Hold implements Keeper, Asker, Sleeper {
     const away = (): Observable<Departure> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
-      const late = attempts.notAfter > 0 ? commandTimeout : 0; // an attempt may land until then
+      const late = attempts.notAfter > 0 ? attempts.patience : 0; // an attempt may land until then
       return depart(() => this.giveBack(shared), {
         notAfter: attempts.notAfter,
-        within: commandTimeout,
+        within: attempts.patience,
         goOn: () => {
           const waited = clock.now() - since;
           if (waited >= commandTimeout) giveUp();

@@ -23,8 +23,23 @@ export class Underway {
   add(ttl: number, within: number): Sent {
     this.turns += 1;
     const sent = { turn: this.turns, ttl, until: this.clock.now() + within + 1 };
-    this.all = [...this.all, sent];
+    this.keep([sent]);
     return sent;
+  }
+
+  /** What is no renewal of its own may take effect too; but it is none to go on with. */
+  reckon(ttl: number, within: number): void {
+    this.keep([{ turn: 0, ttl, until: this.clock.now() + within + 1 }]);
+  }
+
+  /** What another leaves to it. */
+  inherit({ all }: Underway): void {
+    this.keep(all.map((sent) => ({ ...sent, turn: 0 })));
+  }
+
+  private keep(more: readonly Sent[]): void {
+    const now = this.clock.now();
+    this.all = [...this.all.filter(({ until }) => until > now), ...more];
   }
 
   /** It was answered. Tells the ttl to go on with, which is that of the latest; undefined where a later one was answered. */

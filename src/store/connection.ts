@@ -157,6 +157,7 @@ export class Connection {
       take(1),
       map((confirmed) => {
         if (confirmed === undefined || this.about(node) !== server) throw gone();
+        server.heardAt = this.clock.now();
         return confirmed;
       }),
       catchError((error: unknown) => throwError(() => (error instanceof RedisyncError ? error : gone()))),
