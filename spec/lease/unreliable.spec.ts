@@ -97,6 +97,18 @@ describe('over a network that is late, loses and reorders, whoever leaves when',
       { numRuns: 1_000 },
     ));
 
+  it('a release is made again where its answer came only when no request could land any more: one may have, behind it', () => {
+    const fate = (there: number, back: number, cut?: number): Fate => ({ there, back, cut });
+    const cuts = [fate(0, 11, 11), fate(0, 24, 24), fate(35, 2, 37), fate(0, 2, 2), fate(0, 3, 3)];
+    const fates = [...cuts, fate(5, 5), fate(48, 0, 0), fate(0, 0, 0), fate(0, 26)];
+    const clients = [
+      { from: 0, until: 254, single: false, fates: [] },
+      { from: 86, until: 254, single: false, fates },
+      { from: 0, until: 0, single: false, fates: [] },
+    ];
+    assert.equal(run(clients, EXCLUSIVE), 1);
+  });
+
   it('a release of a lease that came too late ends none that its owner is granted after it', () => {
     const well = { cut: undefined, back: 0 };
     const slow = { from: 0, until: 62, single: false };

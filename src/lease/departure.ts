@@ -35,10 +35,16 @@ export const depart = (
   if (notAfter === 0) return once();
   const clock = clockOf(scheduler);
   const over = clock.now() + within;
+  let sent = clock.now(); // the last release: it is the last where nothing can land behind it
   return once().pipe(
     expand(({ now }) => {
-      const rest = Math.min(notAfter - now, over - clock.now());
-      return rest >= 0 ? timer(Math.min(rest + 1, LONGEST), scheduler).pipe(concatMap(() => once())) : EMPTY;
+      if (now > notAfter || sent > over) return EMPTY;
+      const rest = Math.max(0, Math.min(notAfter - now, over - clock.now()));
+      const again = (): Observable<Departure> => {
+        sent = clock.now();
+        return once();
+      };
+      return timer(Math.min(rest + 1, LONGEST), scheduler).pipe(concatMap(again));
     }),
   );
 };

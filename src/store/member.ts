@@ -86,14 +86,19 @@ export class Member {
     );
     const clock = clockOf(this.scheduler);
     const over = clock.now() + within; // as in lease/departure
-    const left = defer(() => this.node.release(name, owner, within, tell)).pipe(
+    let sent = 0;
+    const left = defer(() => {
+      sent = clock.now();
+      return this.node.release(name, owner, within, tell);
+    }).pipe(
       tap(({ now }) => {
         reached = now;
       }),
       repeat({
         delay: () => {
-          const rest = Math.min(notAfter - reached, over - clock.now());
-          return rest >= 0 ? timer(Math.min(rest + 1, LONGEST), this.scheduler) : EMPTY;
+          if (reached > notAfter || sent > over) return EMPTY;
+          const rest = Math.max(0, Math.min(notAfter - reached, over - clock.now()));
+          return timer(Math.min(rest + 1, LONGEST), this.scheduler);
         },
       }),
       toArray(),
