@@ -28,7 +28,7 @@ export const DOCUMENTED: Readonly<Record<'acquire' | 'renew' | 'release' | 'insp
     return reply.length === 6 && numbers && areGrants(own);
   },
   renew: (reply) =>
-    [1, 0, -1, -2].includes(Number(reply)) || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
+    [1, 0, -1, -2].some((one) => reply === one) || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
   release: (reply) =>
     reply === 1 ||
     reply === -1 ||
