@@ -1,9 +1,8 @@
 /** Leaving for certain: by owner, whatever became of earlier commands. */
-import { catchError, concatMap, EMPTY, expand, type Observable, type SchedulerLike, throwError, timer } from 'rxjs';
+import { catchError, concatMap, type Observable, type SchedulerLike, throwError, timer } from 'rxjs';
 import { exponentialBackoff } from '../backoff.ts';
-import { clockOf } from '../clock.ts';
 import { isTransient } from '../errors.ts';
-import { LONGEST } from '../options.ts';
+import { repeated } from '../store/repeated.ts';
 import type { Departure } from '../store/store.ts';
 
 /** Between attempts at what must be done before a lease lapses: to renew it, or to leave. */
@@ -32,19 +31,5 @@ export const depart = (
           : throwError(() => error),
       ),
     );
-  if (notAfter === 0) return once();
-  const clock = clockOf(scheduler);
-  const over = clock.now() + within;
-  let sent = clock.now(); // the last release: it is the last where nothing can land behind it
-  return once().pipe(
-    expand(({ now }) => {
-      if (now > notAfter || sent > over) return EMPTY;
-      const rest = Math.max(0, Math.min(notAfter - now, over - clock.now()));
-      const again = (): Observable<Departure> => {
-        sent = clock.now();
-        return once();
-      };
-      return timer(Math.min(rest + 1, LONGEST), scheduler).pipe(concatMap(again));
-    }),
-  );
+  return notAfter === 0 ? once() : repeated(once, notAfter, within, scheduler);
 };

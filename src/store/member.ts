@@ -11,15 +11,12 @@ import {
   map,
   type Observable,
   of,
-  repeat,
   type SchedulerLike,
   tap,
-  timer,
   toArray,
 } from 'rxjs';
-import { clockOf } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
-import { LONGEST } from '../options.ts';
+import { repeated } from './repeated.ts';
 import type { Answer, Departure, Renewal, Request, Store } from './store.ts';
 
 /** The store of a node, which can tell how long its server has been up. */
@@ -75,7 +72,6 @@ export class Member {
     const key = keyOf(name, owner);
     const dealing = this.dealings.get(key);
     let notAfter = Number.NEGATIVE_INFINITY;
-    let reached = 0;
     const asked: Observable<Answer> = dealing?.asked ?? EMPTY;
     const settled = asked.pipe(
       ignoreElements(),
@@ -84,23 +80,8 @@ export class Member {
         return EMPTY;
       }),
     );
-    const clock = clockOf(this.scheduler);
-    const over = clock.now() + within; // as in lease/departure
-    let sent = 0;
-    const left = defer(() => {
-      sent = clock.now();
-      return this.node.release(name, owner, within, tell);
-    }).pipe(
-      tap(({ now }) => {
-        reached = now;
-      }),
-      repeat({
-        delay: () => {
-          if (reached > notAfter || sent > over) return EMPTY;
-          const rest = Math.max(0, Math.min(notAfter - reached, over - clock.now()));
-          return timer(Math.min(rest + 1, LONGEST), this.scheduler);
-        },
-      }),
+    const release = (): Observable<Departure> => this.node.release(name, owner, within, tell);
+    const left = defer(() => repeated(release, notAfter, within, this.scheduler)).pipe(
       toArray(),
       concatMap((departures) => departures.slice(0, 1)),
       finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),
