@@ -206,7 +206,7 @@ export class LockCoordinator {
    */
   forceRelease(name: string): Observable<boolean> {
     lockName(name);
-    return defer(() => this.#registry.store.release(name, undefined, this.#defaults.commandTimeout)).pipe(
+    return defer(() => this.#registry.store.release({ name, owner: undefined }, this.#defaults.commandTimeout)).pipe(
       map(({ held }) => held),
     );
   }

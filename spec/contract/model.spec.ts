@@ -60,7 +60,7 @@ interface Side {
 /** What one side answers to a list of steps. Tokens differ between the sides, so they are known by when they were first seen. */
 class Run {
   private readonly fences = new Map<string, number>();
-  private readonly arrivals = new Map<string, number>();
+  private readonly tickets = new Map<string, number>();
   private readonly seen: number[] = [];
   private highest = 0;
   private counted = 0;
@@ -90,14 +90,14 @@ class Run {
   async take(step: Step): Promise<unknown> {
     if (step.type === 'pass') {
       const ms = step.units * UNIT;
-      if (this.side.moves) for (const [owner, arrival] of this.arrivals) this.arrivals.set(owner, arrival - ms * 1_000);
+      if (this.side.moves) for (const [owner, arrival] of this.tickets) this.tickets.set(owner, arrival - ms * 1_000);
       return this.side.pass(ms);
     }
     const { owner } = step;
     const store = this.store(owner);
     if (step.type === 'release') {
-      if (owner !== undefined) this.arrivals.delete(owner);
-      const { held, grants } = await this.side.ask(store.release(this.name, owner, WITHIN));
+      if (owner !== undefined) this.tickets.delete(owner);
+      const { held, grants } = await this.side.ask(store.release({ name: this.name, owner }, WITHIN));
       return { held, grants };
     }
     if (step.type !== 'acquire') {
@@ -106,18 +106,18 @@ class Run {
       return this.side.ask(store.renew(request, fence, WITHIN, step.type === 'downgrade' && fence !== undefined));
     }
     const { type, stay, back, ...terms } = step;
-    const arrival = back ? this.arrivals.get(step.owner) : undefined;
-    const request = this.request(step.owner, arrival === undefined ? terms : { ...terms, arrival });
+    const ticket = back ? this.tickets.get(step.owner) : undefined;
+    const request = this.request(step.owner, ticket === undefined ? terms : { ...terms, ticket });
     const answer = await this.side.ask(store.acquire(request, stay, WITHIN)).catch((error: Error) => error);
     if (answer instanceof Error) return answer.message;
     if (answer.granted) {
       if (answer.fence !== undefined) this.fences.set(step.owner, answer.fence);
-      this.arrivals.delete(step.owner);
+      this.tickets.delete(step.owner);
       return { fence: this.rank(answer.fence) };
     }
-    const { place, announced, wait, last } = answer;
-    if (stay) this.arrivals.set(step.owner, answer.arrival);
-    return { place, announced, wait: Math.floor(wait / UNIT), last: this.rank(last) };
+    const { rank, announced, wait, clock } = answer;
+    if (stay) this.tickets.set(step.owner, answer.ticket);
+    return { rank, announced, wait: Math.floor(wait / UNIT), clock: this.rank(clock) };
   }
 
   /** The grants that were told since the last call, once there are as many as expected; each coordinator's in order. */
@@ -132,7 +132,7 @@ class Run {
     const inOrder = grants.flat().sort((one, two) => one.fence - two.fence);
     for (const { owner, fence } of inOrder) {
       this.fences.set(owner, fence);
-      this.arrivals.delete(owner);
+      this.tickets.delete(owner);
     }
     return [...grants, inOrder].map((heard) => heard.map(({ owner, fence }) => ({ owner, fence: this.rank(fence) })));
   }

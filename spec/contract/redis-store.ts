@@ -12,6 +12,6 @@ export const openRedisStore = async (redis: Driver): Promise<Store> => {
   const times = { ttl: 5_000, waiterTtl: 5_000 };
   for (const owner of ['a', 'b']) await firstValueFrom(store.acquire({ ...request, ...times, owner }, true, 5_000));
   await heard;
-  for (const owner of ['b', 'a']) await firstValueFrom(store.release(request.name, owner, 5_000));
+  for (const owner of ['b', 'a']) await firstValueFrom(store.release({ name: request.name, owner }, 5_000));
   return store;
 };

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Observable } from 'rxjs';
 import { OwnerConflictError } from '../../src/errors.ts';
-import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+import type { Answer, Grant, Inspection, Released, Renewal, Request, Store } from '../../src/store/store.ts';
 
 /** A server, real or in memory, and the time in which it lives. */
 export interface Bench {
@@ -70,7 +70,8 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
     const attempt = (asked: Request, by = store): Promise<Answer> => one(by.acquire(asked, false, WITHIN));
     const renew = (asked: Request, fence: number, downgrade = false): Promise<Renewal> =>
       one(store.renew(asked, fence, WITHIN, downgrade));
-    const release = (owner: string | undefined, by = store): Promise<Departure> => one(by.release(name, owner, WITHIN));
+    const release = (owner: string | undefined, by = store): Promise<Released> =>
+      one(by.release({ name, owner }, WITHIN));
     const inspect = (of = name): Promise<Inspection> => one(store.inspect(of, WITHIN));
     const holders = async (of = name): Promise<string[]> =>
       (await inspect(of)).holders.map(({ owner }) => owner).sort();
@@ -83,7 +84,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
     const placed = async (asked: Request, by = store): Promise<number | undefined> => {
       const answer = await acquire(asked, by);
       if (answer.granted) throw new Error(`${asked.owner} was granted`);
-      return answer.place;
+      return answer.rank;
     };
     /** Polls, bounded: the condition is what is waited for, never a length of time. */
     const until = async (condition: () => Promise<boolean>): Promise<void> => {
@@ -138,7 +139,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
       it('is not overtaken by a single attempt, which leaves no place behind', async () => {
         await granted(shared('a', 2, 3));
         await placed(shared('b', 2, 3));
-        expect(await attempt(shared('c', 1, 3))).to.deep.include({ granted: false, place: 1 });
+        expect(await attempt(shared('c', 1, 3))).to.deep.include({ granted: false, rank: 1 });
         expect(await waiting()).to.deep.equal(['b']);
       });
 
@@ -146,7 +147,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await granted(exclusive('a'));
         await placed(exclusive('b'));
         await placed(exclusive('c'));
-        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, place: 0 });
+        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, rank: 0 });
         expect(await waiting()).to.deep.equal(['b', 'c']);
       });
 
@@ -243,7 +244,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await until(async () => {
           const answer = await acquire(exclusive('c'));
           expect(answer).to.deep.include({ granted: false, announced: true });
-          return !answer.granted && answer.place === 0;
+          return !answer.granted && answer.rank === 0;
         });
         expect(await holders()).to.deep.equal(['b']);
         await heard('b');
@@ -278,7 +279,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await placed(exclusive('c'));
         await until(async () => !(await waiting()).includes('b'));
         if (answer.granted) throw new Error('b was granted');
-        expect(await placed(exclusive('b', { arrival: answer.arrival }))).to.equal(0);
+        expect(await placed(exclusive('b', { ticket: answer.ticket }))).to.equal(0);
         expect(await waiting()).to.deep.equal(['b', 'c']);
       });
 
@@ -369,7 +370,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
 
       it('comes with a denial, so that a message of an older grant is known for one', async () => {
         const fence = await granted(exclusive('a'));
-        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, last: fence });
+        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, clock: fence });
       });
     });
 
@@ -560,7 +561,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await granted(request(dead, 'a', { ttl: 30 }));
         await granted(request(many, 'a', { mode: 'shared' }));
         await placed(request(many, 'b', {}));
-        await one(store.release(left, 'a', WITHIN));
+        await one(store.release({ name: left, owner: 'a' }, WITHIN));
         await until(async () => (await holders(dead)).length === 0);
         expect(await list(`${name}/*`)).to.deep.equal([held, many]);
         expect(await list(`${name}/h??d`)).to.deep.equal([held]);
@@ -590,10 +591,12 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders(each)).to.deep.equal([`holder of ${each}`]);
         expect(await waiting(each)).to.deep.equal([`waiter for ${each}`]);
       }
-      for (const each of all) await one(store.release(each, `holder of ${each}`, WITHIN));
+      for (const each of all) await one(store.release({ name: each, owner: `holder of ${each}` }, WITHIN));
       for (const each of all) {
         expect(await holders(each)).to.deep.equal([`waiter for ${each}`]);
-        expect(await one(store.release(each, `waiter for ${each}`, WITHIN))).to.deep.include({ held: true });
+        expect(await one(store.release({ name: each, owner: `waiter for ${each}` }, WITHIN))).to.deep.include({
+          held: true,
+        });
       }
     });
 
@@ -606,13 +609,13 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await placed(request(settled, 'c', { mode: 'shared' }));
         await attempt(request(settled, 'd', {}));
         expect(await ours()).not.to.deep.equal([]);
-        for (const owner of ['c', 'a', 'b']) await one(store.release(settled, owner, WITHIN));
+        for (const owner of ['c', 'a', 'b']) await one(store.release({ name: settled, owner }, WITHIN));
         expect(await ours()).to.deep.equal([]);
       }
       const last = `${name} residue last`;
       await granted(request(last, 'a', { mode: 'shared' }));
       for (const owner of ['b', 'c']) await placed(request(last, owner, {}));
-      for (const owner of ['a', 'c', 'b']) await one(store.release(last, owner, WITHIN));
+      for (const owner of ['a', 'c', 'b']) await one(store.release({ name: last, owner }, WITHIN));
       expect(await ours()).to.deep.equal([]);
       const lapsed = `${name} residue lapsed`;
       await granted(request(lapsed, 'a', { mode: 'shared', ttl: 30 }));

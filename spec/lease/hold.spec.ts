@@ -135,7 +135,7 @@ describe('try()', () => {
 
   it('completes empty, with nothing to leave, when others hold the lock', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
-      store.acquires = [store.after(4, denied({ place: 2 }))];
+      store.acquires = [store.after(4, denied({ rank: 2 }))];
       expectObservable(shown(lock().try())).toBe('4ms |');
       ends(['0 try']);
     }));

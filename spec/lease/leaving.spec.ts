@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { tap } from 'rxjs';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
-import type { Answer, Departure, Renewal } from '../../src/store/store.ts';
+import type { Answer, Released, Renewal } from '../../src/store/store.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { shown, virtual } from '../support/virtual.ts';
 
@@ -208,7 +208,7 @@ describe('unsubscribing at any moment of any course of events', () => {
       fc.property(
         fc.array(line<Answer>(granted(), denied({ wait: 20 }), denied({ announced: false })), { maxLength: 5 }),
         fc.array(line<Renewal>('renewed', 'gone', 'taken'), { maxLength: 5 }),
-        fc.array(line<Departure>(left(), left({ now: 0 })), { maxLength: 3 }),
+        fc.array(line<Released>(left(), left({ now: 0 })), { maxLength: 3 }),
         fc.integer({ min: 0, max: 250 }),
         fc.array(fc.integer({ min: 0, max: 250 }), { maxLength: 3 }),
         fc.boolean(),

@@ -34,7 +34,7 @@ describe('a waiter', () => {
 
   it('that is not among the next three leaves the holder’s time to those', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
-      store.acquires = [store.after(1, denied({ wait: 200, place: 3 }))];
+      store.acquires = [store.after(1, denied({ wait: 200, rank: 3 }))];
       expectObservable(shown(lock(TTL)), '^ 3999ms !').toBe('');
       ends(['0 acquire', '3001 acquire', '4000 release']);
     }));
@@ -47,19 +47,19 @@ describe('a waiter', () => {
     }));
 
   it('tells its place whenever it asks again, in case that was lost meanwhile; but none where there is no queue', () => {
-    for (const [place, arrivals] of [
+    for (const [rank, tickets] of [
       [1, [undefined, 77, 77]],
       [undefined, [undefined, undefined, undefined]],
     ] as const)
       virtual(({ lock, store, flush, at }) => {
-        store.acquires = [store.after(1, denied({ place, arrival: 77 }))];
+        store.acquires = [store.after(1, denied({ rank, ticket: 77 }))];
         const subscription = lock({ waiterTtl: 900 }).subscribe();
         at(700, () => subscription.unsubscribe());
         flush();
         const asked = store.asked.slice(0, 3);
         assert.deepEqual(
-          asked.map(({ arrival }) => arrival),
-          [...arrivals],
+          asked.map(({ ticket }) => ticket),
+          [...tickets],
         );
       });
   });
@@ -218,7 +218,7 @@ describe('a grant', () => {
   it('with a token that is no higher than the last denial’s is an old message, and believed by nobody', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
-      store.acquires = [store.after(1, denied({ last: 9 }))];
+      store.acquires = [store.after(1, denied({ clock: 9 }))];
       at(100, () => handOver(v, 9));
       at(200, () => handOver(v, 10));
       expectObservable(shown(lock(TTL)), '^ 299ms !').toBe('200ms L');

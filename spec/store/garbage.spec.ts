@@ -144,8 +144,8 @@ describe('garbage at the keys of a name', function () {
     'acquire, once': () => store.acquire(request('exclusive'), false, WITHIN),
     renew: () => store.renew(request('exclusive'), 17, WITHIN),
     downgrade: () => store.renew(request('exclusive'), 17, WITHIN, true),
-    release: () => store.release('garbage', 'a', WITHIN),
-    'forced release': () => store.release('garbage', undefined, WITHIN),
+    release: () => store.release({ name: 'garbage', owner: 'a' }, WITHIN),
+    'forced release': () => store.release({ name: 'garbage', owner: undefined }, WITHIN),
     inspect: () => store.inspect('garbage', WITHIN),
   };
 

@@ -5,7 +5,7 @@ import { map, mergeMap } from 'rxjs/operators';
 import { TestScheduler } from 'rxjs/testing';
 import { RedisUnreachableError } from '../../src/errors.ts';
 import { Member, type Node } from '../../src/store/member.ts';
-import type { Answer, Departure, Renewal, Request } from '../../src/store/store.ts';
+import type { Answer, Released, Renewal, Request } from '../../src/store/store.ts';
 
 const REQUEST: Request = {
   name: 'x',
@@ -29,7 +29,7 @@ describe('a node of a quorum', () => {
     grants$: NEVER,
     acquire: () => NEVER,
     renew: (_request, fence) => of<Renewal>(fence === 7 ? 'renewed' : 'taken'),
-    release: (): Observable<Departure> => {
+    release: (): Observable<Released> => {
       said.push(`left at ${scheduler.now()}`);
       return of({ held: true, grants: 0, now: scheduler.now() });
     },
@@ -48,7 +48,9 @@ describe('a node of a quorum', () => {
         scheduler,
       );
       member.acquire(REQUEST, 0, 100).subscribe((vote) => said.push(`${vote} at ${scheduler.now()}`));
-      member.release('x', 'me', 100, true).subscribe(({ held }) => said.push(`${held} at ${scheduler.now()}`));
+      member
+        .release({ name: 'x', owner: 'me', tell: true }, 100)
+        .subscribe(({ held }) => said.push(`${held} at ${scheduler.now()}`));
       scheduler.flush();
       expect(said).to.deep.equal(['granted at 80', 'left at 80', 'true at 80']);
     }));
@@ -58,7 +60,7 @@ describe('a node of a quorum', () => {
       const lost = timer(20).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'cut', 100))));
       const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
       member.acquire(REQUEST, 0, 100).subscribe({ error: () => said.push('failed') });
-      member.release('x', 'me', 100, true).subscribe({ complete: () => said.push('done') });
+      member.release({ name: 'x', owner: 'me', tell: true }, 100).subscribe({ complete: () => said.push('done') });
       scheduler.flush();
       expect(said).to.deep.equal(['failed', 'left at 20', 'left at 101', 'done']);
     }));
@@ -68,7 +70,7 @@ describe('a node of a quorum', () => {
       const lost = timer(100).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'late', 100))));
       const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
       member.acquire(REQUEST, 0, 100).subscribe({ error: () => said.push('failed') });
-      member.release('x', 'me', 100, true).subscribe({ complete: () => said.push('done') });
+      member.release({ name: 'x', owner: 'me', tell: true }, 100).subscribe({ complete: () => said.push('done') });
       scheduler.flush();
       expect(said).to.deep.equal(['failed', 'left at 100', 'left at 101', 'done']);
     }));

@@ -69,7 +69,7 @@ describe('The store in memory', () => {
     said(store.acquire(request('a'), true, 100));
     said(store.acquire(request('b'), true, 100));
     time.pass(100);
-    const log = said(store.release('x', 'a', 100));
+    const log = said(store.release({ name: 'x', owner: 'a' }, 100));
     time.pass(19);
     expect([...log, ...told]).to.deep.equal([]);
     time.pass(1);
@@ -94,7 +94,7 @@ describe('The store in memory', () => {
     time.pass(0);
     const told = said(store.grants$);
     memory.latency = Infinity;
-    const log = said(store.release('x', 'a', 100));
+    const log = said(store.release({ name: 'x', owner: 'a' }, 100));
     time.pass(100);
     expect(log[0]).to.be.instanceOf(RedisUnreachableError);
     expect(seen().holders.map(({ owner }) => owner)).to.deep.equal(['a']);
@@ -104,7 +104,7 @@ describe('The store in memory', () => {
 
   it('remembers the last token for an hour after the last lease, then nothing of the name', () => {
     said(store.acquire(request('a'), true, 100));
-    said(store.release('x', 'a', 100));
+    said(store.release({ name: 'x', owner: 'a' }, 100));
     time.pass(3_599_999);
     expect(seen().fence).to.equal(1);
     expect(memory.names.size).to.equal(1);
@@ -125,7 +125,7 @@ describe('The store in memory', () => {
   it('keeps nothing of a name that was only looked at', () => {
     seen();
     said(store.renew(request('a'), 1, 100));
-    said(store.release('x', 'a', 100));
+    said(store.release({ name: 'x', owner: 'a' }, 100));
     time.pass(0);
     expect(memory.names.size).to.equal(0);
   });
@@ -135,7 +135,7 @@ describe('The store in memory', () => {
     const grants = said(store.grants$);
     said(store.acquire(request('a'), true, 100));
     said(store.acquire(request('b'), true, 100));
-    const log = said(store.release('x', 'a', 100)); // b is granted, and would be told
+    const log = said(store.release({ name: 'x', owner: 'a' }, 100)); // b is granted, and would be told
     store.close();
     expect(log[0]).to.be.instanceOf(CoordinatorClosedError);
     expect(scheduler.pending).to.equal(0);
@@ -150,7 +150,7 @@ describe('The store in memory', () => {
     said(gone.acquire(request('b'), true, 100));
     time.pass(0);
     gone.close();
-    expect(said(store.release('x', 'a', 100))).to.deep.equal([]);
+    expect(said(store.release({ name: 'x', owner: 'a' }, 100))).to.deep.equal([]);
     time.pass(0);
     expect(seen()).to.deep.include({ holders: [] });
     expect(seen().waiting).to.have.length(1);

@@ -2,7 +2,7 @@
 import type fc from 'fast-check';
 import { NEVER, type Observable, Subject, tap, throwError, timeout } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
-import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from '../../src/store/store.ts';
 import type { VirtualTime } from '../contract/virtual-time.ts';
 
 type Verb = 'acquire' | 'renew' | 'release';
@@ -52,9 +52,9 @@ export class ChosenStore implements Store {
     return this.call('renew', this.inner.renew(request, fence, within, downgrade), within, false);
   }
 
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+  release(release: Release, within: number): Observable<Released> {
     if (!this.unheard) this.leavingSince = this.time.now();
-    return this.call('release', this.inner.release(name, owner, within), within, true);
+    return this.call('release', this.inner.release(release, within), within, true);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {

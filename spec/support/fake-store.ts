@@ -13,7 +13,7 @@ import {
   timer,
 } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
-import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from '../../src/store/store.ts';
 
 /** A lease is granted, with this fencing token. */
 export const granted = (fence = 1): Answer => ({ granted: true, fence });
@@ -22,15 +22,15 @@ export const granted = (fence = 1): Answer => ({ granted: true, fence });
 export const denied = (facts: Partial<Exclude<Answer, { granted: true }>> = {}): Answer => ({
   granted: false,
   wait: 1_000_000,
-  place: 0,
+  rank: 0,
   announced: true,
-  last: 0,
-  arrival: 0,
+  clock: 0,
+  ticket: 0,
   ...facts,
 });
 
 /** The owner has left. The server's time is far ahead, unless told: nothing can arrive late any more. */
-export const left = (facts: Partial<Departure> = {}): Departure => ({ held: true, grants: 0, now: 1e12, ...facts });
+export const left = (facts: Partial<Released> = {}): Released => ({ held: true, grants: 0, now: 1e12, ...facts });
 
 /** A command without an answer: its outcome is unknown when its time is over. */
 export const silence = NEVER;
@@ -47,7 +47,7 @@ export class FakeStore implements Store {
   closed = false;
   acquires: Observable<Answer>[];
   renewals: Observable<Renewal>[];
-  departures: Observable<Departure>[];
+  departures: Observable<Released>[];
   private readonly time: SchedulerLike;
 
   /** @param time where the answers, and the calls' ends without one, are timed */
@@ -76,7 +76,7 @@ export class FakeStore implements Store {
     return this.call(downgrade ? 'downgrade' : 'renew', this.renewals, { ...request, fence, within });
   }
 
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+  release({ name, owner }: Release, within: number): Observable<Released> {
     return this.call('release', this.departures, owner === undefined ? { name, within } : { name, owner, within });
   }
 

@@ -1,7 +1,7 @@
 /** Another store behind a bad network: commands and answers are late, overtake each other and get lost, and so do grants. */
 import { defer, NEVER, type Observable, type SchedulerLike, Subject, tap, throwError, timeout } from 'rxjs';
 import { RedisUnreachableError } from '../../src/errors.ts';
-import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from '../../src/store/store.ts';
+import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from '../../src/store/store.ts';
 
 /** What becomes of a command or a message: ms on the way there and back, undefined where it is lost; and ms until the connection closes. */
 export interface Fate {
@@ -38,11 +38,11 @@ export class UnreliableStore implements Store {
     return this.call(within, () => this.inner.renew(request, fence, within, downgrade));
   }
 
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
-    const mine = owner ?? '';
+  release(release: Release, within: number): Observable<Released> {
+    const mine = release.owner ?? '';
     if (this.owners.get(mine) !== 'left') this.owners.set(mine, 'leaving');
-    const left = tap<Departure>(() => this.owners.set(mine, 'left'));
-    return this.call(within, () => this.inner.release(name, owner, within), within).pipe(left);
+    const left = tap<Released>(() => this.owners.set(mine, 'left'));
+    return this.call(within, () => this.inner.release(release, within), within).pipe(left);
   }
 
   inspect(name: string, within: number): Observable<Inspection> {

@@ -12,7 +12,7 @@ import type { Agenda, Sleeper } from './agenda.ts';
 import { remaining } from './deadline.ts';
 import type { Terms } from './terms.ts';
 
-/** Places in the queue whose waiters ask again when the holder lapses; those behind wait for their turn. */
+/** Ranks whose waiters ask again when the holder lapses; those behind wait for their turn. */
 const NEAR = 3;
 
 /** Why an attempt came to nothing, when it is no error: others hold the lock. */
@@ -128,7 +128,7 @@ export class Attempts implements Observer<Answer>, Sleeper {
   /** A release has made this waiter the holder, for min(ttl, waiterTtl) from then; when that was is not known. */
   handed(fence: number): void {
     const { ttl, waiterTtl, replicas } = this.asker.request;
-    if (this.denied && fence <= this.denied.last) return; // an old grant, which this owner no longer had when it was denied
+    if (this.denied && fence <= this.denied.clock) return; // an old grant, which this owner no longer had when it was denied
     const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
     const counts = !replicas; // else the answer does, which they have confirmed
     if (counts && granted && this.patient && this.left(granted) > 0) this.asker.next(granted);
@@ -197,8 +197,8 @@ export class Attempts implements Observer<Answer>, Sleeper {
   /** With the place in the queue that it was told: where the server has forgotten it meanwhile, it gets that back. */
   private get wanted(): Request {
     const { request } = this.asker;
-    const { place, arrival } = this.denied ?? {};
-    return place === undefined || arrival === undefined ? request : { ...request, arrival };
+    const { rank, ticket } = this.denied ?? {};
+    return rank === undefined || ticket === undefined ? request : { ...request, ticket };
   }
 
   /** The answer came when nothing was left of the lease: it is given back, and asked for again. */
@@ -207,7 +207,7 @@ export class Attempts implements Observer<Answer>, Sleeper {
     const { commandTimeout, scheduler } = this.terms;
     const tooLate = (): void =>
       this.error(new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0));
-    giveBack(() => this.store.release(name, owner, commandTimeout), commandTimeout, scheduler).subscribe({
+    giveBack(() => this.store.release({ name, owner }, commandTimeout), commandTimeout, scheduler).subscribe({
       error: tooLate,
       complete: tooLate,
     });
@@ -222,10 +222,10 @@ export class Attempts implements Observer<Answer>, Sleeper {
    * the queue look when the holder's time is over. One that never announces is asked for by back-off.
    */
   private rest(): number {
-    const { wait, place = 0, announced } = this.denied ?? { wait: 0, announced: false };
+    const { wait, rank = 0, announced } = this.denied ?? { wait: 0, announced: false };
     const heartbeat = Math.floor(this.asker.request.waiterTtl / 3);
     const lapse = Math.max(1, wait) + 1;
-    if (place >= NEAR) return heartbeat;
+    if (rank >= NEAR) return heartbeat;
     return Math.min(lapse, heartbeat, announced ? lapse : waitAfter(this.terms.backoff, ++this.denials));
   }
 

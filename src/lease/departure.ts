@@ -3,7 +3,7 @@ import { catchError, concatMap, type Observable, type SchedulerLike, throwError,
 import { exponentialBackoff } from '../backoff.ts';
 import { isTransient } from '../errors.ts';
 import { repeated } from '../store/repeated.ts';
-import type { Departure } from '../store/store.ts';
+import type { Released } from '../store/store.ts';
 
 /** Between attempts at what must be done before a lease lapses: to renew it, or to leave. */
 export const soon = exponentialBackoff({ initial: 25, max: 1_000, jitter: 0 });
@@ -20,10 +20,10 @@ interface Terms {
 
 /** Emits the outcome of each release that Redis answered; the first is the answer. */
 export const depart = (
-  release: () => Observable<Departure>,
+  release: () => Observable<Released>,
   { notAfter, within, goOn, scheduler }: Terms,
-): Observable<Departure> => {
-  const once = (failures = 0): Observable<Departure> =>
+): Observable<Released> => {
+  const once = (failures = 0): Observable<Released> =>
     release().pipe(
       catchError((error: unknown) =>
         isTransient(error) && goOn()

@@ -22,7 +22,7 @@ import {
   type LossReason,
   RedisUnreachableError,
 } from '../errors.ts';
-import type { Departure, Renewal, Request } from '../store/store.ts';
+import type { Released, Renewal, Request } from '../store/store.ts';
 import type { Agenda, Sleeper } from './agenda.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { remaining } from './deadline.ts';
@@ -400,12 +400,15 @@ export class Hold implements Keeper, Asker, Sleeper {
   }
 
   /** Releases by owner; but one that another subscription has or waits for as well stays, and leaves with that. */
-  private giveBack(shared?: Observable<boolean>): Observable<Departure> {
+  private giveBack(shared?: Observable<boolean>): Observable<Released> {
     const { registry, request, attempts, lease } = this;
     if (shared && attempts.notAfter === 0) return shared.pipe(map((held) => ({ held, ...NOTHING_LATE })));
     const [heir] = this.released ? [] : registry.twins(this);
     this.released = !heir;
-    if (!heir) return registry.store.release(request.name, request.owner, this.terms.commandTimeout);
+    if (!heir) {
+      const { name, owner } = request;
+      return registry.store.release({ name, owner }, this.terms.commandTimeout);
+    }
     heir.attempts.inherit(attempts);
     heir.reckon(attempts, request.ttl);
     heir.underway.inherit(this.underway);
@@ -415,10 +418,10 @@ export class Hold implements Keeper, Asker, Sleeper {
   }
 
   /** Takes this owner out of Redis, once no attempt is on its way; goes on past `giveUp` until nothing can be left. */
-  private clear(giveUp: () => void, shared?: Observable<boolean>): Observable<Departure> {
+  private clear(giveUp: () => void, shared?: Observable<boolean>): Observable<Released> {
     const { request, attempts, clock } = this;
     const { scheduler, commandTimeout } = this.terms;
-    const away = (): Observable<Departure> => {
+    const away = (): Observable<Released> => {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
       const late = attempts.notAfter > 0 ? attempts.patience : 0; // an attempt may land until then

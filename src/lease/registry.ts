@@ -132,6 +132,6 @@ export class Registry {
   /** Its waiter has gone, and Redis does not know: the release was lost, or a failover has forgotten it. */
   private giveBack({ name, owner }: Grant): void {
     if (this.holds.has(owner) || this.gone.has(owner)) return;
-    this.store.release(name, owner, GIVE_BACK).subscribe({ error: () => undefined });
+    this.store.release({ name, owner }, GIVE_BACK).subscribe({ error: () => undefined });
   }
 }

@@ -17,7 +17,7 @@ import {
 } from 'rxjs';
 import { RedisUnreachableError } from '../errors.ts';
 import { repeated } from './repeated.ts';
-import type { Answer, Departure, Renewal, Request, Store } from './store.ts';
+import type { Answer, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /** The store of a node, which can tell how long its server has been up. */
 export interface Node extends Store {
@@ -68,7 +68,8 @@ export class Member {
   }
 
   /** After what is on its way has been answered; and once more where that may still land later. */
-  release(name: string, owner: string | undefined, within: number, tell: boolean): Observable<Departure> {
+  release(release: Release, within: number): Observable<Released> {
+    const { name, owner } = release;
     const key = keyOf(name, owner);
     const dealing = this.dealings.get(key);
     let notAfter = Number.NEGATIVE_INFINITY;
@@ -80,8 +81,8 @@ export class Member {
         return EMPTY;
       }),
     );
-    const release = (): Observable<Departure> => this.node.release(name, owner, within, tell);
-    const left = defer(() => repeated(release, notAfter, within, this.scheduler)).pipe(
+    const once = (): Observable<Released> => this.node.release(release, within);
+    const left = defer(() => repeated(once, notAfter, within, this.scheduler)).pipe(
       toArray(),
       concatMap((departures) => departures.slice(0, 1)),
       finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),

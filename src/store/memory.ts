@@ -15,7 +15,6 @@ import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } fro
 import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
 import {
-  arrivalOf,
   blank,
   exclusiveOf,
   inOrder,
@@ -26,8 +25,9 @@ import {
   nextOf,
   remember,
   settle,
+  ticketOf,
 } from './memory/name.ts';
-import type { Answer, Departure, Grant, Inspection, Renewal, Request, Store } from './store.ts';
+import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /**
  * What stands in for a Redis server: the locks of all coordinators that are made over it.
@@ -83,17 +83,17 @@ export class MemoryStore implements Store, Listener {
         if (mode === 'exclusive') remember(at, at.last, now, ttl);
         return { granted: true, fence: held.fence };
       }
-      const arrival = before?.arrival ?? request.arrival ?? arrivalOf(at, now);
-      at.queue.set(owner, { ...request, arrival, listener: this, due: now + waiterTtl, fence: 0 });
-      if (!before && request.arrival !== undefined) inOrder(at);
+      const ticket = before?.ticket ?? request.ticket ?? ticketOf(at, now);
+      at.queue.set(owner, { ...request, ticket, listener: this, due: now + waiterTtl, fence: 0 });
+      if (!before && request.ticket !== undefined) inOrder(at);
       settle(at, now, owner);
       const mine = at.holders.get(owner);
       if (mine) return { granted: true, fence: mine.fence };
-      const place = [...at.queue.keys()].indexOf(owner);
+      const rank = [...at.queue.keys()].indexOf(owner);
       if (!stay && !before) at.queue.delete(owner);
       const alone = exclusiveOf(at);
       const dues = (alone ? [alone] : [...at.holders.values(), ...at.queue.values()]).map(({ due }) => due - now);
-      return { granted: false, wait: Math.min(...dues), place, announced: true, last: at.last, arrival };
+      return { granted: false, wait: Math.min(...dues), rank, announced: true, clock: at.last, ticket };
     });
   }
 
@@ -113,8 +113,8 @@ export class MemoryStore implements Store, Listener {
     });
   }
 
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
-    return this.call(name, within, (at, now): Departure => {
+  release({ name, owner }: Release, within: number): Observable<Released> {
+    return this.call(name, within, (at, now): Released => {
       const held = owner === undefined ? at.holders.size > 0 : at.holders.delete(owner);
       if (owner !== undefined) at.queue.delete(owner);
       else {
@@ -131,7 +131,7 @@ export class MemoryStore implements Store, Listener {
       holders: [...at.holders.values()].map((holder) => ({ ...placeOf(holder), remaining: holder.due - now })),
       waiting: [...at.queue.values()].map((waiter) => ({
         ...placeOf(waiter),
-        waited: Math.max(0, Math.round(now - waiter.arrival / 1_000)),
+        waited: Math.max(0, Math.round(now - waiter.ticket / 1_000)),
       })),
       fence: at.last > 0 ? at.last : undefined,
     }));

@@ -27,16 +27,16 @@ import { isTransient, RedisUnreachableError } from '../errors.ts';
 import type { Announcements } from './announcements.ts';
 import { giveBack } from './give-back.ts';
 import { Member, type Node } from './member.ts';
-import type { Answer, Departure, Grant, Holder, Inspection, Renewal, Request, Store } from './store.ts';
+import type { Answer, Grant, Holder, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /** A denial that nothing announces the end of, so that only the back-off says when to ask again. */
 const DENIED: Answer = {
   granted: false,
   wait: Number.POSITIVE_INFINITY,
-  place: undefined,
+  rank: undefined,
   announced: false,
-  last: 0,
-  arrival: 0,
+  clock: 0,
+  ticket: 0,
 };
 
 /** What the nodes have said so far, and how many have yet to. */
@@ -127,12 +127,12 @@ export class QuorumStore implements Store {
   }
 
   /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */
-  release(name: string, owner: string | undefined, within: number): Observable<Departure> {
+  release({ name, owner }: Release, within: number): Observable<Released> {
     return defer(() => {
       if (owner !== undefined) this.announcements.leave(name, owner);
       let told = false;
-      return this.poll((member) => member.release(name, owner, within, true)).pipe(
-        concatMap(({ values, errors, left }): Observable<Departure> => {
+      return this.poll((member) => member.release({ name, owner, tell: true }, within)).pipe(
+        concatMap(({ values, errors, left }): Observable<Released> => {
           const held = values.filter((departure) => departure.held).length;
           const decided = held >= this.quorum || held + left < this.quorum;
           if (left === 0 && values.length < this.quorum) {
@@ -205,9 +205,7 @@ export class QuorumStore implements Store {
   private giveBack(name: string, owner: string, within: number): Observable<never> {
     const each = this.members.map((member) =>
       // twice: a release is sent when what was asked for has been answered
-      giveBack(() => member.release(name, owner, within, false), 2 * within, this.scheduler).pipe(
-        catchError(() => EMPTY),
-      ),
+      giveBack(() => member.release({ name, owner }, within), 2 * within, this.scheduler).pipe(catchError(() => EMPTY)),
     );
     return merge(...each);
   }

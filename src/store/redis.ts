@@ -26,7 +26,7 @@ import { giveBack } from './give-back.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
-import type { Answer, Departure, Grant, Inspection, Mode, Renewal, Request, Store } from './store.ts';
+import type { Answer, Grant, Inspection, Mode, Release, Released, Renewal, Request, Store } from './store.ts';
 import { type Listener, releaseChannel, Subscriber } from './subscriber.ts';
 
 const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
@@ -68,33 +68,26 @@ export class RedisStore implements Store {
     const command: Command<Answer> = {
       lock: name,
       script: scripts.lease,
-      unhurried: request.arrival !== undefined, // it has its place in the queue
+      unhurried: request.ticket !== undefined, // it has its ticket
       keys,
       bounded: true,
       turn: request.turn,
-      args: (notAfter) => [
-        'acquire',
-        owner,
-        this.spec(request, key),
-        notAfter,
-        stay ? '1' : '0',
-        request.arrival ?? '',
-      ],
+      args: (notAfter) => ['acquire', owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.ticket ?? ''],
       read: (reply, _now, server) => {
         asked = server;
         if (reply === -1) return undefined; // too late, or the server's clock was not known: it is now
         if (typeof reply === 'string') return { granted: true, fence: Number(reply) };
-        const [first, second, foreign, last, arrival] = reply as Reply;
+        const [first, second, foreign, drawn, ticket] = reply as Reply;
         this.share(name, (reply as Reply).at(-1));
         if (typeof first === 'string') return { granted: true, fence: Number(first) };
         if (stay) this.listener.open(key, owner);
         return {
           granted: false,
           wait: Number(first),
-          place: Number(second),
+          rank: Number(second),
           announced: foreign !== 1,
-          last: Number(last),
-          arrival: Number(arrival),
+          clock: Number(drawn),
+          ticket: Number(ticket),
         };
       },
     };
@@ -105,7 +98,7 @@ export class RedisStore implements Store {
         if (!answer.granted) return of(answer);
         const denied = (error: unknown): Observable<never> =>
           concat(
-            giveBack(() => this.release(name, owner, within), within, this.scheduler).pipe(
+            giveBack(() => this.release({ name, owner }, within), within, this.scheduler).pipe(
               catchError(() =>
                 throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error)),
               ),
@@ -146,9 +139,9 @@ export class RedisStore implements Store {
     );
   }
 
-  release(name: string, owner: string | undefined, within: number, tell = false): Observable<Departure> {
+  release({ name, owner, tell = false }: Release, within: number): Observable<Released> {
     const keys = keysOf(this.prefix, name);
-    const command: Command<Departure> = {
+    const command: Command<Released> = {
       lock: name,
       script: scripts.lease,
       keys,

@@ -2,23 +2,23 @@
 import { concatMap, defer, EMPTY, expand, type Observable, type SchedulerLike, timer } from 'rxjs';
 import { clockOf } from '../clock.ts';
 import { LONGEST } from '../options.ts';
-import type { Departure } from './store.ts';
+import type { Released } from './store.ts';
 
 /**
  * Emits the outcome of each. @param notAfter server ms until which an earlier command may take effect @param within ms
  * from now until which that is at the most: should the server's clock step back, that would be long
  */
 export const repeated = (
-  release: () => Observable<Departure>,
+  release: () => Observable<Released>,
   notAfter: number,
   within: number,
   scheduler: SchedulerLike,
-): Observable<Departure> =>
+): Observable<Released> =>
   defer(() => {
     const clock = clockOf(scheduler);
     const over = clock.now() + within;
     let sent = 0;
-    const once = (): Observable<Departure> => {
+    const once = (): Observable<Released> => {
       sent = clock.now(); // one that is sent later than `over` is the last: nothing can land behind it
       return release();
     };

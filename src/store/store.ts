@@ -23,8 +23,8 @@ export interface Request {
   readonly replicas?: Replicas | undefined;
   /** Its turn among the requests of this process, which is their order after an outage. */
   readonly turn?: number;
-  /** The place in the queue, as an earlier denial told it: a waiter whose place was lost meanwhile gets it back. */
-  readonly arrival?: number;
+  /** Its ticket, as an earlier denial told it: a waiter that the server has forgotten meanwhile gets its rank back. */
+  readonly ticket?: number;
 }
 
 export type Answer =
@@ -33,20 +33,31 @@ export type Answer =
       readonly granted: false;
       /** ms until something lapses that may change the answer. */
       readonly wait: number;
-      /** Place in the queue, 0 being next; undefined where the store keeps no queue. */
-      readonly place: number | undefined;
+      /** How many are ahead of it in the queue; undefined where the store keeps no queue. */
+      readonly rank: number | undefined;
       /** Whether the holder will hand over when it releases; a foreign client's never does. */
       readonly announced: boolean;
-      /** The last token given on the name: a grant with one that is not higher is an old message. */
-      readonly last: number;
-      /** When the place in the queue was taken, on a scale of the store's own. */
-      readonly arrival: number;
+      /** The highest number that the clock has drawn: a hand-off whose fence is not higher is an old message. */
+      readonly clock: number;
+      /** Its place in arrival order, on a scale of the store's own. */
+      readonly ticket: number;
     };
 
 /** Whether the lease was renewed; if not, whether somebody was granted the lock since. */
 export type Renewal = 'renewed' | 'gone' | 'taken';
 
-export interface Departure {
+/** What is given up: a lease, or a place in the queue. */
+export interface Release {
+  readonly name: string;
+  /** Who gives it up; without an owner every lease on the name is broken. */
+  readonly owner: string | undefined;
+  /** Only the lease with this fence. Without one, whatever the owner has. */
+  readonly fence?: number | undefined;
+  /** Whether a store that keeps no queue tells those who listen that a lease was given up. */
+  readonly tell?: boolean | undefined;
+}
+
+export interface Released {
   /** Whether a lease was given up by it. */
   readonly held: boolean;
   /** How many waiters became holders by it. */
@@ -106,11 +117,8 @@ export interface Store {
   acquire(request: Request, stay: boolean, within: number): Observable<Answer>;
   /** Gives a holder `ttl` ms afresh; with `downgrade` its exclusive lease becomes a shared one. */
   renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal>;
-  /**
-   * Leaves, as a holder or as a waiter. Without an owner it breaks every lease on the name. With `tell` a store that
-   * keeps no queue tells whoever listens that a lease was given up.
-   */
-  release(name: string, owner: string | undefined, within: number, tell?: boolean): Observable<Departure>;
+  /** Gives up what the owner has on the name, as a holder or as a waiter. */
+  release(release: Release, within: number): Observable<Released>;
   inspect(name: string, within: number): Observable<Inspection>;
   /** Names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;

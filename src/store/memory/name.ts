@@ -13,7 +13,7 @@ export interface Listener {
 /** A holder, or a waiter in the queue. */
 export interface Place extends Request {
   readonly listener: Listener;
-  readonly arrival: number;
+  readonly ticket: number;
   /** When it lapses, ms. */
   due: number;
   /** The token of a holder. */
@@ -47,8 +47,8 @@ export const remember = (name: Name, fence: number, now: number, ttl = 0): numbe
 export const nextOf = ({ last }: Name, now: number): number => Math.max(last + 1, Math.floor(now * 1_000));
 
 /** The order of arrival of one that joins the queue, by the clock in µs. */
-export const arrivalOf = ({ queue }: Name, now: number): number =>
-  Math.max(Math.floor(now * 1_000), ([...queue.values()].at(-1)?.arrival ?? 0) + 1);
+export const ticketOf = ({ queue }: Name, now: number): number =>
+  Math.max(Math.floor(now * 1_000), ([...queue.values()].at(-1)?.ticket ?? 0) + 1);
 
 /** Drops who has lapsed. */
 export const lapse = (name: Name, now: number): void => {
@@ -60,7 +60,7 @@ export const lapse = (name: Name, now: number): void => {
 
 /** Puts a waiter that has come back where it stood. */
 export const inOrder = ({ queue }: Name): void => {
-  const waiters = [...queue.values()].sort((a, b) => a.arrival - b.arrival);
+  const waiters = [...queue.values()].sort((a, b) => a.ticket - b.ticket);
   queue.clear();
   for (const waiter of waiters) queue.set(waiter.owner, waiter);
 };
