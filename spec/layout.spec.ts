@@ -23,8 +23,6 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
 
 /** Files of more than 200 lines, and why they are one idea all the same. */
 const LONG: Readonly<Record<string, string>> = {
-  'store/connection.ts':
-    'the course of one call, from waiting for its connection to its deadline: every end of it must be seen at once',
   'store/redis.ts': 'one verb of the port after another, each with its command and its answer',
   'lease/attempts.ts': 'asking, being told and asking again go by one state',
   'store/quorum.ts': 'one algorithm, Redlock, whose rounds share their bounds',

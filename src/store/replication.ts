@@ -1,0 +1,40 @@
+/** Whether replicas have what was written, by WAIT. */
+import { catchError, defer, map, merge, type Observable, type SchedulerLike, take, throwError, timeout } from 'rxjs';
+import { RedisUnreachableError, RedisyncError } from '../errors.ts';
+import type { Replicas } from '../options.ts';
+import type { Driver } from './driver.ts';
+
+/** What is confirmed, by when, and on which connection: by any other there would be nothing to wait for. */
+export interface Confirmation {
+  readonly node: Driver | undefined;
+  readonly replicas: Replicas;
+  readonly within: number;
+  /** The name that errors tell. */
+  readonly lock: string;
+  /** Whether it is still the connection that wrote. */
+  readonly same: () => boolean;
+  /** Emits when a connection closes. */
+  readonly closing$: Observable<void>;
+  readonly scheduler: SchedulerLike;
+}
+
+/** How many replicas have what was written so far. It keeps the connection from other commands until it is answered. */
+export const replicated = (confirmation: Confirmation): Observable<number> => {
+  const { node, replicas, within, lock, same, closing$, scheduler } = confirmation;
+  const gone = (): Error => new RedisUnreachableError(lock, 'The connection closed before the replicas confirmed', 0);
+  const confirmed$ = defer(() => (node && same() ? node.wait(replicas.count, replicas.timeout) : throwError(gone)));
+  return merge(confirmed$, closing$).pipe(
+    take(1),
+    map((confirmed) => {
+      if (confirmed === undefined || !same()) throw gone();
+      return confirmed;
+    }),
+    catchError((error: unknown) => throwError(() => (error instanceof RedisyncError ? error : gone()))),
+    timeout({
+      first: Math.max(1, within),
+      with: () =>
+        throwError(() => new RedisUnreachableError(lock, `The replicas did not confirm within ${within} ms`, 0)),
+      scheduler,
+    }),
+  );
+};
