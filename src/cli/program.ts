@@ -5,7 +5,7 @@ import { EXIT, exitCodeOf, sayingOf } from './exit.ts';
 import { reportTo } from './report.ts';
 import { output, shareStderr, writeErrorNow } from './stdio.ts';
 
-const { version } = createRequire(import.meta.url)('redisync/package.json') as { version: string };
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 type Add = (program: Command, operands: readonly string[]) => void;
 
