@@ -1,11 +1,12 @@
 /** The clients that docs/migration.md names, as they are published: what each does to take a lock, once or until it has it. */
-import { randomUUID } from 'node:crypto';
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { Mutex, RedlockMutex } from 'redis-semaphore';
 import Redlock from 'redlock';
 import { createLock, createRedlock, IoredisAdapter } from 'redlock-universal';
 import Redlock4 from 'redlock4';
+import { v4 as uuid } from 'uuid';
 
 /** Gives the lock back. */
 export type Release = () => Promise<unknown>;
@@ -41,7 +42,7 @@ const sending = (
   quorum: false,
   acquire: async ([redis], key, ttl, patient) => {
     if (!redis) throw new Error('no server');
-    const token = randomUUID();
+    const token = uuid();
     while (!(await take(redis, key, token, ttl))) {
       if (!patient) throw new Error('busy');
       await sleep(EVERY);

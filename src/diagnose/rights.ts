@@ -1,6 +1,7 @@
 /** Tries what locks need on a name of its own: the script calls of two owners, and the channels. */
-import { randomUUID } from 'node:crypto';
+
 import { catchError, concat, concatMap, defer, EMPTY, finalize, from, ignoreElements, type Observable, of } from 'rxjs';
+import { v4 as uuid } from 'uuid';
 import { RedisRefusedError } from '../errors.ts';
 import { type Client, isCluster } from '../store/client.ts';
 import { RedisStore } from '../store/redis.ts';
@@ -43,7 +44,7 @@ const remarkOf = (error: Error): Remark => {
 /** Whether the user may do all that locks do. */
 export const rights = (client: Client, { within, scheduler }: Look): Observable<Remark> =>
   defer(() => {
-    const owner = randomUUID();
+    const owner = uuid();
     const store = new RedisStore(client, scheduler);
     const [first, second] = [
       { ...PROBE, owner },

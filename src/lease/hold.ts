@@ -1,5 +1,5 @@
 /** The life of a lease: acquire, emit, renew, release. One subscription is one Hold; this is the one hand-written Observable. */
-import { randomUUID } from 'node:crypto';
+
 import {
   AsyncSubject,
   concat,
@@ -14,6 +14,7 @@ import {
   throwError,
   timeout,
 } from 'rxjs';
+import { v4 as uuid } from 'uuid';
 import { type Clock, type Instant, instant } from '../clock.ts';
 import {
   CoordinatorClosedError,
@@ -105,7 +106,7 @@ export class Hold implements Keeper, Asker, Sleeper {
       waiterTtl,
       replicas,
       identity,
-      owner = identity === undefined ? randomUUID() : `${identity}:${randomUUID()}`,
+      owner = identity === undefined ? uuid() : `${identity}:${uuid()}`,
     } = terms;
     const { mode, permits, limit } = kind;
     lives += 1;

@@ -3,9 +3,10 @@
  * the shard that sends it. One connection to each master on which something waits, one channel a slot. A server without
  * it (before 7.0) has one channel for all, heard on any node, which the Cluster carries to every node.
  */
-import { randomUUID } from 'node:crypto';
+
 import type { Cluster, Redis } from 'ioredis';
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { v4 as uuid } from 'uuid';
 import { duplicate, masterIn, placeOf } from './client.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
@@ -28,7 +29,7 @@ export class ShardListener implements Listener {
   private readonly cluster: () => Cluster | undefined;
   private readonly prefix: string;
   private readonly scheduler: SchedulerLike;
-  private readonly unheard = unheard(randomUUID());
+  private readonly unheard = unheard(uuid());
   private readonly posts = new Map<number, Post>();
   private readonly clients = new Map<string, Redis>();
   private sharded = true;

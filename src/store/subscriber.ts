@@ -1,6 +1,7 @@
 /** Hears of grants: one subscriber connection, opened when something first waits, on a channel of the coordinator's own. */
-import { randomUUID } from 'node:crypto';
+
 import { type Observable, Subject } from 'rxjs';
+import { v4 as uuid } from 'uuid';
 import { duplicate } from './client.ts';
 import type { Driver } from './driver.ts';
 
@@ -44,7 +45,7 @@ const ours = (prefix: string): string => `${prefix.replace(/\s/g, '_')}redisync:
 export const unheard = (name: string): string => `-${name.slice(-12)}`;
 
 /** The name of a channel of one coordinator; a spec of the scripts holds it, so there is no white space in it. */
-export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)}${tag}${randomUUID()}`;
+export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)}${tag}${uuid()}`;
 
 /** The channel on which a release of the name is told where no queue is kept. */
 export const releaseChannel = (prefix: string, name: string): string => `${ours(prefix)}free:${name}`;
