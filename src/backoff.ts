@@ -54,6 +54,9 @@ export const exponentialBackoff = (
   };
 };
 
+/** Between attempts at what must be done before a lease lapses: to renew it, or to release it. */
+export const soon = exponentialBackoff({ initial: 25, max: 1_000, jitter: 0 });
+
 /**
  * Subscribes again after each error, waiting as `backoff` says. Counting starts over after a value. A back-off that
  * throws ends it, with what it throws.

@@ -6,7 +6,7 @@ import { type Observable, type Observer, Subject } from 'rxjs';
 import { waitAfter } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
-import { giveBack } from '../store/give-back.ts';
+import { cancel } from '../store/cancel.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import type { Agenda, Sleeper } from './agenda.ts';
 import { remaining } from './deadline.ts';
@@ -207,7 +207,7 @@ export class Attempts implements Observer<Answer>, Sleeper {
     const { commandTimeout, scheduler } = this.terms;
     const tooLate = (): void =>
       this.error(new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0));
-    giveBack(() => this.store.release({ name, owner }, commandTimeout), commandTimeout, scheduler).subscribe({
+    cancel(() => this.store.release({ name, owner }, commandTimeout), { within: commandTimeout, scheduler }).subscribe({
       error: tooLate,
       complete: tooLate,
     });

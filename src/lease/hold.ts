@@ -11,10 +11,12 @@ import {
   type Subscriber,
   type Subscription,
   type TeardownLogic,
+  tap,
   throwError,
   timeout,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
+import { soon } from '../backoff.ts';
 import { type Clock, type Instant, instant } from '../clock.ts';
 import {
   CoordinatorClosedError,
@@ -23,11 +25,11 @@ import {
   type LossReason,
   RedisUnreachableError,
 } from '../errors.ts';
+import { cancel } from '../store/cancel.ts';
 import type { Released, Renewal, Request } from '../store/store.ts';
 import type { Agenda, Sleeper } from './agenda.ts';
 import { type Asker, Attempts, BUSY, type Granted, type Report } from './attempts.ts';
 import { remaining } from './deadline.ts';
-import { depart, soon } from './departure.ts';
 import { HeldLease, type Keeper, type Lease } from './lease.ts';
 import type { Registry } from './registry.ts';
 import type { Kind, Terms } from './terms.ts';
@@ -426,14 +428,13 @@ export class Hold implements Keeper, Asker, Sleeper {
       if (!attempts.known) return EMPTY;
       const since = clock.now();
       const late = attempts.notAfter > 0 ? attempts.patience : 0; // an attempt may land until then
-      return depart(() => this.giveBack(shared), {
+      const failed = (): void => {
+        if (clock.now() - since >= commandTimeout) giveUp();
+      };
+      return cancel(() => this.giveBack(shared).pipe(tap({ error: failed })), {
         notAfter: attempts.notAfter,
         within: attempts.patience,
-        goOn: () => {
-          const waited = clock.now() - since;
-          if (waited >= commandTimeout) giveUp();
-          return waited < late + Math.max(this.ttl, request.waiterTtl);
-        },
+        patience: late + Math.max(this.ttl, request.waiterTtl),
         scheduler,
       });
     };

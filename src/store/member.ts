@@ -16,7 +16,7 @@ import {
   toArray,
 } from 'rxjs';
 import { RedisUnreachableError } from '../errors.ts';
-import { repeated } from './repeated.ts';
+import { cancel } from './cancel.ts';
 import type { Answer, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /** The store of a node, which can tell how long its server has been up. */
@@ -72,7 +72,7 @@ export class Member {
     const { name, owner } = release;
     const key = keyOf(name, owner);
     const dealing = this.dealings.get(key);
-    let notAfter = Number.NEGATIVE_INFINITY;
+    let notAfter = 0;
     const asked: Observable<Answer> = dealing?.asked ?? EMPTY;
     const settled = asked.pipe(
       ignoreElements(),
@@ -82,7 +82,7 @@ export class Member {
       }),
     );
     const once = (): Observable<Released> => this.node.release(release, within);
-    const left = defer(() => repeated(once, notAfter, within, this.scheduler)).pipe(
+    const left = defer(() => cancel(once, { notAfter, within, scheduler: this.scheduler })).pipe(
       toArray(),
       concatMap((departures) => departures.slice(0, 1)),
       finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),

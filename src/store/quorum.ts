@@ -10,6 +10,7 @@ import {
   defer,
   EMPTY,
   filter,
+  ignoreElements,
   map,
   merge,
   mergeMap,
@@ -25,7 +26,7 @@ import {
 import { type Clock, clockOf } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import type { Announcements } from './announcements.ts';
-import { giveBack } from './give-back.ts';
+import { cancel } from './cancel.ts';
 import { Member, type Node } from './member.ts';
 import type { Answer, Grant, Holder, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
@@ -205,7 +206,10 @@ export class QuorumStore implements Store {
   private giveBack(name: string, owner: string, within: number): Observable<never> {
     const each = this.members.map((member) =>
       // twice: a release is sent when what was asked for has been answered
-      giveBack(() => member.release({ name, owner }, within), 2 * within, this.scheduler).pipe(catchError(() => EMPTY)),
+      cancel(() => member.release({ name, owner }, within), { within: 2 * within, scheduler: this.scheduler }).pipe(
+        ignoreElements(),
+        catchError(() => EMPTY),
+      ),
     );
     return merge(...each);
   }

@@ -7,6 +7,7 @@ import {
   EMPTY,
   expand,
   filter,
+  ignoreElements,
   map,
   mergeMap,
   type Observable,
@@ -19,10 +20,10 @@ import { type Clock, clockOf } from '../clock.ts';
 import { NotReplicatedError, RedisUnreachableError } from '../errors.ts';
 import * as scripts from '../lua/scripts.ts';
 import type { Command, Reply, Server } from './call.ts';
+import { cancel } from './cancel.ts';
 import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
 import type { Driver } from './driver.ts';
-import { giveBack } from './give-back.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
 import { ShardListener } from './shard-listener.ts';
@@ -98,7 +99,8 @@ export class RedisStore implements Store {
         if (!answer.granted) return of(answer);
         const denied = (error: unknown): Observable<never> =>
           concat(
-            giveBack(() => this.release({ name, owner }, within), within, this.scheduler).pipe(
+            cancel(() => this.release({ name, owner }, within), { within, scheduler: this.scheduler }).pipe(
+              ignoreElements(),
               catchError(() =>
                 throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error)),
               ),

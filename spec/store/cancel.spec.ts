@@ -1,0 +1,83 @@
+/** Taking back what may have been granted, in virtual time: a release, and when it is made again. */
+import { assert } from 'chai';
+import { delay, EMPTY, mergeMap, NEVER, type Observable, of, throwError, timeout } from 'rxjs';
+import { TestScheduler } from 'rxjs/testing';
+import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
+import { type Cancellation, cancel } from '../../src/store/cancel.ts';
+import type { Released } from '../../src/store/store.ts';
+import { VirtualTime } from '../contract/virtual-time.ts';
+import { left } from '../support/fake-store.ts';
+import { CountingScheduler } from '../support/virtual.ts';
+
+const WITHIN = 100;
+const unknown = new RedisUnreachableError('a', 'The connection closed', 5);
+const unsent = new RedisUnreachableError('a', 'No connection');
+const refused = new RedisRefusedError('a', false, new Error('NOPERM'));
+const busy = new RedisRefusedError('a', true, new Error('BUSY'));
+
+/** Runs it over releases that take 10 ms each to their outcomes, the last one again and again. */
+const over = (
+  outcomes: readonly Observable<Released>[],
+  terms: Partial<Cancellation>,
+  marbles: string,
+  values: Record<string, Released> = {},
+  error?: Error,
+): void => {
+  const time = new TestScheduler((actual, expected) => assert.deepEqual(actual, expected));
+  const script = [...outcomes];
+  time.run(({ expectObservable }) => {
+    const release = (): Observable<Released> => {
+      const outcome = (script.length > 1 ? script.shift() : script[0]) ?? NEVER;
+      return of(undefined).pipe(
+        delay(10, time),
+        mergeMap(() => outcome),
+      );
+    };
+    expectObservable(cancel(release, { within: WITHIN, scheduler: time, ...terms })).toBe(marbles, values, error);
+  });
+};
+
+const fails = (error: Error): Observable<never> => throwError(() => error);
+const gone = left();
+
+describe('what may have been granted', () => {
+  it('is taken back when Redis says so', () => over([of(gone)], {}, '10ms (a|)', { a: gone }));
+
+  it('is taken back where there was nothing', () => over([EMPTY], {}, '10ms |'));
+
+  it('when it is not known whether it was, can be ended for as long as the release’s not-after says: it waits for that', () =>
+    over([fails(unknown)], {}, '101ms #', {}, unknown));
+
+  it('was not taken back where there was no connection: nothing is to be waited for', () =>
+    over([fails(unsent)], {}, '10ms #', {}, unsent));
+
+  it('was not taken back where Redis refused: nothing is to be waited for', () =>
+    over([fails(refused)], {}, '10ms #', {}, refused));
+
+  it('is waited for no longer than until the release can land no more', () =>
+    over([NEVER.pipe(timeout({ first: 90, with: () => fails(unknown) }))], {}, '101ms #', {}, unknown));
+
+  it('is waited for no longer than a timer can', () => {
+    const time = new CountingScheduler(new VirtualTime());
+    cancel(() => fails(unknown), { within: 2 ** 31 - 1, scheduler: time }).subscribe({ error: () => undefined });
+    assert.equal(time.longest, 2 ** 31 - 1);
+  });
+
+  it('is taken back again once nothing that was sent before can land any more', () => {
+    const [a, b] = [left({ now: 10 }), left({ now: 52, held: false })];
+    over([of(a), of(b)], { notAfter: 50 }, '10ms a 50ms (b|)', { a, b });
+  });
+
+  it('is taken back again by the own clock where the server’s has stepped back, and then no more', () => {
+    const [a, b] = [left({ now: 1 }), left({ now: 2 })];
+    over([of(a), of(b)], { notAfter: 1_000 }, '10ms a 100ms (b|)', { a, b });
+  });
+
+  it('is tried again after a failure in passing, soon at first, for as long as there is patience', () => {
+    over([fails(busy), fails(unknown), of(gone)], { patience: 60 }, '105ms (a|)', { a: gone });
+    over([fails(busy)], { patience: 60 }, '105ms #', {}, busy);
+  });
+
+  it('is not tried again after a refusal for good', () =>
+    over([fails(refused)], { patience: 60 }, '10ms #', {}, refused));
+});
