@@ -1,8 +1,8 @@
 /** Many subscribers in a process, one holder: the lease is taken for the first, and lingers after the last. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { concatMap, first, lastValueFrom, map, type Observable, ReplaySubject, share, timer } from 'rxjs';
-import { type Lease, LockCoordinator } from '../src/index.ts';
+import { lastValueFrom, map, type Observable, ReplaySubject, share, timer } from 'rxjs';
+import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const LINGER = 200;
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
@@ -13,12 +13,9 @@ const lease$ = locks
   .mutex('example:feed')
   .pipe(share({ connector: () => new ReplaySubject<Lease>(1), resetOnRefCountZero: () => timer(LINGER) }));
 
-/** Not whileHeld, which releases when its work is done: here the lease is everybody's, and rxjs counts them. */
+/** When its work is done it unsubscribes; rxjs counts who is left, and the lease goes with the last of them. */
 const work = (name: string): Observable<string> =>
-  lease$.pipe(
-    concatMap((lease) => timer(20).pipe(map(() => `${name}: ${lease.held}`))),
-    first(),
-  );
+  lease$.pipe(whileHeld((lease) => timer(20).pipe(map(() => `${name}: ${lease.held}`))));
 const run = async (...names: string[]): Promise<void> => {
   for (const line of await Promise.all(names.map((name) => lastValueFrom(work(name))))) console.log(line);
 };

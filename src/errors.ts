@@ -5,7 +5,7 @@
  *
  * @example const ours = (reason: LossReason): boolean => reason === 'maxHold';
  */
-export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold';
+export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold' | 'released';
 
 /**
  * The base of all errors of this package. `lock` is the name of the lock that it is about, where there is one.
@@ -24,12 +24,14 @@ export abstract class RedisyncError extends Error {
 }
 
 /**
- * The lease is over although nobody released it. It is final; acquire again if the work is still wanted.
+ * The lease is over although the work under it is not. It is final; acquire again if the work is still wanted.
  *
  * - `expired`: its time ran out, or its key has gone, and nobody was seen to take it
  * - `taken`: somebody else was granted the lock, or broke it by `forceRelease`
  * - `unreachable`: it could not be renewed in time, because Redis did not answer
  * - `maxHold`: it was held for as long as its `maxHold` allows
+ * - `released`: somebody else gave it back: `lease.release()` in another place, another subscription of the same owner,
+ *   or the end of the subscription that kept it
  *
  * @example
  * const lost = (error: unknown): void => {
@@ -41,8 +43,8 @@ export class LockLostError extends RedisyncError {
   readonly code = 'LOCK_LOST';
   readonly reason: LossReason;
 
-  constructor(lock: string, reason: LossReason, cause?: unknown) {
-    super(`The lease on ${quote(lock)} is lost: ${reason}`, lock, cause);
+  constructor(lock: string, reason: LossReason, cause?: unknown, hint?: string) {
+    super(`The lease on ${quote(lock)} is lost: ${reason}${hint === undefined ? '' : `; ${hint}`}`, lock, cause);
     this.reason = reason;
   }
 }

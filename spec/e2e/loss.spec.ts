@@ -87,8 +87,8 @@ describe('a lease on a real Redis', () => {
       assert.isTrue(lease?.held);
       assert.equal(await redis.get('long'), lease?.owner);
     }
-    assert.isTrue(await lease?.release());
     assert.isUndefined(seen.error);
+    assert.isTrue(await lease?.release());
   });
 
   it('whose key is deleted is lost at the next renewal, and the key is not made again', async () => {

@@ -47,7 +47,7 @@ describe('whileHeld', () => {
       ends(['0 acquire', '300 renew', '301 release']);
     }));
 
-  it('unsubscribes the work when the work itself gives the lease back, and completes', () =>
+  it('unsubscribes the work when the work itself gives the lease back, and errors', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       let lease: Lease | undefined;
       store.departures = [store.after(3, left())];
@@ -56,9 +56,10 @@ describe('whileHeld', () => {
           lease = value;
           return NEVER;
         }),
+        labelled(),
       );
       at(50, () => void lease?.release());
-      expectObservable(result).toBe('53ms |');
+      expectObservable(result).toBe('53ms #', undefined, 'lost: released');
       ends(['0 acquire', '50 release']);
     }));
 

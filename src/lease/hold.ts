@@ -218,7 +218,7 @@ export class Hold implements Keeper, Asker, Sleeper {
   private extend(ttl: number, downgrade: boolean, outcome?: AsyncSubject<void>): void {
     const { lease } = this;
     if (!lease || lease.remaining() <= 0) {
-      outcome?.error(lease?.end ? lease.reason : new LockLostError(this.request.name, 'expired'));
+      outcome?.error(lease?.loss ?? new LockLostError(this.request.name, 'expired'));
       return;
     }
     this.agenda.strike(this);
@@ -233,13 +233,13 @@ export class Hold implements Keeper, Asker, Sleeper {
       next: (renewal) => {
         const next = this.underway.settle(sent);
         if (!lease.end) this.renewed(lease, renewal, since, ttl, next);
-        if (lease.end) outcome?.error(lease.reason);
+        if (lease.end) outcome?.error(lease.loss);
         outcome?.next();
         outcome?.complete();
       },
       error: (error: Error) => {
         if (!lease.end) this.renewalFailed(error);
-        outcome?.error(lease.end ? lease.reason : error);
+        outcome?.error(lease.end ? lease.loss : error);
       },
     });
   }
@@ -283,6 +283,10 @@ export class Hold implements Keeper, Asker, Sleeper {
   release(): Observable<boolean> {
     if (this.lease && !this.gone && this.lease.remaining() <= 0) this.expire(); // it is too late to give it back
     return this.depart('released');
+  }
+
+  get settled$(): Observable<unknown> {
+    return this.gone ?? EMPTY;
   }
 
   /** The subscription ends: whatever stage it is in, nothing of it stays behind. */
@@ -375,9 +379,10 @@ export class Hold implements Keeper, Asker, Sleeper {
       }
       gone.complete();
     };
-    if (end !== 'released') {
+    const lost = end !== 'released';
+    if (lost) {
+      answered = true;
       this.registry.tell(this, { type: 'lost', reason: end.reason, held });
-      answer(false);
     }
     const done = (): void => {
       answer(false);
@@ -392,6 +397,10 @@ export class Hold implements Keeper, Asker, Sleeper {
       error: done,
       complete: done,
     });
+    if (lost) {
+      gone.next(false);
+      gone.complete(); // after its release was sent: who hears of it may ask anew
+    }
     return gone;
   }
 

@@ -28,13 +28,13 @@ export interface Lease {
   readonly mode: Mode;
   /** Whether the lease can be believed now, by this process's clocks alone. Never true again once it was false. */
   readonly held: boolean;
-  /** Aborted with the LockLostError when the lease is lost, with an AbortError when it is released. */
+  /** Aborted with the LockLostError when the lease is lost; on release that is named `AbortError`, its reason `released`. */
   readonly signal: AbortSignal;
   /** ms for which the lease can be believed without being renewed; 0 when it is over. */
   remaining(): number;
   /**
    * Throws unless the lease can be believed for more than `minimum` ms. Call it right before what must not be done twice.
-   * The `cause` tells of a lease that was released, and of one that is held for too short a time yet.
+   * The `cause` tells of a lease that is held for too short a time yet.
    * @throws LockLostError
    * @example lease.assertHeld(500); await charge(order);
    */
@@ -63,9 +63,14 @@ export interface Keeper {
   readonly clock: Clock;
   renew(ttl?: number, downgrade?: boolean): Observable<void>;
   release(): Observable<boolean>;
+  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
+  readonly settled$: Observable<unknown>;
   /** The lease was found to be over before its timer was due. */
   overdue(): void;
 }
+
+/** How a lease ends. */
+export type End = 'released' | LockLostError;
 
 export class HeldLease implements Lease {
   mode: Mode;
@@ -73,7 +78,9 @@ export class HeldLease implements Lease {
   /** ms for which it can be believed from then on, less the drift. */
   ttl: number;
   /** Why it is over. */
-  end: 'released' | LockLostError | undefined;
+  end: End | undefined;
+  /** Whether a promise gave it: then no subscription ends it, and whoever is done with it must release it. */
+  byPromise = false;
   readonly name: string;
   readonly owner: string;
   readonly fence: number | undefined;
@@ -81,7 +88,7 @@ export class HeldLease implements Lease {
   readonly #keeper: Keeper;
   private expired = false;
   private aborter: AbortController | undefined;
-  private over: AsyncSubject<void> | undefined;
+  private over: AsyncSubject<End> | undefined;
 
   constructor(
     keeper: Keeper,
@@ -105,20 +112,25 @@ export class HeldLease implements Lease {
 
   get signal(): AbortSignal {
     this.aborter ??= new AbortController();
-    if (this.end) this.aborter.abort(this.reason);
+    if (this.end) this.abort();
     return this.aborter.signal;
   }
 
-  /** Emits when the lease is over, before anything else happens. */
-  get over$(): Observable<void> {
-    if (this.end) return of(undefined);
+  /** Emits how the lease ended when it is over, before anything else happens. */
+  get over$(): Observable<End> {
+    if (this.end) return of(this.end);
     this.over ??= new AsyncSubject();
     return this.over;
   }
 
+  /** See Keeper. */
+  get settled$(): Observable<unknown> {
+    return defer(() => this.#keeper.settled$);
+  }
+
   /** The error for what is asked of it when it is over. */
-  get reason(): Error {
-    return this.end instanceof LockLostError ? this.end : new DOMException('The lease was released', 'AbortError');
+  get loss(): LockLostError {
+    return this.end instanceof LockLostError ? this.end : new LockLostError(this.name, this.end ?? 'expired');
   }
 
   remaining(): number {
@@ -134,9 +146,8 @@ export class HeldLease implements Lease {
     duration('minimum', minimum, 0);
     const left = this.remaining();
     if (left > minimum) return;
-    if (this.end instanceof LockLostError) throw this.end;
     const short = `It can be believed for ${Math.floor(left)} ms more, and ${minimum} were asked for`;
-    throw new LockLostError(this.name, 'expired', this.end ? this.reason : left > 0 ? new Error(short) : undefined);
+    throw left > 0 ? new LockLostError(this.name, 'expired', new Error(short)) : this.loss;
   }
 
   renew(ttl?: number): Promise<void> {
@@ -150,11 +161,6 @@ export class HeldLease implements Lease {
 
   release(): Promise<boolean> {
     return firstValueFrom(this.#keeper.release());
-  }
-
-  /** What `release()` does, on subscribe. */
-  get released$(): Observable<boolean> {
-    return defer(() => this.#keeper.release());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -180,11 +186,18 @@ export class HeldLease implements Lease {
     this.ttl = ttl;
   }
 
-  /** Ends it: no later call makes it held again. */
-  finish(end: 'released' | LockLostError): void {
+  /** Ends it: no later call makes it held again, or gives another reason. */
+  finish(end: End): void {
+    if (this.end) return;
     this.end = end;
-    this.over?.next();
+    this.over?.next(end);
     this.over?.complete();
-    this.aborter?.abort(this.reason);
+    this.abort();
+  }
+
+  private abort(): void {
+    const { loss } = this;
+    if (this.end === 'released') loss.name = 'AbortError'; // as the platform calls what is no failure
+    this.aborter?.abort(loss);
   }
 }

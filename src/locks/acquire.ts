@@ -9,6 +9,7 @@ import {
   share,
 } from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
+import { HeldLease } from '../lease/lease.ts';
 import { duration, optionsIn, reading, show } from '../options.ts';
 
 /**
@@ -94,6 +95,7 @@ class Acquisition<T> implements Observer<T> {
 
   next(value: T): void {
     this.settle();
+    for (const lease of [value].flat()) if (lease instanceof HeldLease) lease.byPromise = true;
     this.resolve(value);
   }
 

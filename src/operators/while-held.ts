@@ -1,16 +1,15 @@
 /** Work that runs under a lease, and needs it. */
 import {
   defer,
-  type MonoTypeOperatorFunction,
   merge,
   Observable,
   type ObservableInput,
   type ObservedValueOf,
   type OperatorFunction,
   Subscriber,
-  switchMap,
-  takeUntil,
+  Subscription,
 } from 'rxjs';
+import { LockLostError, quote } from '../errors.ts';
 import { HeldLease, type Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
 
@@ -29,13 +28,58 @@ const leasesOf = (held: Held): HeldLease[] => {
   throw new TypeError(`whileHeld and withLock need a lease, got ${show(held)}`);
 };
 
-/** Ends as the source does, after the source is unsubscribed and then `last$` has completed. */
-const endAfter =
-  <T>(last$: Observable<unknown>): MonoTypeOperatorFunction<T> =>
-  (source) =>
-    new Observable((subscriber) => {
+/** To work under another would cut the work under the first off. */
+const tooMany = (leases: readonly HeldLease[]): TypeError => {
+  const names = leases.map(({ name }) => quote(name)).join(', ');
+  return new TypeError(`whileHeld and withLock work under one lease, and were given a second: ${names}`);
+};
+
+/** What may have ended a lease that arrives as a released one, or whose source ends at once. */
+const HINT = 'its subscription has ended: was the lock piped through take(1) or firstValueFrom?';
+
+/**
+ * Work under what `source` emits: `source` is given up when the work is over, by unsubscribing. Written out, because that
+ * teardown has state: the work goes first, then its leases, and the result ends last.
+ */
+const under = <H extends Held, O extends ObservableInput<unknown>>(
+  source: Observable<H>,
+  work: (held: H) => O,
+): Observable<ObservedValueOf<O>> =>
+  new Observable((subscriber) => {
+    let leases: readonly HeldLease[] = [];
+    let completed = false;
+    const working = new Subscription();
+
+    /** What a completed source, or a promise, has given stays held unless it is released: nobody is subscribed to it. */
+    const giveUp = (): void => {
+      working.unsubscribe();
+      incoming.unsubscribe();
+      for (const lease of leases) if (completed || lease.byPromise) void lease.release();
+    };
+
+    const endAfter = (last: readonly HeldLease[], end: () => void): void => {
+      giveUp();
+      subscriber.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
+    };
+
+    /** A loss is told at once: the others of its leases may take long to be released. */
+    const cutOff = (lease: HeldLease, ended: boolean): void => {
+      const { loss } = lease;
+      const released = loss.reason === 'released';
+      const error = released && ended ? new LockLostError(lease.name, 'released', undefined, HINT) : loss;
+      endAfter(released ? leases : [lease], () => subscriber.error(error));
+    };
+
+    /** The work has ended. It may have gone on past the end of its lease, before anybody has looked at the clocks. */
+    const done = (end: () => void): void => {
+      const over = leases.find((lease) => !lease.held);
+      endAfter(leases, over ? () => subscriber.error(over.loss) : end);
+    };
+
+    const workUnder = (held: H): void => {
+      for (const lease of leases) working.add(lease.over$.subscribe(() => cutOff(lease, completed)));
       let end: (() => void) | undefined;
-      const working = new Subscriber<T>({
+      const worker = new Subscriber<ObservedValueOf<O>>({
         next: (value) => subscriber.next(value),
         error: (error: unknown) => {
           end = () => subscriber.error(error);
@@ -44,22 +88,57 @@ const endAfter =
           end = () => subscriber.complete();
         },
       });
-      subscriber.add(working); // before it works: who unsubscribes within a first value would not stop it else
-      source.subscribe(working);
-      working.add(() => {
-        if (end) subscriber.add(last$.subscribe({ complete: end }));
+      working.add(worker); // before it works: who unsubscribes within a first value would not stop it else
+      defer(() => work(held)).subscribe(worker);
+      worker.add(() => {
+        if (end) done(end); // now that the work is unsubscribed, also where it ended as it was subscribed to
       });
+    };
+
+    const begin = (held: H): void => {
+      const given = leasesOf(held);
+      if (leases.length > 0) throw tooMany(given);
+      leases = given;
+      const over = leases.find((lease) => !lease.held);
+      if (over) cutOff(over, true);
+      else workUnder(held);
+    };
+
+    const incoming = new Subscriber<H>({
+      next: (held) => {
+        try {
+          begin(held);
+        } catch (error) {
+          subscriber.error(error);
+        }
+      },
+      error: (error: unknown) => {
+        working.unsubscribe();
+        subscriber.error(error);
+      },
+      complete: () => {
+        completed = true;
+        if (leases.length === 0) subscriber.complete();
+      },
     });
+    subscriber.add(giveUp);
+    source.subscribe(incoming);
+  });
 
 /**
  * Runs `work` under the lease that the source emits.
  *
- * - the work completes: the lock is released, Redis acknowledges it, then the result completes
- * - the work errors: the lock is released, then the result errors with the work's error
- * - the lease is lost: the work is unsubscribed, and the result errors with the LockLostError
- * - the result is unsubscribed: the work is, then the release starts
+ * - the work completes: the source is unsubscribed, which releases the lock; Redis acknowledges it, then the result
+ *   completes
+ * - the work errors: likewise, then the result errors with the work's error
+ * - the lease is over before the work is, or was before it began: the work is unsubscribed, and the result errors with
+ *   the LockLostError, whose `reason` is `released` where somebody else gave it back
+ * - the result is unsubscribed: the work is, then the source, and the release starts
  *
- *     lock   ----L------------|
+ * A lease that several works share is released by the last of them; one whose source has completed, such as that of a
+ * promise, is released by the operator. It works under one lease: a second one is an error.
+ *
+ *     lock   ----L------------!
  *     work        --a--b--|
  *     result ------a--b-------|   the last stretch is the acknowledged release
  *
@@ -70,11 +149,5 @@ export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
   work: (held: H) => O,
 ): OperatorFunction<H, ObservedValueOf<O>> => {
   if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
-  return switchMap((held) => {
-    const leases = leasesOf(held);
-    return defer(() => work(held)).pipe(
-      takeUntil(merge(...leases.map(({ over$ }) => over$))),
-      endAfter(merge(...leases.map(({ released$ }) => released$))), // as far as Redis answers
-    );
-  });
+  return (source) => under(source, work);
 };
