@@ -1,0 +1,44 @@
+/** What a majority of the nodes tells of names: a lease that fewer nodes know of is none. */
+import { concatMap, filter, map, mergeMap, type Observable, takeLast, toArray } from 'rxjs';
+import type { Holder, Inspection } from '../store.ts';
+import type { Majority } from './majority.ts';
+
+/** The fence is undefined: a node tells its own, which need not be that of the lease. */
+export const inspect = (majority: Majority, name: string, within: number): Observable<Inspection> =>
+  majority
+    .poll(({ node }) => node.inspect(name, within))
+    .pipe(
+      takeLast(1),
+      map(({ values, errors }) => {
+        if (values.length < majority.needed) throw majority.failure(name, values.length, errors);
+        const told = values.flatMap(({ holders }) => holders);
+        const owners = new Set(told.map(keyOf));
+        const holders = [...owners].flatMap((one) => {
+          const same = told.filter((holder) => keyOf(holder) === one);
+          return agreed(same, majority.needed);
+        });
+        return { name, holders, waiting: [], fence: undefined };
+      }),
+    );
+
+export const list = (majority: Majority, pattern: string, within: number): Observable<string> =>
+  majority
+    .poll(({ node }) => node.list(pattern, within).pipe(toArray()))
+    .pipe(
+      takeLast(1),
+      concatMap(({ values, errors }) => {
+        if (values.length < majority.needed) throw majority.failure(undefined, values.length, errors);
+        return new Set(values.flat());
+      }),
+      mergeMap((name) => inspect(majority, name, within), 16),
+      filter(({ holders }) => holders.length > 0),
+      map(({ name }) => name),
+    );
+
+/** A holder as the last node that its majority needs sees it. */
+const agreed = (same: readonly Holder[], needed: number): Holder[] => {
+  const last = [...same].sort((a, b) => b.remaining - a.remaining)[needed - 1];
+  return last ? [last] : [];
+};
+
+const keyOf = ({ mode, owner }: Holder): string => `${mode} ${owner}`;
