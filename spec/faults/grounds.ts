@@ -63,7 +63,14 @@ export const quorum = async (...starts: readonly (() => Promise<Server>)[]) => {
     settings: { ...SETTINGS, delayedRestart: 0 },
     connect: () => servers.map(({ port }) => new Redis(port, { lazyConnect: true })),
     /** Whom each node names as the owner. */
-    owners: (name: string): Promise<(string | null)[]> => Promise.all(nodes.map((node) => node.get(name))),
+    owners: (name: string): Promise<(string | undefined)[]> =>
+      Promise.all(nodes.map(async (node) => (await node.get(name))?.split(' ')[0])),
+    /** Kills a node, and starts it empty on the same port. */
+    restart: async (which: number): Promise<void> => {
+      const port = servers[which]?.port;
+      await servers[which]?.stop();
+      servers[which] = await startServer([], port);
+    },
     halt: (...which: readonly number[]) => signal('SIGSTOP', ...which),
     resume: (...which: readonly number[]) => signal('SIGCONT', ...which),
     stop: async (): Promise<void> => {

@@ -39,7 +39,7 @@ describe('a quorum of three, one of which has a clock that steps', function () {
         await Promise.all([warm(a), warm(b)]);
         const lease = await acquired(a.mutex('ahead'));
         shift(60);
-        await eventually('the node has forgotten it', async () => (await owners('ahead'))[0] === null);
+        await eventually('the node has forgotten it', async () => (await owners('ahead'))[0] === undefined);
         const refused = await b.locks
           .mutex('ahead')
           .acquire({ timeout: TTL })
@@ -89,7 +89,7 @@ describe('a quorum of three, one of which has a clock that steps', function () {
         const child = await site.child({}, undefined, servers.map(({ url }) => url).join());
         child.tell('hold', 'back');
         await hears(child, 'held');
-        await eventually('all nodes have it', async () => (await owners('back')).every((owner) => owner !== null));
+        await eventually('all nodes have it', async () => (await owners('back')).every((owner) => owner !== undefined));
         child.kill();
         await child.ended();
         shift(-3_600);

@@ -95,7 +95,7 @@ describe('a quorum of five', function () {
         await site.restart();
         await sleep(150); // what was on its way to the stopped nodes is too late now
         ground.resume(3, 4);
-        assert.deepEqual(await ground.owners('restart'), [null, lease.owner, lease.owner, null, null]);
+        assert.deepEqual(await ground.owners('restart'), [undefined, lease.owner, lease.owner, undefined, undefined]);
         const refused = await b.locks
           .mutex('restart')
           .acquire({ timeout: 300 })

@@ -89,6 +89,108 @@ describe('a node of a quorum', () => {
       member.renew(REQUEST, 100, false).subscribe((renewal) => said.push(renewal));
       member.acquire(REQUEST, 0, 100).subscribe();
       member.renew(REQUEST, 100, false).subscribe((renewal) => said.push(renewal));
-      expect(said).to.deep.equal(['gone', 'renewed']);
+      expect(said).to.deep.equal(['taken', 'renewed']);
+    }));
+
+  describe('that is without the lease', () => {
+    /** A node that says at each renewal that the lease is not there, and takes `ms` to answer what it is asked for it. */
+    const without = (scheduler: TestScheduler, said: string[], ms: number, answer: Answer | Error = granted): Node =>
+      node(scheduler, said, {
+        acquire: ({ mode }) => {
+          said.push(`asked for it, ${mode}, at ${scheduler.now()}`);
+          return timer(ms).pipe(
+            map(() => {
+              if (answer instanceof Error) throw answer;
+              return answer;
+            }),
+          );
+        },
+        renew: () => of<Renewal>('taken'),
+      });
+    /** Has asked for the lease, and heard at a renewal that it is not there. */
+    const missed = (member: Member, downgrade = false): void => {
+      member.acquire(REQUEST, 0, 100).subscribe({ error: () => undefined });
+      timer(200).subscribe(() => member.renew(REQUEST, 100, downgrade).subscribe());
+    };
+    const leave = (member: Member, said: string[]): void => {
+      member.release({ name: 'x', owner: 'me', tell: true }, 100).subscribe({ complete: () => said.push('done') });
+    };
+
+    it('is asked for it again, once at a time', () =>
+      at((scheduler, said) => {
+        const member = new Member(without(scheduler, said, 50), scheduler);
+        missed(member);
+        for (const ms of [200, 220, 240, 260]) timer(ms).subscribe(() => member.heal(REQUEST, 100));
+        scheduler.flush();
+        expect(said).to.deep.equal([0, 200, 260].map((ms) => `asked for it, exclusive, at ${ms}`));
+      }));
+
+    it('is asked for nothing where it has the lease', () =>
+      at((scheduler, said) => {
+        const has = { ...without(scheduler, said, 50), renew: () => of<Renewal>('renewed') };
+        const member = new Member(has, scheduler);
+        missed(member);
+        timer(200).subscribe(() => member.heal(REQUEST, 100));
+        scheduler.flush();
+        expect(said).to.deep.equal(['asked for it, exclusive, at 0']);
+      }));
+
+    it('is asked for it as it is by then: shared, after a downgrade', () =>
+      at((scheduler, said) => {
+        const member = new Member(without(scheduler, said, 50), scheduler);
+        missed(member, true);
+        timer(200).subscribe(() => member.heal(REQUEST, 100));
+        scheduler.flush();
+        expect(said).to.deep.equal(['asked for it, exclusive, at 0', 'asked for it, shared, at 200']);
+      }));
+
+    it('is left only after the answer to that has come, and is not asked once its leaving has begun', () =>
+      at((scheduler, said) => {
+        const member = new Member(without(scheduler, said, 50), scheduler);
+        missed(member);
+        timer(200).subscribe(() => {
+          member.heal(REQUEST, 100);
+          leave(member, said);
+          member.heal(REQUEST, 100);
+        });
+        timer(250).subscribe(() => member.heal(REQUEST, 100));
+        timer(260).subscribe(() => member.heal(REQUEST, 100));
+        scheduler.flush();
+        expect(said).to.deep.equal([
+          'asked for it, exclusive, at 0',
+          'asked for it, exclusive, at 200',
+          'left at 250',
+          'done',
+        ]);
+      }));
+
+    it('is left again where that may land behind its leaving', () =>
+      at((scheduler, said) => {
+        const lost = new RedisUnreachableError('x', 'cut', 300);
+        const member = new Member(without(scheduler, said, 50, lost), scheduler);
+        missed(member);
+        timer(200).subscribe(() => {
+          member.heal(REQUEST, 100);
+          leave(member, said);
+        });
+        scheduler.flush();
+        expect(said.slice(2)).to.deep.equal(['left at 250', 'left at 301', 'done']);
+      }));
+  });
+
+  it('that has missed that the lease was downgraded is told again at its next renewal', () =>
+    at((scheduler, said) => {
+      const outcomes = [throwError(() => new RedisUnreachableError('x', 'cut', 100)), of<Renewal>('renewed')];
+      const renew: Node['renew'] = (_request, _fence, _within, downgrade) => {
+        said.push(downgrade ? 'downgrade' : 'renew');
+        return outcomes.shift() ?? of<Renewal>('renewed');
+      };
+      const member = new Member(node(scheduler, said, { acquire: () => of(granted), renew }), scheduler);
+      member.acquire(REQUEST, 0, 100).subscribe();
+      for (const downgrade of [true, false, false]) {
+        member.renew(REQUEST, 100, downgrade).subscribe({ error: () => undefined });
+      }
+      scheduler.flush();
+      expect(said).to.deep.equal(['downgrade', 'downgrade', 'renew']);
     }));
 });

@@ -4,6 +4,7 @@
  * fencing token, for tokens of different nodes are in no order.
  */
 import {
+  AsyncSubject,
   catchError,
   concat,
   concatMap,
@@ -16,7 +17,9 @@ import {
   type Observable,
   of,
   type SchedulerLike,
+  shareReplay,
   take,
+  tap,
   throwError,
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
@@ -101,25 +104,39 @@ export class QuorumStore implements Store {
       );
   }
 
+  /** Goes on until every node has answered: one that is without the lease that a majority has is given it again. */
   renew(request: Request, _fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
-    const { majority } = this;
-    const each = patience(request.ttl, within);
-    return majority
-      .poll((member) => member.renew(request, each, downgrade))
-      .pipe(
-        map(({ values, errors, left }): Renewal | Error | undefined => {
-          const renewed = values.filter((value) => value === 'renewed').length;
-          if (renewed >= majority.needed) return 'renewed';
-          if (values.length - renewed > majority.spare) return values.includes('taken') ? 'taken' : 'gone';
-          return left > 0 ? undefined : majority.failure(request.name, values.length, errors);
-        }),
-        filter((verdict) => verdict !== undefined),
-        take(1),
-        map((verdict) => {
-          if (verdict instanceof Error) throw verdict;
-          return verdict;
-        }),
-      );
+    const { majority, clock } = this;
+    return defer(() => {
+      const each = patience(request.ttl, within);
+      const over = clock.now() + request.ttl;
+      const outcome = new AsyncSubject<Renewal>();
+      const heal = (member: Member): void => member.heal(request, Math.min(each, Math.floor(over - clock.now())));
+      const healed = (member: Member): Observable<Renewal> =>
+        member.renew(request, each, downgrade).pipe(
+          tap(() => {
+            outcome.subscribe({ next: (renewal) => renewal === 'renewed' && heal(member), error: () => undefined });
+          }),
+        );
+      const polls$ = majority.poll(healed).pipe(shareReplay(1));
+      polls$
+        .pipe(
+          map(({ values, errors, left }): Renewal | Error | undefined => {
+            const renewed = values.filter((value) => value === 'renewed').length;
+            if (renewed >= majority.needed) return 'renewed';
+            if (values.length - renewed > majority.spare) return values.includes('taken') ? 'taken' : 'gone';
+            return left > 0 ? undefined : majority.failure(request.name, values.length, errors);
+          }),
+          filter((verdict) => verdict !== undefined),
+          take(1),
+          map((verdict) => {
+            if (verdict instanceof Error) throw verdict;
+            return verdict;
+          }),
+        )
+        .subscribe(outcome);
+      return outcome;
+    });
   }
 
   /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */

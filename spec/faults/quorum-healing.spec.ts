@@ -1,0 +1,142 @@
+/** A quorum whose nodes forget or miss a lease: the next renewal that a majority acknowledges gives it to them again. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { firstValueFrom } from 'rxjs';
+import type { Lease } from '../../src/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { startServer } from '../support/server.ts';
+import { on, quorum, TIMEOUT, TTL } from './grounds.ts';
+import { acquired, type Recorder } from './recorder.ts';
+
+const nodes = (count: number) => () => quorum(...Array.from({ length: count }, () => () => startServer()));
+type Ground = Awaited<ReturnType<ReturnType<typeof nodes>>>;
+
+/** A quorum has no queue. */
+const ALLOWED = { unordered: true };
+
+describe('a quorum heals', function () {
+  this.timeout(60_000);
+
+  /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
+  const warm = async (client: Recorder, { owners }: Ground): Promise<void> => {
+    const lease = await acquired(client.mutex('warm'));
+    await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
+    await lease.release();
+  };
+  /** Resolves when each node is up for longer than the ttl, so that it has a vote with the usual delayedRestart. */
+  const grown = (ground: Ground): Promise<void> =>
+    eventually('all are up for longer than the ttl', async () => {
+      const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
+      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= TTL);
+    });
+
+  for (const count of [3, 5]) {
+    it(
+      `so a rolling restart of all ${count} nodes, each of which comes back empty, keeps every lease`,
+      on(
+        nodes(count),
+        async (site, ground) => {
+          await grown(ground);
+          const [a, b] = [site.client({ delayedRestart: TTL }), site.client({ delayedRestart: TTL })];
+          const each = ground.servers.map(({ url }) => site.client({}, url).locks);
+          const names = ['order', 'invoice', 'report'];
+          const leases = await Promise.all(names.map((name) => acquired(a.mutex(name))));
+          const readers = await Promise.all([a, b].map(({ locks }) => locks.readWriteLock('book').read.acquire()));
+          const all: Lease[] = [...leases, ...readers];
+          const has = async (node: number): Promise<boolean> => {
+            const owners = await Promise.all(names.map(async (name) => (await ground.owners(name))[node]));
+            const sharing = await Promise.all(
+              each.slice(node, node + 1).map((locks) => firstValueFrom(locks.inspect('book'))),
+            );
+            const holders = sharing.flatMap((seen) => seen.holders.map(({ owner }) => owner));
+            return (
+              owners.every((owner, i) => owner === leases[i]?.owner) &&
+              readers.every(({ owner }) => holders.includes(owner))
+            );
+          };
+          for (let node = 0; node < count; node += 1) {
+            await ground.restart(node);
+            await eventually(`node ${node} has all the leases again`, () => has(node));
+          }
+          assert.deepEqual(
+            all.filter(({ held }) => !held),
+            [],
+          );
+          const write = await firstValueFrom(b.locks.readWriteLock('book').write.try(), { defaultValue: 'busy' });
+          assert.equal(write, 'busy');
+          assert.deepEqual(
+            site.failures.filter(({ type }) => type === 'lost'),
+            [],
+          );
+          assert.deepEqual(await Promise.all(all.map((lease) => lease.release())), Array(all.length).fill(true));
+        },
+        ALLOWED,
+      ),
+    );
+  }
+
+  it(
+    'a node that was hung for 500 ms at the grant: it gets the lease at the next renewal',
+    on(
+      nodes(3),
+      async (site, ground) => {
+        const client = site.client({ ttl: 20_000, renewEvery: 15_000 });
+        await warm(client, ground);
+        ground.halt(2);
+        const lease = await client.locks.mutex('hung').acquire();
+        await sleep(TIMEOUT + 100); // what was sent to it is too late now
+        ground.resume(2);
+        assert.deepEqual(await ground.owners('hung'), [lease.owner, lease.owner, undefined]);
+        await lease.renew();
+        await eventually('it has it', async () => (await ground.owners('hung'))[2] === lease.owner);
+        ground.halt(0); // a majority without it
+        await lease.renew();
+        ground.resume(0);
+        assert.isTrue(await lease.release());
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'never behind a release: a lease that is given up right after its renewal stays on no node',
+    on(
+      nodes(3),
+      async (site, ground) => {
+        const client = site.client({ ttl: 20_000 });
+        await warm(client, ground);
+        for (let round = 0; round < 100; round += 1) {
+          const lease = await client.locks.mutex('brief').acquire();
+          await eventually('all have it', async () => (await ground.owners('brief')).every((owner) => owner));
+          await ground.nodes[round % 3]?.del('brief');
+          const renewed = lease.renew().catch(() => undefined); // it may be released meanwhile
+          await (round % 2 === 0 ? renewed : sleep(Math.random()));
+          await lease.release();
+        }
+        await client.locks.close(); // when all that was sent has been answered
+        assert.deepEqual(await ground.owners('brief'), [undefined, undefined, undefined]);
+      },
+      ALLOWED,
+    ),
+  );
+
+  it(
+    'but not where somebody else has the node meanwhile, whom it leaves alone',
+    on(
+      nodes(3),
+      async (site, ground) => {
+        const client = site.client();
+        await warm(client, ground);
+        await ground.nodes[2]?.set('other', 'somebody', 'PX', 10_000);
+        const lease = await client.locks.mutex('other').acquire();
+        await lease.renew();
+        await lease.renew();
+        assert.deepEqual(await ground.owners('other'), [lease.owner, lease.owner, 'somebody']);
+        await lease.release();
+        assert.deepEqual(await ground.owners('other'), [undefined, undefined, 'somebody']);
+        await ground.nodes[2]?.del('other');
+      },
+      ALLOWED,
+    ),
+  );
+});
