@@ -2,7 +2,6 @@
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { lastValueFrom, toArray } from 'rxjs';
-import { retryStrategy } from '../../src/store/client.ts';
 import type { Driver } from '../../src/store/driver.ts';
 import { Memory, MemoryStore } from '../../src/store/memory.ts';
 import { NodeRedisDriver } from '../../src/store/node-redis.ts';
@@ -75,4 +74,4 @@ const overRedis = (library: string, connect: (url: string) => Driver): unknown =
   });
 
 overRedis('ioredis', (url) => new Redis(url, { lazyConnect: true }));
-overRedis('node-redis', (url) => new NodeRedisDriver(createClient({ url }), { retryStrategy }));
+overRedis('node-redis', (url) => new NodeRedisDriver(createClient({ url })));

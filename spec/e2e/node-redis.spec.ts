@@ -107,6 +107,27 @@ describe('a client of node-redis', () => {
     await Promise.all(servers.map((one) => one.stop()));
   });
 
+  it('leaves no connection where it was closed while some were being made', async () => {
+    const before = await clients();
+    const others = new LockCoordinator(redis, { ttl: 60_000 });
+    const lease = await others.mutex('left').acquire();
+    const all = Array.from({ length: 100 }, () => new LockCoordinator(createClient({ url: server.url })));
+    const waiting = all.map((locks) =>
+      locks
+        .mutex('left')
+        .acquire()
+        .catch(() => undefined),
+    );
+    await eventually('most are being connected', async () => (await clients()) > before + 50);
+    await Promise.all(all.map((locks) => locks.close()));
+    await Promise.all(waiting);
+    await lease.release();
+    await others.close();
+    await eventually('the connections have gone', async () => (await clients()) === before, 3_000);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // and none comes later
+    assert.equal(await clients(), before);
+  });
+
   it('of a Cluster is refused, by name', () => {
     const cluster = createCluster({ rootNodes: [{ url: server.url }] });
     // @ts-expect-error the types refuse it too

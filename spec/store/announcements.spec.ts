@@ -36,7 +36,7 @@ describe('announcements of releases', () => {
 
   beforeEach(() => {
     woken = [];
-    announcements = new Announcements(nodes, asyncScheduler);
+    announcements = new Announcements(nodes, { commandTimeout: 2_000, scheduler: asyncScheduler });
     announcements.woken$.subscribe(({ name, owner }) => woken.push(`${name} ${owner}`));
   });
 
@@ -69,7 +69,7 @@ describe('announcements of releases', () => {
     await heard(0);
     announcements.close();
     await eventually('the connection is closed', async () => (await count()) === before);
-    const late = new Announcements(nodes, asyncScheduler);
+    const late = new Announcements(nodes, { commandTimeout: 2_000, scheduler: asyncScheduler });
     late.close();
     late.wait('x', 'me', 0);
     for (let i = 0; i < 20; i += 1) assert.equal(await count(), before);

@@ -8,13 +8,14 @@ import { messageIn, Subscriber } from '../../src/store/subscriber.ts';
 
 describe('the channel of a coordinator', () => {
   it('is not that of another, also before it is heard: the scripts tell by it whose waiters are whose', () => {
+    const dialling = { commandTimeout: 2_000, scheduler: asyncScheduler };
     const client = new Redis({ lazyConnect: true });
     const cluster = new Cluster([], { lazyConnect: true });
     const channels = [
-      new Subscriber(client, '').channel(),
-      new Subscriber(client, '').channel(),
-      new ShardListener(() => cluster, '', asyncScheduler).channel('a'),
-      new ShardListener(() => cluster, '', asyncScheduler).channel('a'),
+      new Subscriber(client, '', dialling).channel(),
+      new Subscriber(client, '', dialling).channel(),
+      new ShardListener(() => cluster, '', dialling).channel('a'),
+      new ShardListener(() => cluster, '', dialling).channel('a'),
     ];
     assert.lengthOf(new Set(channels), 4);
     for (const channel of channels) assert.match(channel, /^-\S+$/);

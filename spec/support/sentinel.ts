@@ -11,6 +11,8 @@ export const MASTER = 'main';
 
 export interface Watched {
   readonly sentinels: { readonly host: string; readonly port: number }[];
+  /** The Sentinels' processes, in the same order. */
+  readonly watchers: Server[];
   /** The servers, the first master first. */
   readonly servers: Server[];
   readonly nodes: Redis[];
@@ -87,6 +89,7 @@ export const startSentinels = async (args: readonly string[] = []): Promise<Watc
   await eventually('the Sentinels know each other and both replicas', settled, 20_000);
   return {
     sentinels: watchers.map(({ port }) => ({ host: '127.0.0.1', port })),
+    watchers,
     servers,
     nodes,
     sentinel,

@@ -13,7 +13,8 @@ import {
   of,
   throwError,
 } from 'rxjs';
-import { type Client, duplicate, isCluster, placeOf } from '../store/client.ts';
+import { type Client, isCluster, placeOf } from '../store/client.ts';
+import { dial } from '../store/dial.ts';
 import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
 import { bounded, type Look } from './bounded.ts';
@@ -51,24 +52,31 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
   defer(() => {
     const place = isCluster(source) ? 'cluster' : placeOf(source);
     const at = (remarks: readonly Remark[]): Seen => ({ place, run: undefined, remarks });
-    const twin = duplicate(source);
+    const line = dial(source, { commandTimeout: look.within, scheduler: look.scheduler });
+    const twin = line.client;
     Reflect.set(twin.options, 'enableReadyCheck', false); // what is not ready can be looked at too
     let complaint: Error | undefined;
     twin.on('error', (error: Error) => {
       complaint = error;
     });
-    const opened$ = bounded(() => twin.connect(), look);
+    const opened = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const failed = (): void => reject(complaint ?? new Error('The connection closed'));
+        twin.on('ready', resolve);
+        twin.on('close', failed);
+        twin.on('end', failed);
+      });
     const nodes$ = defer(() => (isCluster(twin) ? twin.nodes('master') : [twin]));
     const looked$ = concat(
       nodes$.pipe(mergeMap((node) => inspect(node, quorum, look))),
       rights(source, look).pipe(map((one) => at([one]))),
       channels(twin, source.options.keyPrefix ?? '', look).pipe(map((one) => at([one]))),
     );
-    return opened$.pipe(
+    return bounded(opened, look).pipe(
       catchError((error: Error) => throwError(() => complaint ?? error)),
       concatMap(() => looked$),
       catchError((error: Error) => of(at([failureOf(error)]))),
-      finalize(() => twin.disconnect()),
+      finalize(() => line.close()),
     );
   });
 

@@ -62,7 +62,7 @@ export const rights = (client: Client, { within, scheduler }: Look): Observable<
     );
   });
 
-/** Whether it may speak and listen on the channels, on a connection that is closed after it. */
+/** Whether it may speak and listen on the channels, on a connection that is of no other use after it. */
 export const channels = (client: Client, prefix: string, look: Look): Observable<Remark> => {
   const name = channelName(prefix);
   const steps = isCluster(client)
@@ -77,6 +77,5 @@ export const channels = (client: Client, prefix: string, look: Look): Observable
         'Give the user PUBLISH and SUBSCRIBE on the channels, or waiters only learn of a grant by asking again.';
       return of(remark('warning', 'ACL', error.message, advice));
     }),
-    finalize(() => client.disconnect()),
   );
 };

@@ -7,7 +7,7 @@
  * process the first, and of the processes those that draw it, for a message says how many hear it.
  */
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
-import { duplicate } from './client.ts';
+import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 import type { Grant } from './store.ts';
 import { releaseChannel } from './subscriber.ts';
@@ -28,10 +28,12 @@ class Ear {
   private readonly source: Driver;
   private readonly heard: (name: string, by: Ear, listeners: number) => void;
   private readonly names = new Map<string, string>();
-  private client: Driver | undefined;
+  private readonly dialling: Dialling;
+  private line: Line<Driver> | undefined;
 
-  constructor(source: Driver, heard: (name: string, by: Ear, listeners: number) => void) {
+  constructor(source: Driver, dialling: Dialling, heard: (name: string, by: Ear, listeners: number) => void) {
     this.source = source;
+    this.dialling = dialling;
     this.heard = heard;
   }
 
@@ -45,11 +47,12 @@ class Ear {
   ignore(name: string): void {
     const channel = this.channel(name);
     this.names.delete(channel);
-    if (this.client?.status === 'ready') this.client.unsubscribe(channel).catch(() => undefined);
+    const { client } = this.line ?? {};
+    if (client?.status === 'ready') client.unsubscribe(channel).catch(() => undefined);
   }
 
   close(): void {
-    this.client?.disconnect();
+    this.line?.close();
   }
 
   private channel(name: string): string {
@@ -57,9 +60,9 @@ class Ear {
   }
 
   private open(): Driver {
-    if (this.client) return this.client;
-    const client = duplicate(this.source);
-    this.client = client;
+    if (this.line) return this.line.client;
+    this.line = dial(this.source, this.dialling);
+    const { client } = this.line;
     client.on('error', () => undefined); // ioredis goes on trying; the back-off does without messages
     client.on('message', (channel: string, text: string) => {
       const name = this.names.get(channel);
@@ -69,7 +72,6 @@ class Ear {
     client.on('ready', () => {
       if (this.names.size > 0) client.subscribe(...this.names.keys()).catch(() => undefined);
     });
-    client.connect().catch(() => undefined);
     return client;
   }
 }
@@ -83,9 +85,9 @@ export class Announcements {
   private took = 0;
   private closed = false;
 
-  constructor(nodes: readonly Driver[], scheduler: SchedulerLike) {
-    this.scheduler = scheduler;
-    this.ears = nodes.map((node) => new Ear(node, (...told) => this.hear(...told)));
+  constructor(nodes: readonly Driver[], dialling: Dialling) {
+    this.scheduler = dialling.scheduler;
+    this.ears = nodes.map((node) => new Ear(node, dialling, (...told) => this.hear(...told)));
   }
 
   /** @param took ms from the beginning of its last attempt to the majority's answer */

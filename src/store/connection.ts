@@ -1,11 +1,12 @@
 /** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Cluster } from 'ioredis';
-import { AsyncSubject, type Observable, type SchedulerLike, Subject, tap } from 'rxjs';
+import { AsyncSubject, type Observable, Subject, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
 import { type Call, type Command, plain, type Server } from './call.ts';
-import { type Client, duplicate, isCluster } from './client.ts';
+import { type Client, isCluster } from './client.ts';
+import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 import { Liveness } from './liveness.ts';
 import { Pending } from './pending.ts';
@@ -17,7 +18,7 @@ export class Connection {
   readonly demoted$ = new Subject<void>();
   private readonly calls: Pending;
   private readonly liveness: Liveness;
-  private client: Client | undefined;
+  private line: Line<Client> | undefined;
   private sender: Sender | undefined;
   private closed = false;
   private readonly closing$ = new Subject<void>();
@@ -26,15 +27,16 @@ export class Connection {
   private missed = false;
   private resuming = false;
   private readonly source: Client;
-  private readonly scheduler: SchedulerLike;
+  private readonly dialling: Dialling;
   private readonly clock: Clock;
   private readonly back: () => void;
 
   /** @param back called when there is a connection again, before anything is sent on it */
-  constructor(source: Client, scheduler: SchedulerLike, back: () => void) {
+  constructor(source: Client, dialling: Dialling, back: () => void) {
+    const { scheduler } = dialling;
     this.back = back;
     this.source = source;
-    this.scheduler = scheduler;
+    this.dialling = dialling;
     this.clock = clockOf(scheduler);
     this.liveness = new Liveness(this.clock);
     this.calls = new Pending(scheduler, this.clock, (late, all) => this.endLate(late, all));
@@ -66,7 +68,7 @@ export class Connection {
   close(): void {
     this.closed = true;
     this.calls.close(({ command }) => new CoordinatorClosedError(command.lock));
-    this.client?.disconnect();
+    this.line?.close();
   }
 
   /** The nodes that share the keys out; none before the first answer. */
@@ -88,7 +90,8 @@ export class Connection {
 
   /** How many replicas have what was written to the server so far. */
   replicated(server: Server, replicas: Replicas, within: number, lock: string): Observable<number> {
-    const { closing$, scheduler } = this;
+    const { closing$ } = this;
+    const { scheduler } = this.dialling;
     const { node } = server;
     const same = (): boolean => this.liveness.about(node) === server;
     return replicated({ node, replicas, within, lock, same, closing$, scheduler }).pipe(
@@ -98,12 +101,17 @@ export class Connection {
     );
   }
 
-  /** The client itself, opened at first use. */
+  private get client(): Client | undefined {
+    return this.line?.client;
+  }
+
+  /** Opens it at first use. */
   private open(): Sender {
     if (this.sender) return this.sender;
-    const { calls, liveness, scheduler, clock } = this;
-    const client = duplicate(this.source);
-    const sender = new Sender(client, calls, liveness, scheduler, clock, (node) => {
+    const { calls, liveness, clock } = this;
+    const line = dial(this.source, this.dialling);
+    const { client } = line;
+    const sender = new Sender(client, calls, liveness, this.dialling.scheduler, clock, (node) => {
       if (liveness.leave(node)) this.demoted$.next();
     });
     client.on('ready', () => this.resume(sender));
@@ -114,8 +122,7 @@ export class Connection {
       for (const call of calls.all) if (call.sentAt !== undefined) sender.unknown(call, 'The connection closed');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
-    client.connect().catch(() => undefined); // told by 'error'; ioredis goes on trying
-    this.client = client;
+    this.line = line;
     this.sender = sender;
     return sender;
   }

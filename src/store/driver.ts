@@ -20,9 +20,10 @@ export interface Driver {
   readonly options: Place;
   /** 'ready' when commands can be sent. */
   readonly status: string;
-  /** The socket: what is sent between cork and uncork is one write; destroyed, it is replaced by a new one. */
-  readonly stream: { cork(): void; uncork(): void; destroy(): unknown };
-  on(event: 'ready' | 'close', listener: () => void): unknown;
+  /** The socket, once there is one: what is sent between cork and uncork is one write; destroyed, it is replaced by a new one. */
+  readonly stream: { cork(): void; uncork(): void; destroy(): unknown } | undefined;
+  /** An attempt to open it is `connecting`, then `ready` or `close`. After `end` no other attempt follows. */
+  on(event: 'connecting' | 'ready' | 'close' | 'end', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'message', listener: (channel: string, text: string) => void): unknown;
   connect(): Promise<unknown>;

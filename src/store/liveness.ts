@@ -43,7 +43,7 @@ export class Liveness {
     const now = this.clock.now();
     const nodes = [...new Set(late.map(({ node }) => node))].filter((node) => node && this.isSilent(node, calls, now));
     return () => {
-      for (const node of nodes) if (node?.status === 'ready') node.stream.destroy();
+      for (const node of nodes) if (node?.status === 'ready') node.stream?.destroy();
     };
   }
 
@@ -56,7 +56,7 @@ export class Liveness {
     const now = this.clock.now();
     if (now < this.staying) return false;
     this.staying = now + STAY;
-    if (node.status === 'ready') node.stream.destroy();
+    if (node.status === 'ready') node.stream?.destroy();
     return true;
   }
 

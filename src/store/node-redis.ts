@@ -1,6 +1,7 @@
 /** A client of node-redis (`redis` 5 and 6, single or behind its URL) in the few words that we use of ioredis. */
 import { EventEmitter } from 'node:events';
 import type { Driver, Place } from './driver.ts';
+import { retryStrategy } from './patience.ts';
 
 /** What is used of node-redis's client. */
 export interface NodeRedis {
@@ -10,6 +11,8 @@ export interface NodeRedis {
   on(event: string, listener: (error: Error) => void): unknown;
   connect(): Promise<unknown>;
   destroy(): void;
+  ref(): void;
+  unref(): void;
   sendCommand(args: string[]): Promise<unknown>;
   subscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>;
   unsubscribe(channels: string[]): Promise<unknown>;
@@ -23,77 +26,102 @@ export const isNodeRedis = (client: unknown): client is NodeRedis =>
   'isReady' in client &&
   !('masters' in client || 'acquire' in client || 'isCluster' in client);
 
+/**
+ * Our own settings: nothing is sent again or later by itself, and no bound is inherited that is meant for the caller's
+ * traffic. Each attempt to connect has a client of its own, so that it can be left, and has the caller's options of then.
+ */
+const SETTINGS = {
+  url: undefined, // what it says is among the other options already, and would overrule them
+  disableOfflineQueue: true,
+  commandsQueueMaxLength: undefined,
+  commandOptions: { timeout: undefined },
+  pingInterval: 0,
+  clientSideCache: undefined,
+  emitInvalidate: false,
+};
+
+const SOCKET = { reconnectStrategy: false, connectTimeout: 10_000, socketTimeout: undefined };
+
 export class NodeRedisDriver extends EventEmitter implements Driver {
   readonly isCluster = false;
-  readonly options: Place;
   readonly stream = {
     cork: (): void => undefined, // it writes what comes in one tick at once
     uncork: (): void => undefined,
     destroy: (): void => this.replace(),
   };
   private readonly source: NodeRedis;
-  private readonly settings: object;
   private live: NodeRedis | undefined;
+  /** Ends the live client. */
+  private leave: () => void = () => undefined;
+  private attempts = 0;
+  private pause: NodeJS.Timeout | undefined;
   private closed = false;
   private readonly hear = (text: string, channel: string): void => {
     this.emit('message', channel, text);
   };
 
-  /** @param settings how it reconnects; nothing is sent again or later by itself */
-  constructor(source: NodeRedis, settings: { readonly retryStrategy: (times: number) => number }) {
+  constructor(source: NodeRedis) {
     super();
-    const { socket = {}, keyPrefix } = source.options ?? {};
     this.source = source;
-    this.options = {
+  }
+
+  get options(): Place {
+    const { socket = {}, keyPrefix } = this.source.options ?? {};
+    return {
       host: 'localhost',
       port: 6379,
       ...socket,
       keyPrefix: keyPrefix === undefined ? '' : String(keyPrefix),
     };
-    this.settings = {
-      disableOfflineQueue: true,
-      commandOptions: {},
-      pingInterval: 0,
-      socket: { ...socket, reconnectStrategy: (times: number) => settings.retryStrategy(times + 1) },
-    };
   }
 
-  duplicate(settings: { readonly retryStrategy: (times: number) => number }): NodeRedisDriver {
-    return new NodeRedisDriver(this.source, settings);
+  duplicate(): NodeRedisDriver {
+    return new NodeRedisDriver(this.source);
   }
 
   get status(): string {
     return this.live?.isReady ? 'ready' : 'connecting';
   }
 
+  /** Begins an attempt; others follow until it is closed. */
   async connect(): Promise<void> {
-    const client = this.source.duplicate(this.settings);
-    const tell = (event: string, ...values: unknown[]): void => {
-      if (client === this.live) this.emit(event, ...values);
+    const { socket } = this.source.options ?? {};
+    const client = this.source.duplicate({ ...SETTINGS, socket: { ...socket, ...SOCKET } });
+    let connected = false;
+    const isLive = (): boolean => client === this.live;
+    const end = (): void => {
+      if (connected) destroy(client); // before that node-redis has nothing to end, and would go on
     };
-    let ready = false;
-    const closed = (): void => {
-      if (ready) tell('close');
-      ready = false;
+    const failed = (error?: Error): void => {
+      if (!isLive()) return;
+      if (error) this.emit('error', error);
+      this.end();
+      this.pause = setTimeout(() => this.connect(), retryStrategy(++this.attempts));
     };
     this.live = client;
+    this.leave = end;
+    client.on('connect', () => {
+      connected = true;
+      if (isLive()) client.ref();
+      else end();
+    });
     client.on('ready', () => {
-      ready = true;
-      tell('ready');
+      if (!isLive()) return;
+      this.attempts = 0;
+      this.emit('ready');
     });
-    client.on('error', (error) => {
-      tell('error', error);
-      closed();
-    });
-    client.on('end', closed);
-    await client.connect();
+    client.on('error', failed);
+    client.on('end', () => failed());
+    client.unref(); // a socket that is left while it connects keeps no process alive
+    this.emit('connecting');
+    await client.connect().catch(failed);
   }
 
   disconnect(): void {
     this.closed = true;
+    clearTimeout(this.pause);
     this.end();
   }
-
   evalsha(sha: string, keys: number, ...values: (string | number)[]): Promise<unknown> {
     return this.send('EVALSHA', sha, keys, ...values);
   }
@@ -145,20 +173,26 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   }
 
   private end(): void {
-    const { live } = this;
+    const { live, leave } = this;
+    if (!live) return;
     this.live = undefined;
-    try {
-      live?.destroy();
-    } catch {
-      // it throws where it was closed already
-    }
+    leave();
+    this.emit('close');
   }
 
   /** It gives nobody its socket, so a client whose socket hangs is left, with what it was subscribed to. */
   private replace(): void {
     if (this.closed) return;
+    clearTimeout(this.pause);
     this.end();
-    this.emit('close');
-    this.connect().catch(() => undefined); // told by 'error'
+    this.connect();
   }
 }
+
+const destroy = (client: NodeRedis): void => {
+  try {
+    client.destroy();
+  } catch {
+    // it throws where it was closed already
+  }
+};

@@ -3,7 +3,8 @@ import type { Cluster, Redis } from 'ioredis';
 import type { SchedulerLike } from 'rxjs';
 import { type CoordinatorOptions, duration, integerIn, reading, show } from '../options.ts';
 import { Announcements } from './announcements.ts';
-import { type Client, isCluster, retryStrategy } from './client.ts';
+import { type Client, isCluster } from './client.ts';
+import { COMMAND_TIMEOUT } from './dial.ts';
 import type { Driver } from './driver.ts';
 import { isNodeRedis, type NodeRedis, NodeRedisDriver } from './node-redis.ts';
 import { QuorumStore } from './quorum.ts';
@@ -42,12 +43,12 @@ export const openStore = (
   redis: Client | readonly Driver[],
   scheduler: SchedulerLike,
   ttl: number,
-  { quorum, delayedRestart = ttl }: CoordinatorOptions,
+  { quorum, delayedRestart = ttl, commandTimeout = COMMAND_TIMEOUT }: CoordinatorOptions,
 ): Store => {
   duration('delayedRestart', delayedRestart, 0);
   if (!isArray(redis)) {
     if (quorum !== undefined) throw new TypeError('quorum is for an array of independent Redis, got a single one');
-    return new RedisStore(redis, scheduler);
+    return new RedisStore(redis, scheduler, commandTimeout);
   }
   const nodes: readonly Driver[] = redis;
   if (nodes.length < FEWEST_NODES) {
@@ -57,8 +58,8 @@ export const openStore = (
   if (twice) throw new RangeError(`The nodes of a quorum must be independent of each other, got ${twice} twice`);
   const majority = Math.floor(nodes.length / 2) + 1;
   if (quorum !== undefined) integerIn('quorum', quorum, majority, nodes.length);
-  const stores = nodes.map((node) => new RedisStore(node, scheduler));
-  return new QuorumStore(stores, new Announcements(nodes, scheduler), scheduler, {
+  const stores = nodes.map((node) => new RedisStore(node, scheduler, commandTimeout));
+  return new QuorumStore(stores, new Announcements(nodes, { commandTimeout, scheduler }), scheduler, {
     quorum: quorum ?? majority,
     delayedRestart,
   });
@@ -66,7 +67,7 @@ export const openStore = (
 
 const clientOf = (argument: string, redis: Source): Client => {
   const client = reading(argument, () => {
-    if (isNodeRedis(redis)) return new NodeRedisDriver(redis, { retryStrategy });
+    if (isNodeRedis(redis)) return new NodeRedisDriver(redis);
     return typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean' ? redis : undefined;
   });
   if (client) return client;

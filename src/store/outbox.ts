@@ -33,9 +33,9 @@ export class Outbox {
     const { stream } = this.node;
     this.calls = [];
     this.flushing = false;
-    if (batches.length > 1) stream.cork();
+    if (batches.length > 1) stream?.cork();
     for (const batch of batches) this.dispatch(batch);
-    if (batches.length > 1) stream.uncork();
+    if (batches.length > 1) stream?.uncork();
   };
 }
 

@@ -23,6 +23,7 @@ import type { Command, Reply, Server } from './call.ts';
 import { cancel } from './cancel.ts';
 import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
+import { COMMAND_TIMEOUT } from './dial.ts';
 import type { Driver } from './driver.ts';
 import { globOf } from './glob.ts';
 import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
@@ -40,14 +41,15 @@ export class RedisStore implements Store {
   private readonly connection: Connection;
   private readonly listener: Listener;
 
-  constructor(client: Client, scheduler: SchedulerLike) {
+  constructor(client: Client, scheduler: SchedulerLike, commandTimeout = COMMAND_TIMEOUT) {
+    const dialling = { commandTimeout, scheduler };
     this.prefix = client.options.keyPrefix ?? '';
     this.clock = clockOf(scheduler);
     this.scheduler = scheduler;
-    this.connection = new Connection(client, scheduler, () => this.grants$.next(undefined));
+    this.connection = new Connection(client, dialling, () => this.grants$.next(undefined));
     this.listener = isCluster(client)
-      ? new ShardListener(() => this.connection.cluster, this.prefix, scheduler)
-      : new Subscriber(client, this.prefix);
+      ? new ShardListener(() => this.connection.cluster, this.prefix, dialling)
+      : new Subscriber(client, this.prefix, dialling);
     this.connection.demoted$.subscribe(() => this.listener.move());
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);

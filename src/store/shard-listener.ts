@@ -5,9 +5,10 @@
  */
 
 import type { Cluster, Redis } from 'ioredis';
-import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { Subject, type Subscription } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { duplicate, masterIn, placeOf } from './client.ts';
+import { masterIn, placeOf } from './client.ts';
+import { type Dialling, dial, type Line } from './dial.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
 import { channelName, type Listener, type Message, messageIn, unheard } from './subscriber.ts';
@@ -28,18 +29,18 @@ export class ShardListener implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly cluster: () => Cluster | undefined;
   private readonly prefix: string;
-  private readonly scheduler: SchedulerLike;
+  private readonly dialling: Dialling;
   private readonly unheard = unheard(uuid());
   private readonly posts = new Map<number, Post>();
-  private readonly clients = new Map<string, Redis>();
+  private readonly lines = new Map<string, Line<Redis>>();
   private sharded = true;
   private again: Subscription | undefined;
   private closed = false;
 
-  constructor(cluster: () => Cluster | undefined, prefix: string, scheduler: SchedulerLike) {
+  constructor(cluster: () => Cluster | undefined, prefix: string, dialling: Dialling) {
     this.cluster = cluster;
     this.prefix = prefix;
-    this.scheduler = scheduler;
+    this.dialling = dialling;
   }
 
   channel(key: string): string {
@@ -70,7 +71,7 @@ export class ShardListener implements Listener {
     this.closed = true;
     this.again?.unsubscribe();
     this.messages$.complete();
-    for (const client of this.clients.values()) client.disconnect();
+    for (const line of this.lines.values()) line.close();
   }
 
   private slotFor(key: string): number {
@@ -79,10 +80,11 @@ export class ShardListener implements Listener {
 
   private clientFor(node: Redis): Redis {
     const place = placeOf(node);
-    const known = this.clients.get(place);
-    if (known) return known;
-    const client = duplicate(node);
-    this.clients.set(place, client);
+    const known = this.lines.get(place);
+    if (known) return known.client;
+    const line = dial(node, this.dialling);
+    const { client } = line;
+    this.lines.set(place, line);
     const hear = (_channel: string, text: string): void => {
       const message = messageIn(text);
       if (message) this.messages$.next(message);
@@ -95,7 +97,6 @@ export class ShardListener implements Listener {
     client.on('ready', () => {
       for (const [slot, post] of this.posts) if (post.place === place) this.listen(client, slot, post);
     });
-    client.connect().catch(() => undefined);
     return client;
   }
 
@@ -117,13 +118,13 @@ export class ShardListener implements Listener {
 
   /** What was heard there may be missed, and a slot may be elsewhere now: those who wait ask again, and come by `open`. */
   private forget(place: string): void {
-    const client = this.clients.get(place);
-    this.clients.delete(place);
-    client?.disconnect();
+    const line = this.lines.get(place);
+    this.lines.delete(place);
+    line?.close();
     for (const [slot, post] of this.posts) if (post.place === place) this.posts.delete(slot);
-    if (this.closed || !client) return;
+    if (this.closed || !line) return;
     this.again?.unsubscribe();
-    this.again = this.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
+    this.again = this.dialling.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { type Observable, Subject } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { duplicate } from './client.ts';
+import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 
 /** Key of the lock, owner, token: what settle publishes. Without a token: that owner may have missed one. */
@@ -54,12 +54,14 @@ export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly name: string;
   private readonly source: Driver;
-  private client: Driver | undefined;
+  private readonly dialling: Dialling;
+  private line: Line<Driver> | undefined;
   private heard = false;
   private closed = false;
 
-  constructor(source: Driver, prefix: string) {
+  constructor(source: Driver, prefix: string, dialling: Dialling) {
     this.source = source;
+    this.dialling = dialling;
     this.name = channelName(prefix);
   }
 
@@ -68,8 +70,9 @@ export class Subscriber implements Listener {
   }
 
   open(): void {
-    if (this.client || this.closed) return;
-    const client = duplicate(this.source);
+    if (this.line || this.closed) return;
+    const line = dial(this.source, this.dialling);
+    const { client } = line;
     client.on('error', () => undefined); // ioredis goes on trying; the waiters' heartbeats do without messages
     client.on('message', (_channel: string, text: string) => {
       const message = messageIn(text);
@@ -84,17 +87,17 @@ export class Subscriber implements Listener {
         () => undefined,
       );
     });
-    client.connect().catch(() => undefined);
-    this.client = client;
+    this.line = line;
   }
 
   move(): void {
-    if (this.client?.status === 'ready') this.client.stream.destroy(); // and is made anew
+    const { client } = this.line ?? {};
+    if (client?.status === 'ready') client.stream?.destroy(); // and is made anew
   }
 
   close(): void {
     this.closed = true;
     this.messages$.complete();
-    this.client?.disconnect();
+    this.line?.close();
   }
 }
