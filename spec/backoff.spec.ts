@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import { defer, EMPTY, throwError } from 'rxjs';
 import { constantBackoff, exponentialBackoff, retryWithBackoff } from '../src/backoff.ts';
+import * as errors from '../src/errors.ts';
 import { labelled, virtual } from './support/virtual.ts';
 
 const attempts = fc.integer({ min: 1, max: 100_000 });
@@ -105,6 +106,43 @@ describe('retryWithBackoff', () => {
         return 10;
       };
       expectObservable(cold('#').pipe(retryWithBackoff(thrice, scheduler), labelled())).toBe('30ms #', {}, 'gave up');
+    }));
+
+  it('retries what may pass, and rethrows what is final at once, unless its caller says otherwise', () =>
+    virtual(({ scheduler, cold, expectObservable }) => {
+      const cause = new Error('LOADING');
+      const passing = [
+        new errors.LockLostError('a', 'taken'),
+        new errors.LockTimeoutError('a', 5),
+        new errors.RedisUnreachableError('a', 'No answer'),
+        new errors.RedisRefusedError('a', true, cause),
+        new errors.NotReplicatedError('a', 2, 1),
+        new TypeError('fetch failed'),
+      ];
+      const final = [
+        new errors.CoordinatorClosedError(),
+        new errors.LockCorruptedError('a'),
+        new errors.OwnerConflictError('a', 'me'),
+        new errors.FenceExhaustedError('a'),
+        new errors.LockAbortedError('a'),
+        new errors.RedisRefusedError('a', false, cause),
+      ];
+      const once = (error: Error) => {
+        const courses = [throwError(() => error), cold('a|')];
+        return defer(() => courses.shift() ?? EMPTY);
+      };
+      for (const error of passing) {
+        expectObservable(once(error).pipe(retryWithBackoff(() => 5, scheduler))).toBe('-----a|');
+      }
+      for (const error of final) {
+        expectObservable(once(error).pipe(retryWithBackoff(() => 5, scheduler))).toBe('#', undefined, error);
+        const all = retryWithBackoff<string>(
+          () => 5,
+          scheduler,
+          () => true,
+        );
+        expectObservable(once(error).pipe(all)).toBe('-----a|');
+      }
     }));
 
   it('leaves no timer when it is unsubscribed while it waits', () =>

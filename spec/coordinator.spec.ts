@@ -1,10 +1,12 @@
 /** The coordinator in virtual time, over a fake store: its defaults, its events, and above all its end. */
 import { assert } from 'chai';
-import { of } from 'rxjs';
+import { defer, mergeMap, NEVER, type Observable, of, retry } from 'rxjs';
 import { LockCoordinator } from '../src/coordinator.ts';
 import { RedisRefusedError } from '../src/errors.ts';
 import type { LockEvent } from '../src/lease/events.ts';
 import type { Lease } from '../src/lease/lease.ts';
+import { allOf } from '../src/locks/all-of.ts';
+import { anyOf } from '../src/locks/any-of.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { Options } from '../src/options.ts';
 import { ownStore } from '../src/store/open.ts';
@@ -58,6 +60,29 @@ describe('a coordinator', () => {
       v.flush();
       assert.deepEqual(told, ['acquired a', 'acquired b', 'released a', 'released b']);
     }));
+
+  it('downgrades the lease of a write lock, and refuses to for any other', async () => {
+    const answers: Promise<unknown>[] = [];
+    virtual((v) => {
+      const locks = over(v);
+      const { read, write } = locks.readWriteLock('a');
+      const held = [write, read, locks.mutex('a'), locks.semaphore('a', 2)].map((lock) =>
+        lock.subscribe((lease) => answers.push(lease.downgrade().catch(String))),
+      );
+      v.at(50, () => {
+        for (const subscription of held) subscription.unsubscribe();
+      });
+      v.flush();
+      assert.lengthOf(
+        v.store.log.filter((call) => call.endsWith('downgrade')),
+        1,
+      );
+    });
+    const [written, ...others] = await Promise.all(answers);
+    assert.isUndefined(written);
+    const refusal = 'TypeError: Only a write lock\'s lease can be downgraded, and "a" is none';
+    assert.deepEqual(others, [refusal, refusal, refusal]);
+  });
 
   it('breaks a lease by its name alone', () =>
     virtual((v) => {
@@ -179,6 +204,135 @@ describe('close()', () => {
       v.expectObservable(shown(locks.watch('a', { every: 90_000 }))).toBe('L 399ms #', undefined, 'COORDINATOR_CLOSED');
       closing(v, locks, 400);
       v.at(402, () => assert.equal(scheduler.pending, 0));
+      v.flush();
+    }));
+});
+
+describe('close({ drain })', () => {
+  const draining = (v: Virtual, locks: LockCoordinator, ms: number, drain: number): void =>
+    v.at(ms, () => void locks.close({ drain }));
+
+  it('renews what is held until its holders release it, and closes then', () =>
+    virtual((v) => {
+      const locks = over(v);
+      const work = v.cold('a 499ms b|');
+      v.expectObservable(work.pipe(withLock(locks.mutex('a')))).toBe('-a 499ms b-|');
+      draining(v, locks, 200, 10_000);
+      v.at(510, () => assert.isTrue(v.store.closed));
+      v.ends(['0 acquire', '300 renew', '502 release']);
+    }));
+
+  it('lets who waits leave, and refuses who comes', () =>
+    virtual((v) => {
+      const { store } = v;
+      const locks = over(v);
+      store.acquires = [store.after(1, { granted: true, fence: 1 }), store.after(1, denied())];
+      v.expectObservable(shown(locks.mutex('a')), '^ 299ms !').toBe('-L');
+      v.expectObservable(shown(locks.mutex('b'))).toBe('200ms #', undefined, 'COORDINATOR_CLOSED');
+      v.expectObservable(shown(locks.leadership('b'))).toBe('n 199ms #', undefined, 'COORDINATOR_CLOSED');
+      v.expectObservable(shown(v.cold('250ms a').pipe(mergeMap(() => locks.mutex('c'))))).toBe(
+        '250ms #',
+        undefined,
+        'COORDINATOR_CLOSED',
+      );
+      draining(v, locks, 200, 10_000);
+      v.ends(['0 acquire', '0 acquire', '0 acquire', '200 release', '200 release', '300 release']);
+    }));
+
+  it('cuts off what is still held when its time is over', () =>
+    virtual((v) => {
+      const locks = over(v);
+      v.expectObservable(shown(locks.mutex('a'))).toBe('-L 798ms #', undefined, 'COORDINATOR_CLOSED');
+      draining(v, locks, 200, 600);
+      v.ends(['0 acquire', '300 renew', '600 renew', '800 release']);
+    }));
+
+  it('ends at once where nothing is held', () =>
+    virtual((v) => {
+      const locks = over(v);
+      draining(v, locks, 200, 600);
+      v.at(201, () => assert.isTrue(v.store.closed));
+      v.ends([]);
+    }));
+
+  it('is cut short by a second close(), which is the same promise', () =>
+    virtual((v) => {
+      const locks = over(v);
+      v.expectObservable(shown(locks.mutex('a'))).toBe('-L 298ms #', undefined, 'COORDINATOR_CLOSED');
+      let first: Promise<void> | undefined;
+      v.at(100, () => {
+        first = locks.close({ drain: 600 });
+      });
+      v.at(200, () => assert.strictEqual(locks.close({ drain: 10 }), first));
+      v.at(300, () => assert.strictEqual(locks.close(), first));
+      v.ends(['0 acquire', '300 release']);
+    }));
+
+  it('does not campaign again, and takes no lease back, after a loss', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(1, 'taken')];
+      const locks = over(v);
+      const work = v.cold('a');
+      v.expectObservable(work.pipe(withLock(locks.mutex('a')), retry(2), labelled())).toBe(
+        '-a 299ms #',
+        undefined,
+        'COORDINATOR_CLOSED',
+      );
+      draining(v, locks, 200, 10_000);
+      v.ends(['0 acquire', '300 renew', '301 release']);
+    }));
+
+  it('checks its arguments at once', () =>
+    virtual((v) => {
+      const locks = over(v);
+      assert.throws(() => locks.close({ drain: -1 }), RangeError, 'drain');
+      assert.throws(() => locks.close({ drain: '5' as never }), TypeError, 'drain');
+      assert.throws(() => locks.close({ wait: 5 } as never), TypeError, 'it takes drain');
+    }));
+});
+
+describe('retry() around what a closed coordinator refuses', () => {
+  const subscriptions = (v: Virtual, asked: (locks: LockCoordinator) => Observable<unknown>, late: boolean): number => {
+    const locks = over(v);
+    let count = 0;
+    const counted = defer(() => {
+      count += 1;
+      return asked(locks);
+    });
+    const subscribe = () => counted.pipe(retry()).subscribe({ error: () => undefined });
+    if (!late) subscribe();
+    closing(v, locks, 100);
+    if (late) v.at(150, subscribe);
+    v.flush();
+    return count;
+  };
+
+  it('is told more and more seldom, with no stack that overflows', () => {
+    const kinds: ((locks: LockCoordinator) => Observable<unknown>)[] = [
+      (locks) => locks.mutex('a'),
+      (locks) => NEVER.pipe(withLock(locks.mutex('a'))),
+      (locks) => NEVER.pipe(withLock(allOf(locks.mutex('a'), locks.mutex('b')))),
+      (locks) => NEVER.pipe(withLock(anyOf(locks.mutex('a'), locks.mutex('b')))),
+      (locks) => locks.mutex('a').try(),
+      (locks) => locks.leadership('a'),
+      (locks) => locks.watch('a'),
+      (locks) => locks.inspect('a'),
+    ];
+    for (const kind of kinds) {
+      for (const late of [false, true]) {
+        virtual((v) => {
+          assert.isBelow(subscriptions(v, kind, late), 60);
+          assert.equal(v.scheduler.pending, 0);
+        });
+      }
+    }
+  });
+
+  it('ends where it has a bound', () =>
+    virtual((v) => {
+      const locks = over(v);
+      v.expectObservable(shown(locks.mutex('a').pipe(retry(3)))).toBe('-L 112ms #', undefined, 'COORDINATOR_CLOSED');
+      closing(v, locks, 100);
       v.flush();
     }));
 });

@@ -161,7 +161,7 @@ const ARGUMENTS: Argument[] = [
     call: (delayedRestart) => new LockCoordinator(redis, { delayedRestart }),
   },
   ...option('ttl', integer(10)),
-  ...option('renewEvery', integer(1, 999)),
+  ...option('renewEvery', integer(1, 987)),
   ...option('waiterTtl', integer(30)),
   ...option('commandTimeout', integer(1)),
   ...option('maxHold', integer(1)),
@@ -237,11 +237,162 @@ describe('an argument out of its bounds', () => {
 describe('an argument at its bounds', () => {
   it('is taken', () => {
     locks.mutex('x'.repeat(1_024), { owner: 'o'.repeat(256), identity: 'i'.repeat(128) });
-    locks.mutex('€'.repeat(341), { ttl: 10, renewEvery: 9, waiterTtl: 30, commandTimeout: 1, maxHold: 1 });
-    locks.mutex('a', { ttl: LONGEST, renewEvery: LONGEST - 1, waiterTtl: LONGEST, maxHold: LONGEST });
+    locks.mutex('€'.repeat(341), { ttl: 10, renewEvery: 7, waiterTtl: 30, commandTimeout: 1, maxHold: 1 });
+    locks.mutex('a', { ttl: LONGEST, renewEvery: 2_126_008_808, waiterTtl: LONGEST, maxHold: LONGEST });
     locks.semaphore('a', LONGEST, { permits: LONGEST });
     locks.semaphore('a', 1, { permits: 1 });
     locks.mutex('any\ttext \u0000 {of} "this" length:\n~redisync:last');
+  });
+});
+
+describe('renewEvery', () => {
+  it('leaves something of the lease to renew: not all of the ttl is believed', () => {
+    assert.throws(
+      () => locks.mutex('a', { ttl: 1_000, renewEvery: 988 }),
+      RangeError,
+      'renewEvery (ms) must be from 1 to 987',
+    );
+    locks.mutex('a', { ttl: 1_000, renewEvery: 987 });
+  });
+});
+
+describe('an option that there is not', () => {
+  const said = (call: () => unknown): string => {
+    const error = thrownBy(call);
+    assert.instanceOf(error, TypeError);
+    return error.message;
+  };
+
+  it('is refused with the nearest right name', () => {
+    const typo = { tll: 5 } as LockOptions;
+    assert.equal(
+      said(() => locks.mutex('a', typo)),
+      'options has no "tll": did you mean ttl?',
+    );
+    assert.equal(
+      said(() => locks.semaphore('a', 2, typo)),
+      'options has no "tll": did you mean ttl?',
+    );
+    assert.equal(
+      said(() => locks.leadership('a', typo)),
+      'options has no "tll": did you mean ttl?',
+    );
+    assert.equal(
+      said(() => new LockCoordinator(store, typo)),
+      'options has no "tll": did you mean ttl?',
+    );
+    assert.equal(
+      said(() => memoryCoordinator(typo)),
+      'options has no "tll": did you mean ttl?',
+    );
+    const renewal = { renewevry: 5 } as LockOptions;
+    assert.equal(
+      said(() => locks.mutex('a', renewal)),
+      'options has no "renewevry": did you mean renewEvery?',
+    );
+    const replicas = { count: 1, timout: 5 } as never;
+    assert.equal(
+      said(() => locks.mutex('a', { replicas })),
+      'replicas has no "timout": did you mean timeout?',
+    );
+    assert.equal(
+      said(() => exponentialBackoff({ inital: 5 } as never)),
+      'options has no "inital": did you mean initial?',
+    );
+  });
+
+  it('is refused with the call that takes it', () => {
+    const call = said(() => locks.mutex('a').acquire({ ttl: 5 } as never));
+    assert.equal(call, 'options has no "ttl": see locks.mutex(name, { ttl })');
+    assert.include(
+      said(() => locks.mutex('a', { timeout: 5 } as never)),
+      'see lock.acquire({ timeout })',
+    );
+    assert.include(
+      said(() => locks.mutex('a', { permits: 5 } as never)),
+      'see locks.semaphore(name, limit, { permits })',
+    );
+    assert.include(
+      said(() => locks.mutex('a', { quorum: 2 } as never)),
+      'see new LockCoordinator(nodes, { quorum })',
+    );
+    assert.include(
+      said(() => new LockCoordinator(store, { owner: 'me' } as never)),
+      'see locks.mutex(name, { owner })',
+    );
+  });
+
+  it('is refused where another library has it, with our name for it', () => {
+    assert.include(
+      said(() => locks.mutex('a', { lockTimeout: 5 } as never)),
+      'did you mean ttl?',
+    );
+    assert.include(
+      said(() => locks.mutex('a', { retryDelay: 5 } as never)),
+      'did you mean backoff?',
+    );
+    assert.include(
+      said(() => locks.mutex('a', { retryCount: 5 } as never)),
+      'see lock.acquire({ timeout })',
+    );
+    assert.include(
+      said(() => locks.mutex('a').acquire({ acquireTimeout: 5 } as never)),
+      'did you mean timeout?',
+    );
+    assert.include(
+      said(() => locks.mutex('a', { identifier: 'me' } as never)),
+      'did you mean owner?',
+    );
+  });
+
+  it('is refused with those that there are, where none is near, also if it is named as a method is', () => {
+    assert.include(
+      said(() => locks.watch('a', { toString: 5 } as never)),
+      'options has no "toString": it takes every',
+    );
+    assert.match(
+      said(() => locks.mutex('a', { onLockLost: 5 } as never)),
+      /has no "onLockLost": it takes ttl, .*owner$/,
+    );
+  });
+});
+
+describe('identity', () => {
+  it('names the process unless told: host and pid', () => {
+    const { identity } = locks.mutex('a').wanted.terms;
+    assert.match(identity, new RegExp(`^[\\x21-\\x7e]{1,64}:${process.pid}$`));
+    assert.equal(locks.mutex('a', { identity: 'me' }).wanted.terms.identity, 'me');
+  });
+});
+
+describe('a ttl of less than a second', () => {
+  const warnings = async (make: () => void): Promise<string[]> => {
+    const seen: string[] = [];
+    const listen = ({ message, ...rest }: Error & { code?: string }): void => {
+      if (rest.code === 'REDISYNC_TTL') seen.push(message);
+    };
+    process.on('warning', listen);
+    make();
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come in the next tick
+    process.off('warning', listen);
+    return seen;
+  };
+
+  it('is warned of once in a process, where no other option shows that ms are meant', async () => {
+    const over = new LockCoordinator(redis);
+    const silent = await warnings(() => {
+      over.mutex('a', { ttl: 1_000 });
+      over.mutex('a', { ttl: 500, renewEvery: 100 });
+      new LockCoordinator(redis, { ttl: 500, commandTimeout: 100 });
+      memoryCoordinator({ ttl: 10 }).mutex('a', { ttl: 20 });
+    });
+    assert.deepEqual(silent, []);
+    const told = await warnings(() => {
+      over.mutex('a', { ttl: 10 });
+      over.mutex('a', { ttl: 10 });
+      new LockCoordinator(redis, { ttl: 30 });
+    });
+    assert.deepEqual(told, ['ttl is in ms, and a lease of 10 ms is lost in a short pause']);
   });
 });
 

@@ -232,7 +232,7 @@ describe('A renewal whose answer is lost', () => {
     const memory = new Memory();
     const locks = memoryCoordinator({ memory, scheduler: time, ttl: 10_000, commandTimeout: 100 });
     const leases: Lease[] = [];
-    locks.mutex('x').subscribe({ next: (lease) => leases.push(lease), error: () => undefined });
+    locks.readWriteLock('x').write.subscribe({ next: (lease) => leases.push(lease), error: () => undefined });
     time.pass(0);
     const [lease] = leases;
     if (!lease) throw new Error('No lease');

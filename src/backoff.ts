@@ -1,5 +1,14 @@
 /** Back-off: how long to wait before each next attempt, and the operator that waits so. */
-import { asyncScheduler, type MonoTypeOperatorFunction, retry, type SchedulerLike, timer } from 'rxjs';
+import {
+  asyncScheduler,
+  type MonoTypeOperatorFunction,
+  type Observable,
+  retry,
+  type SchedulerLike,
+  throwError,
+  timer,
+} from 'rxjs';
+import { mayPass } from './errors.ts';
 import { duration, LONGEST, numberIn, optionsIn, schedulerIn, show } from './options.ts';
 
 /**
@@ -28,21 +37,23 @@ export const constantBackoff = (ms: number): Backoff => {
   return () => ms;
 };
 
+const EXPONENTIAL = ['initial', 'max', 'jitter'];
+
 /**
  * Waits that double from `initial` to `max`. With `jitter` 1 each wait is drawn evenly from 0 to its full length,
  * which spreads attempts best (AWS Architecture Blog, "Exponential Backoff and Jitter", full jitter);
  * with 0 it is not drawn at all.
  *
- * @param options.initial ms, integer from 1; 50 unless told
- * @param options.max ms, integer from `initial`; 5 000 unless told
- * @param options.jitter the share of each wait that is drawn, 0 to 1; 0.5 unless told
+ * @param options.initial ms, integer from 1; default: 50
+ * @param options.max ms, integer from `initial`; default: 5 000
+ * @param options.jitter the share of each wait that is drawn, 0 to 1; default: 0.5
  * @throws RangeError, TypeError
  * @example locks.mutex('order:42', { backoff: exponentialBackoff({ initial: 100, max: 10_000, jitter: 1 }) });
  */
 export const exponentialBackoff = (
   options: { initial?: number | undefined; max?: number | undefined; jitter?: number | undefined } = {},
 ): Backoff => {
-  const given = optionsIn('options', options);
+  const given = optionsIn('options', options, EXPONENTIAL);
   const { initial = 50, jitter = 0.5 } = given;
   duration('initial', initial, 1);
   const { max = Math.max(5_000, initial) } = given;
@@ -58,20 +69,27 @@ export const exponentialBackoff = (
 export const soon = exponentialBackoff({ initial: 25, max: 1_000, jitter: 0 });
 
 /**
- * Subscribes again after each error, waiting as `backoff` says. Counting starts over after a value. A back-off that
- * throws ends it, with what it throws.
+ * Subscribes again after each error that may pass, waiting as `backoff` says. Counting starts over after a value. Of the
+ * errors of this package those pass that are a loss, a time-out or a passing failure of Redis; the others are final, such
+ * as a CoordinatorClosedError, and are rethrown at once. Errors of other kinds are all retried. A back-off that throws
+ * ends it, with what it throws.
  *
- * @param scheduler where the waits are timed; `asyncScheduler` unless told
+ * @param scheduler where the waits are timed; default: `asyncScheduler`
+ * @param passes which errors are retried, where the above is not right
  * @throws TypeError for anything but a function; a wait out of 0 to 2^31 - 1 ms errors the stream with a RangeError
  * @example rates$.pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
  */
 export const retryWithBackoff = <T>(
   backoff: Backoff,
   scheduler: SchedulerLike = asyncScheduler,
+  passes: (error: unknown) => boolean = mayPass,
 ): MonoTypeOperatorFunction<T> => {
   if (typeof backoff !== 'function') {
     throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
   }
   schedulerIn(scheduler);
-  return retry({ delay: (_, attempt) => timer(waitAfter(backoff, attempt), scheduler), resetOnSuccess: true });
+  if (typeof passes !== 'function') throw new TypeError(`passes must be a function of the error, got ${show(passes)}`);
+  const delay = (error: unknown, attempt: number): Observable<unknown> =>
+    passes(error) ? timer(waitAfter(backoff, attempt), scheduler) : throwError(() => error);
+  return retry({ delay, resetOnSuccess: true });
 };

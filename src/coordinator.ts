@@ -1,14 +1,18 @@
 /** One Redis, one set of defaults: makes locks, watches them, and closes them all. */
 import {
+  concat,
   defer,
   distinctUntilChanged,
+  EMPTY,
+  finalize,
   firstValueFrom,
+  ignoreElements,
   map,
-  merge,
   type Observable,
   race,
   repeat,
   retry,
+  Subject,
   throwError,
   timer,
 } from 'rxjs';
@@ -19,13 +23,16 @@ import { isTransient } from './errors.ts';
 import type { LockEvent } from './lease/events.ts';
 import type { Lease } from './lease/lease.ts';
 import { Registry } from './lease/registry.ts';
-import { type Kind, type Terms, termsOf } from './lease/terms.ts';
+import { type Kind, type Terms, termsOf, warnOfSeconds } from './lease/terms.ts';
 import { leadership } from './locks/leadership.ts';
 import { Lock } from './locks/lock.ts';
 import {
+  type CloseOptions,
+  COORDINATOR,
   type CoordinatorOptions,
   duration,
   integerIn,
+  LOCK,
   LONGEST,
   type LockOptions,
   lockName,
@@ -39,6 +46,7 @@ import { QuorumStore } from './store/quorum.ts';
 import type { Inspection, Store } from './store/store.ts';
 
 const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
+const WRITING: Kind = { ...EXCLUSIVE, writes: true };
 const SHARED: Kind = { mode: 'shared', permits: 1, limit: 0 };
 
 /** A lock without options of its own is on the coordinator's terms. */
@@ -60,6 +68,8 @@ export class LockCoordinator {
   readonly #registry: Registry;
   readonly #sources: readonly Client[];
   #closing: Promise<void> | undefined;
+  /** Completes when a drain is to last no longer. */
+  readonly #cut$ = new Subject<never>();
 
   /**
    * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or a client of node-redis, which need not be
@@ -72,12 +82,12 @@ export class LockCoordinator {
   /** @internal Over another store: see testing. */
   constructor(store: Store, options?: Options);
   constructor(redis: Source | readonly Source[] | Store, options: CoordinatorOptions = {}) {
-    const given = optionsIn('options', options);
-    this.#options = given;
-    this.#defaults = termsOf(given);
-    const { scheduler, ttl } = this.#defaults;
+    const given = optionsIn('options', options, COORDINATOR);
     const clients = isOwnStore(redis) ? [] : clientsOf(redis);
     this.#sources = [clients].flat();
+    this.#options = given;
+    this.#defaults = this.terms(given);
+    const { scheduler, ttl } = this.#defaults;
     this.#registry = new Registry(isOwnStore(redis) ? redis : openStore(clients, scheduler, ttl, given));
   }
 
@@ -118,13 +128,13 @@ export class LockCoordinator {
     limit: number,
     options: LockOptions & { readonly permits?: number | undefined } = NONE,
   ): Lock {
-    const { permits = 1 } = optionsIn('options', options);
+    const { permits = 1, ...others } = optionsIn('options', options, ['permits', ...LOCK]);
     if (this.#registry.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
     }
     integerIn('limit', limit, 1, LONGEST);
     integerIn('permits', permits, 1, limit);
-    return this.lock(name, { mode: 'shared', permits, limit }, options);
+    return this.lock(name, { mode: 'shared', permits, limit }, options === NONE ? NONE : others);
   }
 
   /**
@@ -135,7 +145,7 @@ export class LockCoordinator {
    * @example const { read, write } = locks.readWriteLock('catalog');
    */
   readWriteLock(name: string, options: LockOptions = NONE): { readonly read: Lock; readonly write: Lock } {
-    return { read: this.lock(name, SHARED, options), write: this.lock(name, EXCLUSIVE, options) };
+    return { read: this.lock(name, SHARED, options), write: this.lock(name, WRITING, options) };
   }
 
   /**
@@ -145,7 +155,8 @@ export class LockCoordinator {
    * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))
    */
   leadership(name: string, options: LockOptions = NONE): Observable<Lease | null> {
-    return merge(leadership(this.mutex(name, options)), this.#registry.over$);
+    const lock = this.mutex(name, options);
+    return this.whileOpen(leadership(lock));
   }
 
   /**
@@ -156,7 +167,7 @@ export class LockCoordinator {
    */
   inspect(name: string): Observable<Inspection> {
     lockName(name);
-    return defer(() => this.#registry.store.inspect(name, this.#defaults.commandTimeout));
+    return this.whileOpen(defer(() => this.#registry.store.inspect(name, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -167,7 +178,7 @@ export class LockCoordinator {
    * @example locks.watch('order:42', { every: 1_000 }).subscribe(({ holders }) => console.log(holders[0]?.owner))
    */
   watch(name: string, options: { readonly every?: number | undefined } = {}): Observable<Inspection> {
-    const { every = WATCH_EVERY } = optionsIn('options', options);
+    const { every = WATCH_EVERY } = optionsIn('options', options, ['every']);
     duration('every', every);
     const { scheduler, backoff } = this.#defaults;
     const looks$ = this.inspect(name).pipe(
@@ -179,7 +190,7 @@ export class LockCoordinator {
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
     );
-    return merge(looks$, this.#registry.over$);
+    return this.whileOpen(looks$);
   }
 
   /**
@@ -192,7 +203,7 @@ export class LockCoordinator {
    */
   list(pattern = '*'): Observable<string> {
     text('pattern', pattern, 1_024);
-    return defer(() => this.#registry.store.list(pattern, this.#defaults.commandTimeout));
+    return this.whileOpen(defer(() => this.#registry.store.list(pattern, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -206,9 +217,10 @@ export class LockCoordinator {
    */
   forceRelease(name: string): Observable<boolean> {
     lockName(name);
-    return defer(() => this.#registry.store.release({ name, owner: undefined }, this.#defaults.commandTimeout)).pipe(
-      map(({ held }) => held),
-    );
+    const broken$ = defer(() =>
+      this.#registry.store.release({ name, owner: undefined }, this.#defaults.commandTimeout),
+    ).pipe(map(({ held }) => held));
+    return this.whileOpen(broken$);
   }
 
   /**
@@ -226,10 +238,18 @@ export class LockCoordinator {
    * Releases all that is held, leaves all queues, waits until Redis has acknowledged it (but no longer than
    * 2 x commandTimeout), and closes the connections. Streams that are open error with a CoordinatorClosedError.
    *
-   * @example process.once('SIGTERM', () => locks.close())
+   * With `drain`, what is under way is not cut off: no lease is granted any more, waiters leave, but what is held is renewed
+   * until its holders have released it, for `drain` ms at the most; then it closes. A second `close()` ends the drain.
+   *
+   * @param options.drain ms, integer from 0; default: 0
+   * @throws RangeError, TypeError
+   * @example process.once('SIGTERM', () => locks.close({ drain: 10_000 }))
    */
-  close(): Promise<void> {
-    this.#closing ??= this.shut();
+  close(options: CloseOptions = {}): Promise<void> {
+    const { drain = 0 } = optionsIn('options', options, ['drain']);
+    duration('drain', drain, 0);
+    if (drain === 0) this.#cut$.complete();
+    this.#closing ??= firstValueFrom(this.shut(drain), { defaultValue: undefined });
     return this.#closing;
   }
 
@@ -237,17 +257,34 @@ export class LockCoordinator {
     return this.close();
   }
 
-  private async shut(): Promise<void> {
+  private shut(drain: number): Observable<void> {
     const { scheduler, commandTimeout } = this.#defaults;
-    const patience = Math.min(2 * commandTimeout, LONGEST);
-    await firstValueFrom(race(this.#registry.shut(), timer(patience, scheduler)));
-    this.#registry.store.close();
-    this.#registry.end();
+    const registry = this.#registry;
+    const within = (ms: number): Observable<unknown> => timer(Math.min(ms, LONGEST), scheduler);
+    const drained$ = defer(() => race(registry.drain(), within(drain), this.#cut$));
+    const closed$ = defer(() => race(registry.shut(), within(2 * commandTimeout)));
+    return concat(drain > 0 ? drained$ : EMPTY, closed$).pipe(
+      ignoreElements(),
+      finalize(() => {
+        registry.store.close();
+        registry.end();
+      }),
+    );
+  }
+
+  private whileOpen<T>(asked: Observable<T>): Observable<T> {
+    return this.#registry.whileOpen(asked, this.#defaults.scheduler);
+  }
+
+  private terms(options: LockOptions): Terms {
+    const terms = termsOf(options);
+    if (this.#sources.length > 0) warnOfSeconds(options);
+    return terms;
   }
 
   private lock(name: string, kind: Kind, options: LockOptions): Lock {
     lockName(name);
-    const terms = options === NONE ? this.#defaults : termsOf(over(this.#options, options));
+    const terms = options === NONE ? this.#defaults : this.terms(over(this.#options, options));
     return new Lock({ registry: this.#registry, name, kind, terms });
   }
 }
@@ -255,7 +292,7 @@ export class LockCoordinator {
 /** Options over defaults; one that is undefined is one that is not given. */
 const over = (defaults: Options, options: LockOptions): LockOptions => {
   const all: Record<string, unknown> = { ...defaults };
-  for (const [option, value] of Object.entries(optionsIn('options', options)))
+  for (const [option, value] of Object.entries(optionsIn('options', options, LOCK)))
     if (value !== undefined) all[option] = value;
   return all;
 };

@@ -50,7 +50,8 @@ export class LockLostError extends RedisyncError {
 }
 
 /**
- * `acquire({ timeout })` ran out of time while others held the lock (or while Redis failed: see `cause`).
+ * `acquire({ timeout })` ran out of time while others held the lock. A `cause` tells that Redis has failed since it was
+ * last heard; where it was never heard while one waited, that is a RedisUnreachableError instead.
  *
  * @example const busy = (error: unknown): boolean => error instanceof LockTimeoutError;
  */
@@ -180,6 +181,13 @@ export const isTransient = (error: unknown): boolean =>
   error instanceof RedisUnreachableError ||
   error instanceof NotReplicatedError ||
   (error instanceof RedisRefusedError && error.transient);
+
+/** Whether the same may succeed later: what is final stays so, and an error of somebody else's is not ours to judge. */
+export const mayPass = (error: unknown): boolean =>
+  !(error instanceof RedisyncError) ||
+  isTransient(error) ||
+  error instanceof LockLostError ||
+  error instanceof LockTimeoutError;
 
 /** A value for a message: quoted, and cut to a readable length. */
 export const quote = (value: string): string => JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);

@@ -24,5 +24,5 @@ export { anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';
-export type { CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';
+export type { CloseOptions, CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';
 export type { Holder, Inspection, Mode, Waiter } from './store/store.ts';

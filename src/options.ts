@@ -2,6 +2,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Backoff } from './backoff.ts';
 import { quote } from './errors.ts';
+import { namesIn, namesOf } from './option-names.ts';
 
 /** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
 export const LONGEST = 2_147_483_647;
@@ -22,27 +23,27 @@ export interface Replicas {
  * @example const patient: Options = { ttl: 60_000, backoff: constantBackoff(1_000), identity: `worker ${process.pid}` };
  */
 export interface Options {
-  /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; 30 000 unless told. */
+  /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; default: 30 000. */
   readonly ttl?: number | undefined;
-  /** How often a lease is renewed. 1 ms to below `ttl`; a third of it unless told. */
+  /** How often a lease is renewed. 1 ms to below what a lease is believed for (its ttl less 1 % and 2 ms); default: ttl / 3. */
   readonly renewEvery?: number | undefined;
   /** How long to wait between attempts where no hand-off can be announced: a foreign holder, a quorum, Redis failing. */
   readonly backoff?: Backoff | undefined;
-  /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. No bound unless told. */
+  /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. Default: no bound. */
   readonly maxHold?: number | undefined;
-  /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; 10 000 unless told. */
+  /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; default: 10 000. */
   readonly waiterTtl?: number | undefined;
-  /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; 2 000 unless told. */
+  /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; default: 2 000. */
   readonly commandTimeout?: number | undefined;
   /**
    * A grant, a renewal and a hand-off count only once `count` replicas have them (WAIT), asked for `timeout` ms: 1 to
    * `commandTimeout`. Without that many, a grant is given back, and the attempt fails with a NotReplicatedError. A
-   * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). None unless told.
+   * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). Default: none.
    */
   readonly replicas?: Replicas | undefined;
-  /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes. */
+  /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes; default: `host:pid`. */
   readonly identity?: string | undefined;
-  /** Where all waiting is timed; a virtual one runs a lock in virtual time. `asyncScheduler` unless told. */
+  /** Where all waiting is timed; a virtual one runs a lock in virtual time. Default: `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
 }
 
@@ -52,11 +53,11 @@ export interface Options {
  * @example const settings: CoordinatorOptions = { ttl: 10_000, quorum: 3, delayedRestart: 60_000 };
  */
 export interface CoordinatorOptions extends Options {
-  /** How many nodes of a quorum must agree: from the majority, which it is unless told, to all. */
+  /** How many nodes of a quorum must agree: from the majority, which is the default, to all. */
   readonly quorum?: number | undefined;
   /**
    * How long a node of a quorum has no vote after its start, in ms: what it granted before may be forgotten, and still
-   * be held. The longest ttl that anyone uses on these nodes; the coordinator's `ttl` unless told, and never less than
+   * be held. The longest ttl that anyone uses on these nodes; default: the coordinator's `ttl`, and never less than
    * that of the lock asked for. 0 turns it off, which is right where every node runs with `appendfsync always`.
    */
   readonly delayedRestart?: number | undefined;
@@ -71,6 +72,23 @@ export interface LockOptions extends Options {
   /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
   readonly owner?: string | undefined;
 }
+
+const OPTIONS = {
+  ttl: true,
+  renewEvery: true,
+  backoff: true,
+  maxHold: true,
+  waiterTtl: true,
+  commandTimeout: true,
+  replicas: true,
+  identity: true,
+  scheduler: true,
+} as const;
+
+/** The options of a coordinator, of one over a store of its own, and of a lock. */
+export const COORDINATOR = namesOf<CoordinatorOptions>({ ...OPTIONS, quorum: true, delayedRestart: true });
+export const DEFAULTS = namesOf<Options>(OPTIONS);
+export const LOCK = namesOf<LockOptions>({ ...OPTIONS, owner: true });
 
 /** A value of any kind, for a message. */
 export const show = (value: unknown): string => {
@@ -88,10 +106,24 @@ export const reading = <T>(argument: string, look: () => T): T => {
   }
 };
 
-/** Checks that options are an object; what they say, read once. */
-export const optionsIn = <T extends object>(argument: string, value: T): T => {
-  if (typeof value === 'object' && value !== null) return reading(argument, () => ({ ...value }));
-  throw new TypeError(`${argument} must be an object, got ${show(value)}`);
+/**
+ * How a coordinator closes.
+ *
+ * @example const gently: CloseOptions = { drain: 10_000 };
+ */
+export interface CloseOptions {
+  /** For how long what is held may still be worked under, in ms; default: 0, not at all. */
+  readonly drain?: number | undefined;
+}
+
+/** Checks that options are an object, of options that there are; what they say, read once. */
+export const optionsIn = <T extends object>(argument: string, value: T, names: readonly string[]): T => {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${argument} must be an object, got ${show(value)}`);
+  }
+  const given = reading(argument, () => ({ ...value }));
+  namesIn(argument, given, names);
+  return given;
 };
 
 /** Checks a scheduler. */

@@ -2,7 +2,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { exponentialBackoff } from './backoff.ts';
 import { LockCoordinator } from './coordinator.ts';
-import { type Options, optionsIn, reading, schedulerIn, show } from './options.ts';
+import { DEFAULTS, type Options, optionsIn, reading, schedulerIn, show } from './options.ts';
 import { Memory, MemoryStore } from './store/memory.ts';
 import { ownStore } from './store/open.ts';
 
@@ -39,7 +39,7 @@ const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
  * });
  */
 export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator => {
-  const given = optionsIn('options', options);
+  const given = optionsIn('options', options, ['memory', ...DEFAULTS]);
   const { memory = new Memory(), scheduler: timed = asyncScheduler, backoff = BACKOFF, ...others } = given;
   const isMemory = reading('memory', () => memory instanceof Memory);
   if (!isMemory) throw new TypeError(`memory must be a Memory, got ${show(memory)}`);

@@ -294,6 +294,24 @@ describe('a signal', () => {
       flush();
     }));
 
+  it('has as many users as it likes: Node takes the eleventh listener for a leak', async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error): number => warnings.push(warning);
+    process.on('warning', listen);
+    virtual(({ lock, at, flush }) => {
+      const subscription = lock().subscribe(({ signal }) => {
+        for (let i = 0; i < 20; i += 1) signal.addEventListener('abort', () => undefined);
+        const { signal: dependent } = new AbortController();
+        AbortSignal.any([signal, dependent]);
+      });
+      at(100, () => subscription.unsubscribe());
+      flush();
+    });
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come in the next tick
+    process.off('warning', listen);
+    assert.deepEqual(warnings, []);
+  });
+
   it('that is asked for after the loss is aborted already', () =>
     virtual(({ lock, store, flush }) => {
       let lease: Lease | undefined;

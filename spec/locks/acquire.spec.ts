@@ -4,6 +4,7 @@ import { assert } from 'chai';
 import { RedisRefusedError, RedisUnreachableError, type RedisyncError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { allOf } from '../../src/locks/all-of.ts';
+import type { Lock } from '../../src/locks/lock.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { label, type Virtual, virtual } from '../support/virtual.ts';
 
@@ -97,7 +98,7 @@ describe('acquire()', () => {
       calls = v.store.log;
       return v.lock().acquire({ timeout: 100 });
     });
-    assert.equal(error, 'LOCK_TIMEOUT');
+    assert.equal(error, 'REDIS_UNREACHABLE');
     assert.deepEqual(calls, ['0 acquire', '150 release']);
   });
 
@@ -221,7 +222,6 @@ describe('acquire()', () => {
     };
     const busy = new RedisRefusedError('a', true, new Error('BUSY'));
     assert.strictEqual(await cause(({ store }) => (store.acquires = [store.failure(1, busy)])), busy);
-    assert.instanceOf(await cause(({ store }) => (store.acquires = [silence])), RedisUnreachableError);
     assert.isUndefined(await cause(({ store }) => (store.acquires = [store.after(1, denied())])));
     const recovered = (v: Virtual) => (v.store.acquires = [v.store.failure(1, busy), v.store.after(1, denied())]);
     assert.isUndefined(await cause(recovered));
@@ -230,6 +230,60 @@ describe('acquire()', () => {
     assert.isUndefined(
       await cause(({ store }) => (store.acquires = [store.after(1, granted()), store.after(1, denied())]), all),
     );
+  });
+
+  it('rejects as unreachable where Redis was never heard while it waited, with what the connection failed with', async () => {
+    const refused = new Error('connect ECONNREFUSED 127.0.0.1:1');
+    const late = async (spec: (v: Virtual) => void): Promise<RedisyncError> => {
+      const errors: RedisyncError[] = [];
+      const made = [
+        (lock: Lock): Promise<unknown> => lock.acquire({ timeout: 100 }),
+        (lock: Lock) => allOf(lock).acquire({ timeout: 100 }),
+      ];
+      for (const ask of made) {
+        await outcome((v) => {
+          spec(v);
+          return ask(v.lock({ commandTimeout: 30 })).catch((error) => errors.push(error));
+        });
+      }
+      const [error, same] = errors;
+      assert.equal(error?.message, same?.message);
+      if (!error) throw new Error('It was acquired');
+      return error;
+    };
+    const silent = await late(({ store }) => (store.acquires = [silence]));
+    assert.instanceOf(silent, RedisUnreachableError);
+    assert.equal(silent.lock, 'a');
+    const away = await late(({ store }) => {
+      store.acquires = [silence];
+      store.trouble = refused;
+    });
+    assert.instanceOf(away, RedisUnreachableError);
+    const failing = new RedisUnreachableError('a', 'No connection within 30 ms', undefined, refused);
+    const failed = await late(({ store }) => (store.acquires = [store.failure(30, failing)]));
+    assert.strictEqual(failed.cause, refused);
+    assert.equal(failed.message, 'No answer within 100 ms: connect ECONNREFUSED 127.0.0.1:1');
+    const heard = await late(({ store }) => (store.acquires = [store.after(1, denied()), silence]));
+    assert.equal(heard.code, 'LOCK_TIMEOUT');
+  });
+
+  it('takes a signal of another make that quacks', async () => {
+    const listeners = new Set<() => void>();
+    const foreign = {
+      aborted: false,
+      reason: 'enough',
+      addEventListener: (_: string, listener: () => void) => listeners.add(listener),
+      removeEventListener: (_: string, listener: () => void) => listeners.delete(listener),
+    };
+    const error = await outcome((v) => {
+      v.store.acquires = [v.store.after(1, denied())];
+      v.at(50, () => {
+        for (const listener of listeners) listener();
+      });
+      return v.lock().acquire({ signal: foreign as unknown as AbortSignal });
+    });
+    assert.equal(error, 'LOCK_ABORTED');
+    assert.equal(listeners.size, 0);
   });
 
   it('checks its arguments at once, and asks nobody', () =>

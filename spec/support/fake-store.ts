@@ -45,6 +45,7 @@ export class FakeStore implements Store {
   /** What each of them asked for. */
   readonly asked: Asked[] = [];
   closed = false;
+  trouble: Error | undefined;
   acquires: Observable<Answer>[];
   renewals: Observable<Renewal>[];
   departures: Observable<Released>[];

@@ -5,7 +5,7 @@
 import { type Observable, type Observer, Subject } from 'rxjs';
 import { waitAfter } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
-import { isTransient, RedisUnreachableError } from '../errors.ts';
+import { isTransient, LockTimeoutError, RedisUnreachableError } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import type { Agenda, Sleeper } from './agenda.ts';
@@ -92,10 +92,15 @@ export class Attempts implements Observer<Answer>, Sleeper {
     return this.denied !== undefined;
   }
 
-  /** Why it is not known whether others hold the lock; undefined when it is. */
-  get trouble(): Error | undefined {
-    if (this.failure || this.heard) return this.failure;
-    return new RedisUnreachableError(this.asker.request.name, 'No answer so far');
+  /** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
+  late(timeout: number): Error {
+    const { name } = this.asker.request;
+    const { heard, failure } = this;
+    if (heard || (failure && !(failure instanceof RedisUnreachableError))) {
+      return new LockTimeoutError(name, timeout, failure);
+    }
+    const cause = failure?.cause ?? failure ?? this.store.trouble;
+    return new RedisUnreachableError(name, `No answer within ${timeout} ms`, undefined, cause);
   }
 
   get onTheWay(): boolean {

@@ -67,7 +67,8 @@ export const hold = (wanted: Wanted, patient: boolean, seen?: (life: Hold) => vo
 export const begin =
   (wanted: Wanted, patient: boolean, seen?: (life: Hold) => void) =>
   (subscriber: Subscriber<Lease>): TeardownLogic => {
-    if (wanted.registry.closed) return subscriber.error(new CoordinatorClosedError(wanted.name));
+    const { registry, name, terms } = wanted;
+    if (registry.ending) return registry.refusal.refuse(subscriber, terms.scheduler, name);
     const life = new Hold(wanted, subscriber);
     seen?.(life);
     life.start(patient);
@@ -81,6 +82,7 @@ export class Hold implements Keeper, Asker, Sleeper {
   after: Sleeper | undefined;
   readonly request: Request;
   readonly clock: Clock;
+  readonly writes: boolean;
   private readonly registry: Registry;
   private readonly terms: Terms;
   private readonly subscriber: Subscriber<Lease>;
@@ -103,14 +105,9 @@ export class Hold implements Keeper, Asker, Sleeper {
   private clearing: Subscription | undefined;
 
   constructor({ registry, name, kind, terms }: Wanted, subscriber: Subscriber<Lease>) {
-    const {
-      ttl,
-      waiterTtl,
-      replicas,
-      identity,
-      owner = identity === undefined ? uuid() : `${identity}:${uuid()}`,
-    } = terms;
-    const { mode, permits, limit } = kind;
+    const { ttl, waiterTtl, replicas, identity, owner = `${identity}:${uuid()}` } = terms;
+    const { mode, permits, limit, writes = false } = kind;
+    this.writes = writes;
     lives += 1;
     this.request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, turn: lives };
     this.clock = terms.clock;
@@ -124,15 +121,20 @@ export class Hold implements Keeper, Asker, Sleeper {
     this.attempts = new Attempts(this, registry.store, terms, this.agenda);
   }
 
+  /** Whether it is not on its way out. */
+  get holding(): boolean {
+    return this.lease !== undefined && !this.gone;
+  }
+
   /** Whether it is over, and about to be cleared away. */
   get leaving(): boolean {
     return this.gone !== undefined;
   }
 
-  /** The wait has timed out. Tells why it is not known whether others hold the lock: what the last attempt failed with. */
-  late(): Error | undefined {
+  /** The wait has timed out, after `timeout` ms: the error for it. */
+  late(timeout: number): Error {
     this.timedOut = true;
-    return this.attempts.trouble;
+    return this.attempts.late(timeout);
   }
 
   /**

@@ -1,7 +1,8 @@
 /** A lease as its user sees it: what is held, for how long it may be believed, and its end. */
+import { setMaxListeners } from 'node:events';
 import { AsyncSubject, defer, firstValueFrom, type Observable, of } from 'rxjs';
 import type { Clock, Instant } from '../clock.ts';
-import { LockLostError } from '../errors.ts';
+import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
 import type { Mode } from '../store/store.ts';
 import { remaining } from './deadline.ts';
@@ -50,9 +51,9 @@ export interface Lease {
    */
   release(): Promise<boolean>;
   /**
-   * Turns an exclusive lease on a read-write lock into a shared one without a gap, and lets waiting readers in.
+   * Turns the lease of a write lock into a shared one without a gap, and lets waiting readers in; no other can be.
    * Never the reverse: two readers that wait for each other to leave would wait for ever.
-   * @throws LockLostError, RedisUnreachableError, RedisRefusedError
+   * @throws TypeError where it is no write lock's; LockLostError, RedisUnreachableError, RedisRefusedError
    */
   downgrade(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -61,6 +62,8 @@ export interface Lease {
 /** What drives a lease. */
 export interface Keeper {
   readonly clock: Clock;
+  /** Whether the lease is a write lock's. */
+  readonly writes: boolean;
   renew(ttl?: number, downgrade?: boolean): Observable<void>;
   release(): Observable<boolean>;
   /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
@@ -111,7 +114,10 @@ export class HeldLease implements Lease {
   }
 
   get signal(): AbortSignal {
-    this.aborter ??= new AbortController();
+    if (!this.aborter) {
+      this.aborter = new AbortController();
+      setMaxListeners(0, this.aborter.signal); // Node takes the eleventh user of a lease for a leak
+    }
     if (this.end) this.abort();
     return this.aborter.signal;
   }
@@ -156,6 +162,11 @@ export class HeldLease implements Lease {
   }
 
   downgrade(): Promise<void> {
+    if (!this.#keeper.writes) {
+      return Promise.reject(
+        new TypeError(`Only a write lock's lease can be downgraded, and ${quote(this.name)} is none`),
+      );
+    }
     return firstValueFrom(this.#keeper.renew(undefined, true));
   }
 

@@ -1,11 +1,12 @@
 /** Who holds and waits in this process: grants are routed to them, in the order in which they came. */
-import { filter, first, type Observable, of, type SchedulerLike, Subject, take } from 'rxjs';
+import { filter, first, Observable, of, type SchedulerLike, Subject, take } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Store } from '../store/store.ts';
 import { Agenda } from './agenda.ts';
 import type { LockEvent } from './events.ts';
 import type { Hold } from './hold.ts';
+import { Refusal } from './refusal.ts';
 
 /** An event before the fields that all events share. */
 type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
@@ -18,9 +19,12 @@ const NONE: Hold[] = [];
 export class Registry {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
+  /** Whether new leases are refused: from the beginning of a drain on. */
+  ending = false;
+  /** Whether all is refused. */
   closed = false;
-  /** Emits nothing, and errors when the coordinator closes: for streams that wait for no call. */
-  readonly over$ = new Subject<never>();
+  readonly refusal = new Refusal();
+  private readonly closing$ = new Subject<never>();
   private readonly left$ = new Subject<void>();
   /** By where their time comes from. */
   private readonly agendas = new WeakMap<SchedulerLike, Agenda>();
@@ -71,11 +75,36 @@ export class Registry {
     return leaving() ? this.left$.pipe(first(() => !leaving())) : of(undefined);
   }
 
+  /** What is asked of an open coordinator; when it closes, its end. */
+  whileOpen<T>(asked: Observable<T>, scheduler: SchedulerLike): Observable<T> {
+    return new Observable((subscriber) => {
+      if (this.closed) return this.refusal.refuse(subscriber, scheduler);
+      subscriber.add(this.closing$.subscribe(subscriber));
+      return asked.subscribe(subscriber);
+    });
+  }
+
+  /** Grants no more leases: whoever waits is told so. Emits once nothing is held any more. */
+  drain(): Observable<unknown> {
+    this.ending = true;
+    this.refusal.tell(() => {
+      for (const hold of this.all) if (!hold.holding) hold.shut();
+    });
+    return this.emptied;
+  }
+
   /** Ends all holds, and emits once nothing is left of them. */
   shut(): Observable<unknown> {
+    this.ending = true;
     this.closed = true;
-    for (const hold of this.all) hold.shut();
-    this.over$.error(new CoordinatorClosedError());
+    this.refusal.tell(() => {
+      for (const hold of this.all) hold.shut();
+      this.closing$.error(new CoordinatorClosedError());
+    });
+    return this.emptied;
+  }
+
+  private get emptied(): Observable<unknown> {
     if (this.holds.size === 0) return of(undefined);
     return this.left$.pipe(
       filter(() => this.holds.size === 0),

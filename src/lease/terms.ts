@@ -1,4 +1,5 @@
 /** Options, checked and complete: the terms on which every subscription to a lock holds. Locks without options of their own share the coordinator's. */
+import { hostname } from 'node:os';
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { type Backoff, exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
@@ -14,7 +15,16 @@ import {
   text,
 } from '../options.ts';
 import type { Request } from '../store/store.ts';
+import { validity } from './deadline.ts';
 
+/** Names the process to people; a host may be named as oddly as it likes. */
+const IDENTITY = `${
+  hostname()
+    .slice(0, 64)
+    .replace(/[^\x21-\x7e]/g, '?') || 'host'
+}:${process.pid}`;
+
+const REPLICAS = ['count', 'timeout'];
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
 
 export interface Terms {
@@ -22,7 +32,7 @@ export interface Terms {
   readonly waiterTtl: number;
   readonly replicas: Replicas | undefined;
   readonly owner: string | undefined;
-  readonly identity: string | undefined;
+  readonly identity: string;
   readonly renewEvery: number;
   readonly backoff: Backoff;
   readonly maxHold: number | undefined;
@@ -31,26 +41,26 @@ export interface Terms {
   readonly clock: Clock;
 }
 
-/** What kind of lease a lock gives. */
-export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'>;
+/** What kind of lease a lock gives; `writes` where it is a write lock's, which can be downgraded. */
+export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'> & { readonly writes?: true };
 
 /** Checks every option, of those that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (options: LockOptions): Terms => {
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
-  const { owner, identity, maxHold, backoff = BACKOFF } = options;
-  const replicas = options.replicas === undefined ? undefined : optionsIn('replicas', options.replicas);
+  const { owner, identity = IDENTITY, maxHold, backoff = BACKOFF } = options;
+  const replicas = options.replicas === undefined ? undefined : optionsIn('replicas', options.replicas, REPLICAS);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);
   duration('commandTimeout', commandTimeout);
   const { renewEvery = Math.max(1, Math.floor(ttl / 3)) } = options;
-  duration('renewEvery', renewEvery, 1, ttl - 1);
+  duration('renewEvery', renewEvery, 1, Math.ceil(validity(ttl)) - 1); // later there is nothing left to renew
   if (maxHold !== undefined) duration('maxHold', maxHold);
   if (replicas !== undefined) {
     integerIn('replicas.count', replicas.count, 1, LONGEST);
     duration('replicas.timeout', replicas.timeout, 1, commandTimeout);
   }
   if (owner !== undefined) text('owner', owner, 256);
-  if (identity !== undefined) text('identity', identity, 128);
+  text('identity', identity, 128);
   if (typeof backoff !== 'function')
     throw new TypeError(`backoff must be a function of the attempt, got ${show(backoff)}`);
   schedulerIn(scheduler);
@@ -67,4 +77,18 @@ export const termsOf = (options: LockOptions): Terms => {
     scheduler,
     clock: clockOf(scheduler),
   };
+};
+
+let warned = false;
+
+/** Warns once in a process: `{ ttl: 10 }` is 10 s elsewhere, and 10 ms here. Who sets another time as well knows that. */
+export const warnOfSeconds = ({ ttl = 1_000, renewEvery, waiterTtl, commandTimeout, maxHold }: LockOptions): void => {
+  const known = [renewEvery, waiterTtl, commandTimeout, maxHold].some((ms) => ms !== undefined);
+  if (warned || known || ttl >= 1_000) return;
+  warned = true;
+  const detail = 'If so short a lease is meant, set renewEvery as well.';
+  process.emitWarning(`ttl is in ms, and a lease of ${ttl} ms is lost in a short pause`, {
+    code: 'REDISYNC_TTL',
+    detail,
+  });
 };

@@ -28,16 +28,16 @@ export interface Source<T> {
   readonly scheduler: SchedulerLike | undefined;
   /** Makes the stream, of a single attempt unless it is to be patient. */
   open(patient: boolean): Observable<T>;
-  /** It has timed out. Tells why it is still without a value, where that is a failure. */
-  late(): Error | undefined;
+  /** It has timed out, after `timeout` ms. Tells the error, where that is another than that others hold the lock. */
+  late(timeout: number): Error | undefined;
 }
 
 /** Subscribes, and resolves with the first value; the subscription goes on. A wait that ends early is unsubscribed. */
 export const acquire = <T>(source: Source<T>, options: AcquireOptions = {}): Promise<T> => {
-  const given = optionsIn('options', options);
+  const given = optionsIn('options', options, ['timeout', 'signal']);
   const { signal, timeout } = given;
   if (timeout !== undefined) duration('timeout', timeout, 0);
-  if (signal !== undefined && !reading('signal', () => signal instanceof AbortSignal)) {
+  if (signal !== undefined && !reading('signal', () => quacks(signal))) {
     throw new TypeError(`signal must be an AbortSignal, got ${show(signal)}`);
   }
   return new Promise((resolve, reject) => {
@@ -45,6 +45,10 @@ export const acquire = <T>(source: Source<T>, options: AcquireOptions = {}): Pro
     new Acquisition(source, given, resolve, reject).start();
   });
 };
+
+/** A polyfill's or another realm's is no instance of ours, and does as well. */
+const quacks = ({ aborted, addEventListener, removeEventListener }: AbortSignal): boolean =>
+  typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
 
 const aborts = new WeakMap<AbortSignal, Observable<unknown>>();
 
@@ -87,7 +91,7 @@ class Acquisition<T> implements Observer<T> {
       this.aborted = abortOf(signal).subscribe(leave);
     }
     if (timeout) {
-      const late = (): void => this.giveUp(new LockTimeoutError(source.name, timeout, source.late()));
+      const late = (): void => this.giveUp(source.late(timeout) ?? new LockTimeoutError(source.name, timeout));
       this.alarm = (source.scheduler ?? asyncScheduler).schedule(late, timeout);
     }
     this.subscription = source.open(timeout !== 0).subscribe(this);

@@ -35,7 +35,7 @@ export class AllOf extends Observable<Lease[]> {
       name: this.locks.map((lock) => lock.name).join(', '),
       scheduler: this.locks[0]?.wanted.terms.scheduler,
       open: (patient: boolean): Observable<Lease[]> => chain(this.locks, (lock) => lock.open(patient, keep)),
-      late: () => last?.late(),
+      late: (timeout: number) => last?.late(timeout),
     };
     return acquire(source, options);
   }

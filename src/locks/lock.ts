@@ -73,7 +73,7 @@ class Asked implements Source<Lease> {
     });
   }
 
-  late(): Error | undefined {
-    return this.life?.late();
+  late(timeout: number): Error | undefined {
+    return this.life?.late(timeout);
   }
 }

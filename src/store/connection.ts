@@ -22,7 +22,8 @@ export class Connection {
   private sender: Sender | undefined;
   private closed = false;
   private readonly closing$ = new Subject<void>();
-  private complaint: Error | undefined;
+  /** What it last failed with, while there is none. */
+  complaint: Error | undefined;
   /** Whether anything failed for want of a connection since there was one. */
   private missed = false;
   private resuming = false;

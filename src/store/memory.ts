@@ -48,7 +48,7 @@ export class Memory {
 
   /** @throws TypeError, RangeError */
   constructor(options: { readonly latency?: number | undefined } = {}) {
-    const { latency = 0 } = optionsIn('options', options);
+    const { latency = 0 } = optionsIn('options', options, ['latency']);
     numberIn('latency (ms)', latency, 0, Number.POSITIVE_INFINITY);
     this.latency = latency;
   }

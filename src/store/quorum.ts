@@ -71,6 +71,10 @@ export class QuorumStore implements Store {
     this.delayedRestart = delayedRestart;
   }
 
+  get trouble(): Error | undefined {
+    return this.majority.members.map(({ node }) => node.trouble).find((trouble) => trouble !== undefined);
+  }
+
   /** Emits with the majority's answer: a slow node is not waited for. What a minority granted is given back first. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { majority } = this;

@@ -62,6 +62,10 @@ export class RedisStore implements Store {
     });
   }
 
+  get trouble(): Error | undefined {
+    return this.connection.complaint;
+  }
+
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { name, owner } = request;
     const keys = keysOf(this.prefix, name);

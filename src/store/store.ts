@@ -123,5 +123,7 @@ export interface Store {
   /** Names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;
   readonly grants$: Observable<Grant | undefined>;
+  /** What the connection last failed with, for as long as there is none. */
+  readonly trouble?: Error | undefined;
   close(): void;
 }
