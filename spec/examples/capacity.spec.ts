@@ -39,7 +39,7 @@ describe('the sizes in docs/capacity.md', function () {
   });
 
   beforeEach(() => {
-    locks = new LockCoordinator(redis, { ttl: 3_600_000, waiterTtl: 3_600_000 }); // nothing changes while it is copied
+    locks = new LockCoordinator(redis, { ttl: 3_600_000, waiterTtl: 3_600_000, identity: 'web-7:4242' }); // nothing changes meanwhile
   });
 
   afterEach(async () => {
