@@ -50,6 +50,32 @@ const lines = (line: (from: string, names: string) => string): string =>
     .join('\n');
 const IMPORTING = lines((from, names) => `import { ${names} } from '${from}';`) + SPEC;
 const REQUIRING = lines((from, names) => `const { ${names} } = require('${from}');`) + SPEC;
+/** As `nest new` sets TypeScript up: the compiler tells decorators what types a class is made of. */
+const NEST = `
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { LockCoordinator, type Lease } from 'redisync';
+import { InjectLease, Locked } from 'redisync/nestjs';
+import { memoryCoordinator } from 'redisync/testing';
+import { firstValueFrom, Observable, of } from 'rxjs';
+@Injectable()
+class Orders {
+  constructor(private readonly locks: LockCoordinator) {}
+  @Locked((id: number) => \`order:\${id}\`)
+  charge(id: number, @InjectLease() lease?: Lease): Observable<string> {
+    return of(\`\${id} \${lease?.name} \${this.locks !== undefined}\`);
+  }
+  // @ts-expect-error: the name is made of a number
+  @Locked((id: string) => id)
+  async refund(id: number): Promise<void> {}
+}
+@Module({ providers: [Orders, { provide: LockCoordinator, useFactory: () => memoryCoordinator() }] })
+class App {}
+test('a stream is one by its declared type', async () => {
+  const app = await NestFactory.createApplicationContext(App, { logger: false });
+  const orders = app.get(Orders);
+  expect(await firstValueFrom(orders.charge(7))).toEqual('7 order:7 true');
+});`;
 const GLOBALS = `
 declare const test: (name: string, body: () => Promise<void>) => void;
 declare const expect: (value: unknown) => { toEqual(other: unknown): void };`;
@@ -136,6 +162,7 @@ describe('the package', function () {
       JSON.stringify({ dependencies: Object.fromEntries([entry('redisync', own?.filename), ...needed]) }),
     );
     npm(project, 'install', '--offline', '--no-audit', '--no-fund');
+    symlinkSync(join(MODULES, '@nestjs'), join(project, 'node_modules', '@nestjs'));
   });
 
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -216,8 +243,10 @@ describe('the package', function () {
     expect(node('both.mjs').split('\n')).to.deep.equal(entries.map(() => 'true'));
   });
 
-  it('is loaded by Jest, from JavaScript and by ts-jest from TypeScript, both CommonJS', () => {
+  it('is loaded by Jest, from JavaScript and by ts-jest from TypeScript and NestJS, all CommonJS', () => {
+    const decorators = { experimentalDecorators: true, emitDecoratorMetadata: true };
     const tsconfig = {
+      ...decorators,
       module: 'CommonJS',
       moduleResolution: 'Node10',
       target: 'ES2022',
@@ -227,9 +256,10 @@ describe('the package', function () {
     const transform = { '\\.ts$': [createRequire(`${TOOLS}/`).resolve('ts-jest'), { tsconfig }] };
     write('plain.spec.cjs', REQUIRING);
     write('typed.spec.ts', IMPORTING + GLOBALS);
+    write('nest.spec.ts', NEST + GLOBALS);
     const projects = [
       { rootDir: project, displayName: 'js', testMatch: ['**/plain.spec.cjs'], transform: {} },
-      { rootDir: project, displayName: 'ts', testMatch: ['**/typed.spec.ts'], transform },
+      { rootDir: project, displayName: 'ts', testMatch: ['**/*.spec.ts'], transform },
     ];
     write('jest.config.json', JSON.stringify({ projects }));
     run('jest', '--config', 'jest.config.json', '--ci', '--watchman=false', '--runInBand');

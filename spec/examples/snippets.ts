@@ -32,8 +32,17 @@ export const exportsOf = (entry: string): Export[] => {
 };
 
 /** The modules that snippets import from without saying so, by what a name looks like when it is used. */
-const ENTRIES = { redisync: 'index.ts', 'redisync/testing': 'testing.ts', 'redisync/otel': 'otel.ts' };
+const ENTRIES = {
+  redisync: 'index.ts',
+  'redisync/testing': 'testing.ts',
+  'redisync/otel': 'otel.ts',
+  'redisync/nestjs': 'nestjs.ts',
+};
 const OTHERS: Readonly<Record<string, readonly string[]>> = {
+  '@nestjs/common': ['INestApplication', 'Injectable', 'Module', 'UseInterceptors'],
+  '@nestjs/core': ['HttpAdapterHost'],
+  '@nestjs/terminus': ['HealthCheckService'],
+  '@nestjs/schedule': ['Cron'],
   ioredis: ['Redis'],
   'node:os': ['hostname'],
   'redis-semaphore': ['Mutex'],
@@ -44,6 +53,7 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
     'filter',
     'lastValueFrom',
     'merge',
+    'Observable',
     'mergeMap',
     'race',
     'retry',
@@ -56,6 +66,7 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
 /** What snippets take for given. Of the peers only redlock is among it: its types are not exported for ESM, and 4 has none. */
 const GIVEN = `
 import type { Observable } from 'rxjs';
+import type { INestApplication } from '@nestjs/common';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Redis } from 'ioredis';
 import type { Lease, LockCoordinator } from 'redisync';
@@ -74,6 +85,7 @@ declare global {
   const compute$: Observable<string>;
   const typed$: Observable<string>;
   const testScheduler: TestScheduler;
+  const app: INestApplication;
   const request: { signal: AbortSignal };
   const from: string;
   const to: string;

@@ -1,0 +1,182 @@
+/** `@Locked` and `@LeaderOnly` on providers of a real Nest. */
+import { Injectable, Module, SetMetadata } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { firstValueFrom, NEVER, type Observable, ReplaySubject, startWith } from 'rxjs';
+import { type Lease, LockCoordinator, LockLostError, LockTimeoutError } from '../../src/index.ts';
+import { InjectLease, LeaderOnly, Locked, RedisyncModule } from '../../src/nestjs.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { rejection } from './support.ts';
+
+@Injectable()
+class Jobs {
+  /** What has begun and what has ended, in order. */
+  readonly log: string[] = [];
+  readonly go = new ReplaySubject<void>(1);
+
+  @Locked((id: string) => `order:${id}`)
+  async charge(id: string, amount: number): Promise<string> {
+    this.log.push(`begin ${amount}`);
+    await firstValueFrom(this.go);
+    this.log.push(`end ${amount}`);
+    return `${id} ${amount}`;
+  }
+
+  @Locked('value')
+  value(): number {
+    return 42;
+  }
+
+  @Locked('failing')
+  failing(): never {
+    throw new Error('as the method threw it');
+  }
+
+  @Locked((from: string, to: string) => [from, to])
+  async transfer(_from: string, _to: string, @InjectLease() leases?: readonly Lease[]): Promise<string[]> {
+    return (leases ?? []).map(({ name, held }) => `${name} ${held}`);
+  }
+
+  @Locked('stream', { stream: true })
+  stream(@InjectLease() lease?: Lease): Observable<number | undefined> {
+    return NEVER.pipe(startWith(lease?.fence));
+  }
+
+  @Locked('busy', { skip: true })
+  async skip(): Promise<string> {
+    return 'done';
+  }
+
+  @Locked('busy', { timeout: 0 })
+  async once(): Promise<string> {
+    return 'done';
+  }
+
+  @Locked('busy', { timeout: 50 })
+  async brief(): Promise<string> {
+    return 'done';
+  }
+
+  @LeaderOnly('lead', { ttl: 1_000 })
+  async lead(@InjectLease() lease?: Lease): Promise<number | undefined> {
+    return lease?.fence;
+  }
+
+  @LeaderOnly('lead', { ttl: 1_000 })
+  async follow(): Promise<string> {
+    await firstValueFrom(this.go);
+    return 'led';
+  }
+
+  @Locked('documented')
+  @SetMetadata('below', true)
+  below(): void {}
+}
+
+describe('the decorators of redisync/nestjs', () => {
+  let server: Server;
+  let redis: Redis;
+  const stops: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+
+  after(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop();
+    expect((await redis.keys('*')).filter((key) => !/clock|:last$/.test(key))).to.deep.equal([]);
+  });
+
+  /** An instance of the application. */
+  const start = async (): Promise<{ jobs: Jobs; locks: LockCoordinator; stop: () => Promise<void> }> => {
+    class App {}
+    Module({ imports: [RedisyncModule.forRoot({ client: redis, ttl: 1_500 })], providers: [Jobs] })(App);
+    const app = await NestFactory.createApplicationContext(App, { logger: false });
+    let closing: Promise<void> | undefined;
+    const stop = (): Promise<void> => {
+      closing ??= app.close();
+      return closing;
+    };
+    stops.push(stop);
+    return { jobs: app.get(Jobs), locks: app.get(LockCoordinator), stop };
+  };
+
+  it('run one call after the other, and give what the method gives', async () => {
+    const { jobs } = await start();
+    const both = [jobs.charge('7', 1), jobs.charge('7', 2)];
+    jobs.go.next();
+    expect(await Promise.all(both)).to.deep.equal(['7 1', '7 2']);
+    expect(jobs.log).to.deep.equal(['begin 1', 'end 1', 'begin 2', 'end 2']);
+    expect(await jobs.value()).to.equal(42);
+    expect(await rejection(Promise.resolve(jobs.failing()))).to.have.property('message', 'as the method threw it');
+  });
+
+  it('take several names at once, and give the leases where they are asked for', async () => {
+    const { jobs } = await start();
+    expect(await jobs.transfer('b', 'a')).to.deep.equal(['b true', 'a true']);
+  });
+
+  it('cut a promise off when its lease is lost', async () => {
+    const { jobs, locks } = await start();
+    const charging = rejection(jobs.charge('8', 1));
+    await eventually('the method runs', () => jobs.log.length === 1);
+    await firstValueFrom(locks.forceRelease('order:8'));
+    expect(await charging).to.be.instanceOf(LockLostError);
+  });
+
+  it('begin a stream when it is subscribed to, and release when it is unsubscribed from', async () => {
+    const { jobs } = await start();
+    const stream$ = jobs.stream();
+    expect(await redis.exists('stream')).to.equal(0);
+    expect(await firstValueFrom(stream$)).to.be.a('number');
+    await eventually('it is released', async () => (await redis.exists('stream')) === 0);
+  });
+
+  it('skip, or fail, where the lock is busy', async () => {
+    const { jobs } = await start();
+    await redis.set('busy', 'another', 'PX', 60_000);
+    expect(await jobs.skip()).to.equal(undefined);
+    expect(await rejection(jobs.once())).to.be.instanceOf(LockTimeoutError);
+    expect(await rejection(jobs.brief()))
+      .to.be.instanceOf(LockTimeoutError)
+      .and.to.have.property('lock', 'busy');
+    await redis.del('busy');
+    expect([await jobs.skip(), await jobs.once(), await jobs.brief()]).to.deep.equal(['done', 'done', 'done']);
+  });
+
+  it('let the leader alone work, and another lead when it leaves', async () => {
+    const [one, two] = [await start(), await start()];
+    const fences = await Promise.all([one.jobs.lead(), one.jobs.lead(), one.jobs.lead()]);
+    expect(new Set(fences).size).to.equal(1);
+    expect(fences[0]).to.be.a('number');
+    expect([await two.jobs.lead(), await one.jobs.lead()]).to.deep.equal([undefined, fences[0]]);
+    await one.stop();
+    expect(await two.jobs.lead()).to.be.above(Number(fences[0]));
+  });
+
+  it('cut off what a leader does when it leads no more, and let it lead again', async () => {
+    const { jobs, locks } = await start();
+    const first = await jobs.lead();
+    const led = rejection(jobs.follow());
+    await firstValueFrom(locks.forceRelease('lead'));
+    expect(await led).to.be.instanceOf(LockLostError);
+    expect(await jobs.lead()).to.be.above(Number(first));
+  });
+
+  it('keep what other decorators have said of the method', () => {
+    expect(Reflect.getMetadata('below', Jobs.prototype.below)).to.equal(true);
+    expect(Jobs.prototype.below.name).to.equal('below');
+  });
+
+  it('say so where Nest has made no instance', () => {
+    expect(() => new Jobs().value()).to.throw(TypeError, 'Jobs.value has no LockCoordinator');
+  });
+});

@@ -1,0 +1,87 @@
+/** RedisyncModule in a real Nest: what it makes, what it hands out, and how it ends. */
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { CoordinatorClosedError, LockCoordinator } from '../../src/index.ts';
+import { coordinatorToken, InjectCoordinator, RedisyncHealthIndicator, RedisyncModule } from '../../src/nestjs.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { rejection } from './support.ts';
+
+@Injectable()
+class Invoices {
+  readonly locks: LockCoordinator;
+
+  constructor(@InjectCoordinator('billing') locks: LockCoordinator) {
+    this.locks = locks;
+  }
+}
+
+describe('RedisyncModule', () => {
+  let server: Server;
+  let redis: Redis;
+
+  before(async () => {
+    server = await startServer();
+    redis = new Redis(server.url);
+  });
+
+  after(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const start = async (imports: readonly object[], providers: (typeof Invoices)[] = []) => {
+    class App {}
+    Module({ imports: imports as never[], providers })(App);
+    return NestFactory.createApplicationContext(App, { logger: false });
+  };
+
+  it('makes a coordinator on a URL, and closes it with the application', async () => {
+    const app = await start([RedisyncModule.forRoot({ url: server.url, ttl: 5_000 })]);
+    const locks = app.get(LockCoordinator);
+    const lease = await locks.mutex('held').acquire();
+    expect(lease.remaining()).to.be.within(1, 5_000);
+    await app.close();
+    expect(await redis.exists('held')).to.equal(0);
+    expect(await rejection(locks.mutex('held').acquire())).to.be.instanceOf(CoordinatorClosedError);
+  });
+
+  it('leaves the client that it was given open', async () => {
+    const app = await start([RedisyncModule.forRoot({ client: redis })]);
+    await (await app.get(LockCoordinator).mutex('a').acquire()).release();
+    await app.close();
+    expect(await redis.ping()).to.equal('PONG');
+  });
+
+  it('hands out several coordinators by their names, and takes options from what it injects', async () => {
+    const Settings = Module({ providers: [{ provide: 'URL', useValue: server.url }], exports: ['URL'] });
+    class SettingsModule {}
+    Settings(SettingsModule);
+    const billing = RedisyncModule.forRootAsync({
+      name: 'billing',
+      imports: [SettingsModule],
+      inject: ['URL'],
+      useFactory: async (url: string) => ({ url, identity: 'billing' }),
+    });
+    const app = await start([RedisyncModule.forRoot({ client: redis }), billing], [Invoices]);
+    const { locks } = app.get(Invoices);
+    expect(locks)
+      .to.equal(app.get(coordinatorToken('billing')))
+      .and.not.to.equal(app.get(LockCoordinator));
+    expect((await locks.mutex('a').acquire()).owner).to.match(/^billing:/);
+    await app.close();
+    expect(await redis.exists('a')).to.equal(0);
+  });
+
+  it('tells whether Redis answers, as health checks of Nest take it', async () => {
+    const other = await startServer();
+    const app = await start([RedisyncModule.forRoot({ url: other.url, commandTimeout: 500 })]);
+    const health = app.get(RedisyncHealthIndicator);
+    expect(await health.isHealthy()).to.deep.equal({ redisync: { status: 'up' } });
+    await other.stop();
+    const { locks } = await health.isHealthy('locks');
+    expect(locks?.status).to.equal('down');
+    await app.close();
+  });
+});

@@ -1,0 +1,52 @@
+/** What a caller over HTTP is told when a lock fails. */
+import { type ArgumentsHost, Catch, HttpException, HttpStatus } from '@nestjs/common';
+import { BaseExceptionFilter, type HttpAdapterHost } from '@nestjs/core';
+import { RedisyncError } from '../index.ts';
+
+/**
+ * From an error of a lock to an HTTP status; undefined leaves it to `httpStatusOf`.
+ *
+ * @example const conflict: HttpStatusOf = ({ code }) => (code === 'LOCK_TIMEOUT' ? 409 : undefined);
+ */
+export type HttpStatusOf = (error: RedisyncError) => number | undefined;
+
+const STATUS: Readonly<Record<string, HttpStatus>> = {
+  LOCK_TIMEOUT: 423, // HttpStatus has no name for it: Locked
+  LOCK_LOST: HttpStatus.CONFLICT,
+  LOCK_ABORTED: HttpStatus.SERVICE_UNAVAILABLE,
+  REDIS_UNREACHABLE: HttpStatus.SERVICE_UNAVAILABLE,
+  REDIS_REFUSED: HttpStatus.SERVICE_UNAVAILABLE,
+  NOT_REPLICATED: HttpStatus.SERVICE_UNAVAILABLE,
+  COORDINATOR_CLOSED: HttpStatus.SERVICE_UNAVAILABLE,
+};
+
+/**
+ * 423 Locked: the lock was busy, at once or until the time was out. 409 Conflict: the lease was lost as the work went on.
+ * 503 Service Unavailable: Redis is out of reach or refuses, or this process shuts down. Anything else is a 500.
+ *
+ * @example const status = (error: RedisyncError): number => httpStatusOf(error);
+ */
+export const httpStatusOf = ({ code }: RedisyncError): number => STATUS[code] ?? HttpStatus.INTERNAL_SERVER_ERROR;
+
+/**
+ * Answers what a lock throws by its status and its code, such as `{ "statusCode": 423, "error": "LOCK_TIMEOUT" }`. The
+ * message is not told: it names the lock, and who holds it. RedisyncModule puts it over the whole application.
+ *
+ * @example app.useGlobalFilters(new RedisyncExceptionFilter(app.get(HttpAdapterHost), ({ code }) => (code === 'LOCK_TIMEOUT' ? 409 : undefined)));
+ */
+export class RedisyncExceptionFilter extends BaseExceptionFilter {
+  private readonly statusOf: HttpStatusOf;
+
+  constructor({ httpAdapter }: HttpAdapterHost, statusOf: HttpStatusOf = () => undefined) {
+    super(httpAdapter);
+    this.statusOf = statusOf;
+  }
+
+  override catch(error: RedisyncError, host: ArgumentsHost): void {
+    if (host.getType() !== 'http') throw error;
+    const status = this.statusOf(error) ?? httpStatusOf(error);
+    super.catch(new HttpException({ statusCode: status, error: error.code }, status, { cause: error }), host);
+  }
+}
+
+Catch(RedisyncError)(RedisyncExceptionFilter);

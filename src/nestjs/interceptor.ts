@@ -1,0 +1,59 @@
+/** A lock around the handlers of controllers. */
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  type NestInterceptor,
+  type Type,
+} from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import { type LockCoordinator, withLock } from '../index.ts';
+import { leased, type NameOf, type WaitOptions } from './locked.ts';
+import { coordinatorToken } from './tokens.ts';
+
+/**
+ * Settings of an interceptor's lock.
+ *
+ * @example const options: InterceptorOptions = { timeout: 0, coordinator: 'billing' };
+ */
+export interface InterceptorOptions extends WaitOptions {
+  /** The name of the coordinator, where it is not the one without a name. */
+  readonly coordinator?: string | undefined;
+}
+
+/**
+ * An interceptor under whose lock the handler runs, and what comes after it. A caller that finds the lock busy until the
+ * `timeout` is answered as the module says: 423, unless it is mapped.
+ *
+ * @param name the lock, or several; or a function of what is executed
+ * @example
+ * ```ts
+ * const byOrder = lockInterceptor((context) => `order:${context.switchToHttp().getRequest().params.id}`, { timeout: 0 });
+ * class Orders {
+ *   @UseInterceptors(byOrder)
+ *   pay(): Promise<string> {
+ *     return charge();
+ *   }
+ * }
+ * ```
+ */
+export const lockInterceptor = (
+  name: NameOf<[context: ExecutionContext]>,
+  { coordinator, ...options }: InterceptorOptions = {},
+): Type<NestInterceptor> => {
+  class LockInterceptor implements NestInterceptor {
+    private readonly locks: LockCoordinator;
+
+    constructor(locks: LockCoordinator) {
+      this.locks = locks;
+    }
+
+    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+      return next.handle().pipe(withLock(leased(this.locks, name, [context], options)));
+    }
+  }
+  Injectable()(LockInterceptor);
+  Inject(coordinatorToken(coordinator))(LockInterceptor, undefined, 0);
+  return LockInterceptor;
+};

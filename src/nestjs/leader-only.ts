@@ -1,0 +1,84 @@
+/** `@LeaderOnly`: a method that runs in the process that leads, and nowhere else. */
+import { defer, EMPTY, fromEvent, type Observable, switchMap, takeUntil, tap } from 'rxjs';
+import { type Lease, type Lock, type LockCoordinator, type LockOptions, LockTimeoutError } from '../index.ts';
+import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
+
+/**
+ * Settings of `@LeaderOnly`.
+ *
+ * @example const options: LeaderOptions = { ttl: 10_000 };
+ */
+export interface LeaderOptions extends LockOptions, MethodOptions {}
+
+/** Whoever has come to lead stays so until its lease is lost or its coordinator closes. */
+class Office {
+  private readonly lock: Lock;
+  private term: Promise<Lease | undefined> | undefined;
+
+  constructor(lock: Lock) {
+    this.lock = lock;
+  }
+
+  /** The lease that is held, or what one attempt gives, which calls at the same time share: undefined while another leads. */
+  async lease(): Promise<Lease | undefined> {
+    const { term } = this;
+    const lease = await term?.catch(() => undefined);
+    if (lease?.held) return lease;
+    if (this.term === term) this.term = this.campaign();
+    return this.term;
+  }
+
+  private async campaign(): Promise<Lease | undefined> {
+    try {
+      return await this.lock.acquire({ timeout: 0 });
+    } catch (error) {
+      if (error instanceof LockTimeoutError) return undefined;
+      throw error;
+    }
+  }
+}
+
+const offices = new WeakMap<LockCoordinator, Map<string, Office>>();
+
+/** Methods that go by one name share one office. The options are those of the first. */
+const officeOf = (locks: LockCoordinator, name: string, options: LockOptions): Office => {
+  const all = offices.get(locks) ?? new Map<string, Office>();
+  const office = all.get(name) ?? new Office(locks.mutex(name, options));
+  offices.set(locks, all.set(name, office));
+  return office;
+};
+
+/** The same values for as long as the lease is held, which is not released afterwards. */
+const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
+  const over$ = fromEvent(lease.signal, 'abort').pipe(
+    tap(() => {
+      throw lease.signal.reason;
+    }),
+  );
+  return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
+};
+
+/**
+ * Runs the method in one process of all, the leader, and gives undefined (or completes empty) in the others: for `@Cron`
+ * on every instance. The process whose call comes first leads, and goes on leading between calls until it shuts down
+ * or loses its lease; the next call elsewhere then leads. What runs as the lease is lost ends as under `@Locked`.
+ *
+ * @example
+ * ```ts
+ * class Reports {
+ *   @LeaderOnly('reports')
+ *   async nightly(): Promise<void> {
+ *     await nightlyJob();
+ *   }
+ * }
+ * ```
+ */
+export const LeaderOnly = (
+  name: string,
+  { coordinator, stream, ...options }: LeaderOptions = {},
+): MethodDecoratorOf<[]> =>
+  decorated({ coordinator, stream }, (locks, _, call) =>
+    defer(() => officeOf(locks, name, options).lease()).pipe(
+      switchMap((lease) => (lease ? during(lease, call(lease)) : EMPTY)),
+    ),
+  );

@@ -1,0 +1,84 @@
+/** `@Locked`: a method that runs under a lock, or under several. */
+import { type Observable, throwError, throwIfEmpty, timeout as within } from 'rxjs';
+import { allOf, type Held, type LockCoordinator, type LockOptions, LockTimeoutError, whileHeld } from '../index.ts';
+import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
+
+type Names = string | readonly string[];
+
+/** A lock's name, or several, of which all are taken; or what makes them of something. */
+export type NameOf<A extends readonly unknown[]> = Names | ((...args: A) => Names);
+
+/**
+ * Settings of the lock, and how long to wait for it.
+ *
+ * @example const options: WaitOptions = { ttl: 10_000, timeout: 5_000 };
+ */
+export interface WaitOptions extends LockOptions {
+  /** How long to wait for the lock, in ms, before a LockTimeoutError; 0 for a single attempt. Default: for its turn. */
+  readonly timeout?: number | undefined;
+}
+
+/**
+ * Settings of `@Locked`.
+ *
+ * @example const options: LockedOptions = { skip: true, ttl: 60_000 };
+ */
+export interface LockedOptions extends WaitOptions, MethodOptions {
+  /** Whether a call that finds the lock busy does nothing, and gives undefined (or completes empty). Default: false. */
+  readonly skip?: boolean | undefined;
+}
+
+/** The lock, or all of several, for one who waits and for one who tries. */
+export const lockOf = (
+  locks: LockCoordinator,
+  name: NameOf<never>,
+  args: readonly unknown[],
+  options: LockOptions,
+): { readonly name: string; readonly wait$: Observable<Held>; readonly try$: Observable<Held> } => {
+  const given: Names = typeof name === 'function' ? Reflect.apply(name, undefined, args) : name;
+  const names = [given].flat();
+  const [first, ...others] = names.map((one) => locks.mutex(one, options));
+  const lock = first && others.length === 0 ? first : allOf(...(first ? [first, ...others] : []));
+  return { name: names.join(', '), wait$: lock, try$: lock.try() };
+};
+
+/** What the lock emits, once it is granted in time. */
+export const leased = (
+  locks: LockCoordinator,
+  name: NameOf<never>,
+  args: readonly unknown[],
+  { timeout, ...options }: WaitOptions,
+): Observable<Held> => {
+  const lock = lockOf(locks, name, args, options);
+  const late = (): LockTimeoutError => new LockTimeoutError(lock.name, timeout ?? 0);
+  if (timeout === undefined) return lock.wait$;
+  if (timeout === 0) return lock.try$.pipe(throwIfEmpty(late));
+  return lock.wait$.pipe(within({ first: timeout, with: () => throwError(late) }));
+};
+
+/**
+ * Runs the method under a lock, which it waits for. A method that gives an Observable runs when that is subscribed to,
+ * and is unsubscribed from when the lease is lost; any other gives a promise, which then rejects with the LockLostError.
+ * The lease itself, whose `signal` ends what a promise cannot, is had by `@InjectLease()`.
+ *
+ * With `skip` it runs where the lock is free, and nowhere else: for `@Cron` on every instance.
+ *
+ * @param name the lock, or several; or a function of the method's arguments
+ * @example
+ * ```ts
+ * class Orders {
+ *   @Locked((id: string) => `order:${id}`, { timeout: 5_000 })
+ *   async charge(id: string): Promise<string> {
+ *     return charge({ id });
+ *   }
+ * }
+ * ```
+ */
+export const Locked = <A extends readonly unknown[] = []>(
+  name: NameOf<A>,
+  { coordinator, stream, skip = false, ...options }: LockedOptions = {},
+): MethodDecoratorOf<A> =>
+  decorated({ coordinator, stream }, (locks, args, call) => {
+    const lease$ = skip ? lockOf(locks, name, args, options).try$ : leased(locks, name, args, options);
+    return lease$.pipe(whileHeld(call));
+  });

@@ -1,0 +1,98 @@
+/** A decorated method: called again and again under leases, by the coordinator that Nest has injected beside it. */
+import { Inject } from '@nestjs/common';
+import type {} from 'reflect-metadata';
+import { defer, from, isObservable, lastValueFrom, type Observable } from 'rxjs';
+import { type Held, LockCoordinator } from '../index.ts';
+import { coordinatorToken } from './tokens.ts';
+
+/** A decorator of methods that begin with the arguments `A`; in the manner of `experimentalDecorators`, as Nest's are. */
+export type MethodDecoratorOf<A extends readonly unknown[]> = <P extends [...A, ...unknown[]], R>(
+  target: object,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<(...args: P) => R>,
+) => void;
+
+export interface MethodOptions {
+  /** The name of the coordinator, where it is not the one without a name. */
+  readonly coordinator?: string | undefined;
+  /**
+   * Whether the method gives an Observable rather than a promise. Default: what its declared return type says, where
+   * the compiler tells (`emitDecoratorMetadata`); a promise elsewhere.
+   */
+  readonly stream?: boolean | undefined;
+}
+
+/** One call: when `call` is subscribed to, the method runs. */
+export type Course = (
+  locks: LockCoordinator,
+  args: readonly unknown[],
+  call: (held: Held) => Observable<unknown>,
+) => Observable<unknown>;
+
+const LEASE = Symbol('redisync:lease');
+
+/**
+ * Marks the parameter in which a method under `@Locked` or `@LeaderOnly` gets its lease; of several names, the leases.
+ *
+ * @example
+ * ```ts
+ * class Reports {
+ *   @Locked('report')
+ *   async build(@InjectLease() lease?: Lease): Promise<void> {
+ *     report(lease?.fence);
+ *   }
+ * }
+ * ```
+ */
+export const InjectLease = (): ParameterDecorator => (target, key, index) => {
+  if (key !== undefined) Reflect.defineMetadata(LEASE, index, target, key);
+};
+
+/** Nest sets it where it makes the instance: a class that is made by hand has none. */
+const injectedInto = (target: object, name: string | undefined): symbol => {
+  const property = Symbol.for(`redisync:coordinator:${name ?? ''}`);
+  Inject(coordinatorToken(name))(target, property);
+  return property;
+};
+
+const isStream = (target: object, key: string | symbol): boolean => {
+  const declared: unknown = Reflect.getMetadata('design:returntype', target, key);
+  return typeof declared === 'function' && typeof declared.prototype?.subscribe === 'function';
+};
+
+/** What others have said of the method, such as its route or its schedule, holds whichever decorator stands first. */
+const copyMetadata = (from: object, to: object): void => {
+  for (const key of Reflect.getMetadataKeys(from)) Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
+};
+
+export const decorated =
+  <A extends readonly unknown[]>(options: MethodOptions, course: Course): MethodDecoratorOf<A> =>
+  (target, key, descriptor) => {
+    const method = descriptor.value;
+    if (typeof method !== 'function') throw new TypeError(`${String(key)} must be a method`);
+    const injected = injectedInto(target, options.coordinator);
+    const stream = options.stream ?? isStream(target, key);
+    const lease: number | undefined = Reflect.getMetadata(LEASE, target, key);
+
+    const called = (self: object, args: readonly unknown[], held: Held): Observable<unknown> =>
+      defer(() => {
+        const given = [...args];
+        if (lease !== undefined) given[lease] = held;
+        const result: unknown = Reflect.apply(method, self, given);
+        return isObservable(result) ? result : from(Promise.resolve(result));
+      });
+
+    function wrapper(this: object, ...args: readonly unknown[]): unknown {
+      const locks: unknown = Reflect.get(this, injected);
+      if (!(locks instanceof LockCoordinator)) {
+        const place = `${this.constructor.name}.${String(key)}`;
+        throw new TypeError(`${place} has no LockCoordinator: only what Nest has made is given one`);
+      }
+      const result$ = defer(() => course(locks, args, (held) => called(this, args, held)));
+      return stream ? result$ : lastValueFrom(result$, { defaultValue: undefined });
+    }
+
+    copyMetadata(method, wrapper);
+    Object.defineProperty(wrapper, 'name', { value: method.name });
+    Reflect.set(descriptor, 'value', wrapper);
+  };

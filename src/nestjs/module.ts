@@ -1,0 +1,152 @@
+/** RedisyncModule: coordinators that Nest makes, hands out, and closes when the application shuts down. */
+import {
+  type DynamicModule,
+  type FactoryProvider,
+  Inject,
+  type InjectionToken,
+  Module,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
+import type { Source } from '../store/open.ts';
+import { RedisyncHealthIndicator } from './health.ts';
+import { type HttpStatusOf, RedisyncExceptionFilter } from './http.ts';
+import { coordinatorToken } from './tokens.ts';
+
+/**
+ * Where Redis is, and settings of the coordinator.
+ *
+ * @example const options: RedisyncOptions = { url: 'redis://localhost:6379', ttl: 10_000 };
+ */
+export type RedisyncOptions = Settings & (OfClient | OfUrl);
+
+interface Settings extends CoordinatorOptions {
+  /** What becomes of a lock's error over HTTP; undefined leaves it to `httpStatusOf`. */
+  readonly httpStatus?: HttpStatusOf | undefined;
+}
+
+interface OfClient {
+  /** What a LockCoordinator is made with. It stays the caller's to close. */
+  readonly client: Source | readonly Source[];
+}
+
+interface OfUrl {
+  /** Where Redis is, for ioredis: `redis://` or, with TLS, `rediss://`. */
+  readonly url: string;
+}
+
+interface Named {
+  /** What the coordinator goes by where there are several; see InjectCoordinator. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * What `forRoot` takes.
+ *
+ * @example const options: RedisyncModuleOptions = { name: 'billing', client: redis };
+ */
+export type RedisyncModuleOptions = RedisyncOptions & Named;
+
+/**
+ * What `forRootAsync` takes: `useFactory` gives the options, from what it is injected.
+ *
+ * @example const options: RedisyncAsyncOptions = { inject: ['REDIS_URL'], useFactory: (url: string) => ({ url }) };
+ */
+export interface RedisyncAsyncOptions
+  extends Named,
+    Pick<ModuleMetadata, 'imports'>,
+    Pick<FactoryProvider<RedisyncOptions>, 'inject' | 'useFactory'> {}
+
+/** What one import of the module is about, known to that import alone. */
+interface Running {
+  readonly locks: LockCoordinator;
+  readonly httpStatus: HttpStatusOf | undefined;
+}
+
+const RUNNING: InjectionToken<Running> = Symbol('redisync:running');
+
+/** ioredis is loaded only where it is wanted. Never connected: a coordinator works on connections of its own. */
+const clientAt = async (url: string): Promise<Source> => {
+  const { Redis } = await import('ioredis');
+  return new Redis(url, { lazyConnect: true });
+};
+
+const run = async ({ httpStatus, ...given }: RedisyncOptions): Promise<Running> => {
+  if ('url' in given) {
+    const { url, ...options } = given;
+    return { locks: new LockCoordinator(await clientAt(url), options), httpStatus };
+  }
+  const { client, ...options } = given;
+  return { locks: new LockCoordinator(client, options), httpStatus };
+};
+
+type Providers = Pick<FactoryProvider<RedisyncOptions>, 'inject' | 'useFactory'>;
+
+const moduleOf = (name: string | undefined, imports: ModuleMetadata['imports'], options: Providers): DynamicModule => {
+  const locks = coordinatorToken(name);
+  const health: FactoryProvider = {
+    provide: RedisyncHealthIndicator,
+    inject: [locks],
+    useFactory: (locks: LockCoordinator) => new RedisyncHealthIndicator(locks),
+  };
+  const filter: FactoryProvider = {
+    provide: APP_FILTER,
+    inject: [HttpAdapterHost, RUNNING],
+    useFactory: (host: HttpAdapterHost, { httpStatus }: Running) => new RedisyncExceptionFilter(host, httpStatus),
+  };
+  const ofAll = name === undefined ? [health] : [];
+  return {
+    module: RedisyncModule,
+    global: true,
+    imports: imports ?? [],
+    providers: [
+      {
+        provide: RUNNING,
+        inject: options.inject ?? [],
+        useFactory: async (...args) => run(await options.useFactory(...args)),
+      },
+      { provide: locks, inject: [RUNNING], useFactory: ({ locks }: Running) => locks },
+      filter,
+      ...ofAll,
+    ],
+    exports: [locks, ...ofAll.map(({ provide }) => provide)],
+  };
+};
+
+/**
+ * Provides a LockCoordinator to the whole application, and closes it when that shuts down: after the last request, it
+ * releases what is still held. Import it once for each coordinator; of several, all but one have a `name`.
+ *
+ * What a lock throws over HTTP is answered as RedisyncExceptionFilter says.
+ *
+ * @example
+ * const imports = [
+ *   RedisyncModule.forRoot({ url: 'redis://localhost:6379', ttl: 10_000 }),
+ *   RedisyncModule.forRootAsync({ name: 'billing', useFactory: () => ({ client: redis }) }),
+ * ];
+ */
+export class RedisyncModule implements OnApplicationShutdown {
+  private readonly running: Running;
+
+  constructor(running: Running) {
+    this.running = running;
+  }
+
+  static forRoot({ name, ...options }: RedisyncModuleOptions): DynamicModule {
+    return moduleOf(name, [], { useFactory: () => options });
+  }
+
+  static forRootAsync({ name, imports, ...options }: RedisyncAsyncOptions): DynamicModule {
+    return moduleOf(name, imports, options);
+  }
+
+  /** The last hook: no request is under way any more. */
+  onApplicationShutdown(): Promise<void> {
+    return this.running.locks.close();
+  }
+}
+
+Module({})(RedisyncModule);
+Inject(RUNNING)(RedisyncModule, undefined, 0);

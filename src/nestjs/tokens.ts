@@ -1,0 +1,20 @@
+/** By what Nest knows a coordinator: the class itself, or a token of its name. */
+import { Inject, type InjectionToken } from '@nestjs/common';
+import { LockCoordinator } from '../index.ts';
+
+/**
+ * The token of the coordinator of that name, as `forRoot({ name })` gave it; without a name, the class.
+ *
+ * @example const billing = app.get<LockCoordinator>(coordinatorToken('billing'));
+ */
+export const coordinatorToken = (name?: string): InjectionToken<LockCoordinator> =>
+  name === undefined ? LockCoordinator : `redisync:${name}`;
+
+/**
+ * Injects the coordinator of that name into a constructor's parameter or a property. The one without a name needs no
+ * decorator: its type says what it is.
+ *
+ * @example class Invoices { @InjectCoordinator('billing') readonly locks?: LockCoordinator }
+ */
+export const InjectCoordinator = (name?: string): PropertyDecorator & ParameterDecorator =>
+  Inject(coordinatorToken(name));
