@@ -1,7 +1,7 @@
 /** At most three calls to somebody's API at a time, counted over all processes; an expensive call counts for two. */
 import { Redis } from 'ioredis';
+import { LockCoordinator, withLock } from 'redisync';
 import { defer, finalize, from, lastValueFrom, map, merge, mergeMap, type Observable, tap, timer } from 'rxjs';
-import { LockCoordinator, withLock } from '../src/index.ts';
 
 const LIMIT = 3;
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');

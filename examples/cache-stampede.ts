@@ -1,7 +1,7 @@
 /** A value that is dear to compute and asked for by many at once: one computes it, the others wait for the result. */
 import { Redis } from 'ioredis';
+import { LockCoordinator, withLock } from 'redisync';
 import { concat, defer, filter, first, forkJoin, lastValueFrom, type Observable, switchMap, timer } from 'rxjs';
-import { LockCoordinator, withLock } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const processes = [new LockCoordinator(redis), new LockCoordinator(redis)];

@@ -1,7 +1,7 @@
 /** A schedule that every machine has, and a job that one of them does at each tick. Start it twice. */
 import { Redis } from 'ioredis';
+import { LockCoordinator, whileHeld } from 'redisync';
 import { catchError, defaultIfEmpty, exhaustMap, lastValueFrom, map, of, take, tap, timer } from 'rxjs';
-import { LockCoordinator, whileHeld } from '../src/index.ts';
 
 const PERIOD = 500;
 const LAST = 'example:nightly:last';

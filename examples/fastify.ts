@@ -2,7 +2,7 @@
 import { setTimeout as work } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
-import { type CoordinatorOptions, LockCoordinator, LockTimeoutError } from '../src/index.ts';
+import { type CoordinatorOptions, LockCoordinator, LockTimeoutError } from 'redisync';
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,7 @@
 /** A write to Redis that cannot come late: a script compares its token with the highest seen, and writes, in one step. */
 import { Redis } from 'ioredis';
+import { LockCoordinator, whileHeld } from 'redisync';
 import { lastValueFrom } from 'rxjs';
-import { LockCoordinator, whileHeld } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);

@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Redis } from 'ioredis';
+import { LockCoordinator, whileHeld } from 'redisync';
 import { lastValueFrom } from 'rxjs';
-import { LockCoordinator, whileHeld } from '../src/index.ts';
 
 /** A document as a service keeps it: with a version, and the highest token that has written it. */
 const document = { body: 'draft', version: 1, fence: 0 };

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { LockCoordinator, LockTimeoutError, RedisyncError } from '../src/index.ts';
+import { LockCoordinator, LockTimeoutError, RedisyncError } from 'redisync';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis, { ttl: 10_000, identity: `web ${process.pid}` });

@@ -1,7 +1,7 @@
 /** One leader among any number of processes; when it goes, the next takes over. Start it twice, end the first. */
 import { Redis } from 'ioredis';
+import { LockCoordinator } from 'redisync';
 import { concat, finalize, fromEvent, interval, map, of, switchMap, takeUntil } from 'rxjs';
-import { LockCoordinator } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis, { identity: `process ${process.pid}` });

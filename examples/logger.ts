@@ -1,8 +1,8 @@
 /** What the locks do, to pino: every event as a line, and now and then how long waits took. */
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
+import { LockCoordinator, type LockEvent, withLock } from 'redisync';
 import { bufferTime, filter, lastValueFrom, merge, mergeMap, range, tap, timer } from 'rxjs';
-import { LockCoordinator, type LockEvent, withLock } from '../src/index.ts';
 
 const log = pino();
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');

@@ -1,8 +1,8 @@
 /** A customer's orders one after another, different customers side by side, over any number of consumers. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { type Lease, LockCoordinator, whileHeld } from 'redisync';
 import { concatMap, defer, EMPTY, lastValueFrom, merge, mergeMap, type Observable, of, range, repeat, tap } from 'rxjs';
-import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
 
 /** Customers that one consumer serves at once. */
 const HANDS = 2;

@@ -1,7 +1,7 @@
 /** A pool of equal things, of which each job takes the first that is free. */
 import { Redis } from 'ioredis';
+import { anyOf, LockCoordinator, whileHeld } from 'redisync';
 import { from, ignoreElements, lastValueFrom, mergeMap, startWith, tap, timer } from 'rxjs';
-import { anyOf, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);

@@ -1,7 +1,7 @@
 /** The same locks for promise code: acquire, `await using`, a bounded wait, an AbortSignal either way. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { LockCoordinator, LockTimeoutError } from '../src/index.ts';
+import { LockCoordinator, LockTimeoutError } from 'redisync';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis, { ttl: 5_000 });

@@ -1,7 +1,7 @@
 /** A catalog with many readers and a writer now and then, who looks over the new version while readers are in again. */
 import { Redis } from 'ioredis';
+import { type Lease, LockCoordinator, whileHeld } from 'redisync';
 import { from, lastValueFrom, merge, type Observable, tap } from 'rxjs';
-import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);

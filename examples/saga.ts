@@ -1,8 +1,8 @@
 /** A purchase over two databases: both locked, each write fenced, and what was done undone when a step fails. */
 import { Redis } from 'ioredis';
 import sqlite from 'node-sqlite3-wasm'; // any SQL does; from Node 22.13 on, node:sqlite is at hand
+import { allOf, LockCoordinator, whileHeld } from 'redisync';
 import { catchError, lastValueFrom, type Observable, of } from 'rxjs';
-import { allOf, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);

@@ -1,7 +1,7 @@
 /** Search as you type, one query at a time on the database: what is typed next cancels the last, and frees its place. */
 import { Redis } from 'ioredis';
+import { LockCoordinator, withLock } from 'redisync';
 import { firstValueFrom, from, lastValueFrom, map, type Observable, switchMap, tap, timer, zipWith } from 'rxjs';
-import { LockCoordinator, withLock } from '../src/index.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);

@@ -1,8 +1,8 @@
 /** Many subscribers in a process, one holder: the lease is taken for the first, and lingers after the last. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { type Lease, LockCoordinator, whileHeld } from 'redisync';
 import { lastValueFrom, map, type Observable, ReplaySubject, share, timer } from 'rxjs';
-import { type Lease, LockCoordinator, whileHeld } from '../src/index.ts';
 
 const LINGER = 200;
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');

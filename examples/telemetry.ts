@@ -2,9 +2,9 @@
 import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, ConsoleSpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { Redis } from 'ioredis';
+import { LockCoordinator, withLock } from 'redisync';
+import { instrument } from 'redisync/otel';
 import { lastValueFrom, mergeMap, range, timer } from 'rxjs';
-import { LockCoordinator, withLock } from '../src/index.ts';
-import { instrument } from '../src/otel.ts';
 
 const meterProvider = new MeterProvider({
   readers: [new PeriodicExportingMetricReader({ exporter: new ConsoleMetricExporter() })],

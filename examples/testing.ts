@@ -1,9 +1,9 @@
 /** A pipeline with locks in it, tested by marbles: no Redis, no waiting, the same on every run. */
 import assert from 'node:assert/strict';
+import { type LockCoordinator, LockLostError, withLock } from 'redisync';
+import { Memory, memoryCoordinator } from 'redisync/testing';
 import { catchError, map, mergeMap, type Observable, of, timer } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
-import { type LockCoordinator, LockLostError, withLock } from '../src/index.ts';
-import { Memory, memoryCoordinator } from '../src/testing.ts';
 
 interface Order {
   readonly customer: string;

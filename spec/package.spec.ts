@@ -7,13 +7,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { publint } from 'publint';
+import { forRegistry } from '../build/pages.ts';
+import { startServer } from './support/server.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MODULES = join(ROOT, 'node_modules');
 /** Where TypeScript 5 is, and what works on its API. */
 const TOOLS = join(ROOT, 'tools', 'node_modules');
 const CONFIGS = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.cli.json'];
-const PACKED = [...CONFIGS, 'README.md', 'LICENSE', 'CHANGELOG.md', 'build', 'src'];
+const PACKED = [...CONFIGS, 'README.md', 'LICENSE', 'CHANGELOG.md', 'llms.txt', 'build', 'src'];
 
 interface Manifest {
   readonly version: string;
@@ -103,6 +105,26 @@ const COMPILERS = [
   [TOOLS, 'CommonJS', 'Node10', 'typed.ts'],
 ] as const;
 
+/** Two jobs at once, by both clients: each begins when the other has ended. */
+const PROGRAM = `
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import { LockCoordinator, whileHeld } from 'redisync';
+import { delay, lastValueFrom, of, tap } from 'rxjs';
+const url = process.env.REDIS_URL;
+const seen = [];
+for (const client of [new Redis(url, { lazyConnect: true }), createClient({ url })]) {
+  const locks = new LockCoordinator(client);
+  const work = (job) => of(job).pipe(tap(() => seen.push('begin')), delay(20), tap(() => seen.push('end')));
+  await Promise.all([1, 2].map((job) => lastValueFrom(locks.mutex('job').pipe(whileHeld(() => work(job))))));
+  await (await locks.mutex('job').acquire({ timeout: 5_000 })).release();
+  await locks.close();
+}
+console.log(seen.join());`;
+
+/** What runs it: `node`, or what RUNTIME says, such as `bun` or `deno run -A`. */
+const [RUNTIME = process.execPath, ...FLAGS] = process.env.RUNTIME?.split(' ') ?? [];
+
 /** The packages that these need, themselves among them, all of which are installed here. */
 const closure = (names: readonly string[]): string[] => {
   const found = new Set<string>();
@@ -147,6 +169,7 @@ describe('the package', function () {
     for (const name of PACKED) cpSync(join(ROOT, name), join(source, name), { recursive: true });
     symlinkSync(MODULES, join(source, 'node_modules'));
     npm(source, 'run', 'build');
+    npm(source, 'run', 'prepack');
     const { dependencies = {} } = manifestOf(ROOT);
     const names = closure([...Object.keys(dependencies), 'ioredis', 'rxjs', '@opentelemetry/api', '@types/node']);
     const packing = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
@@ -162,7 +185,7 @@ describe('the package', function () {
       JSON.stringify({ dependencies: Object.fromEntries([entry('redisync', own?.filename), ...needed]) }),
     );
     npm(project, 'install', '--offline', '--no-audit', '--no-fund');
-    symlinkSync(join(MODULES, '@nestjs'), join(project, 'node_modules', '@nestjs'));
+    for (const name of ['@nestjs', 'redis']) symlinkSync(join(MODULES, name), join(project, 'node_modules', name));
   });
 
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -171,7 +194,9 @@ describe('the package', function () {
     const files = readdirSync(installed, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
     const others = files.map(({ name }) => name).filter((name) => !/\.m?js$|\.d\.m?ts$/.test(name));
     const formats = ['package.json', 'package.json']; // of the library, and of the command
-    expect(others.sort()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...formats]);
+    expect(others.sort()).to.deep.equal(
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'llms.txt', ...formats, 'package.json'].sort(),
+    );
     expect(files.filter(({ name }) => /\.spec\.|embed/.test(name))).to.deep.equal([]);
   });
 
@@ -186,11 +211,18 @@ describe('the package', function () {
 
   it('is as large as the README says, give or take a twentieth, and needs what it says', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    const [, size, unpacked] = /(\d+) kB packed, (\d+) kB unpacked/.exec(readme) ?? [];
+    const [, size, unpacked] = /(\d+) kB packed,\s(\d+) kB unpacked/.exec(readme) ?? [];
     expect(packed?.size).to.be.closeTo(1_000 * Number(size), 50 * Number(size));
     expect(packed?.unpackedSize).to.be.closeTo(1_000 * Number(unpacked), 50 * Number(unpacked));
-    const [, needed = ''] = /two dependencies, (.*), both for the command/.exec(readme) ?? [];
-    expect(needed.split(' and ')).to.have.members(Object.keys(manifestOf(ROOT).dependencies ?? {}));
+    const [, needed = ''] = /three dependencies: (.*) for the command/.exec(readme) ?? [];
+    const names = needed.match(/[\w-]+/g)?.filter((word) => word !== 'and');
+    expect(names).to.have.members(Object.keys(manifestOf(ROOT).dependencies ?? {}));
+  });
+
+  it('has a README whose links lead somewhere from the registry too', () => {
+    const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+    expect(readme).to.equal(forRegistry(readFileSync(join(ROOT, 'README.md'), 'utf8')));
+    expect([...readme.matchAll(/\]\((?!https:|#)[^)]*\)/g)]).to.deep.equal([]);
   });
 
   it('runs nothing when it is installed', () => {
@@ -227,6 +259,18 @@ describe('the package', function () {
        console.log(memoryCoordinator() instanceof LockCoordinator, require('redisync/package.json').name);`,
     );
     expect(node('main.cjs')).to.equal('true redisync');
+  });
+
+  it(`works on ${process.env.RUNTIME ?? 'node'}, by ioredis and by node-redis`, async () => {
+    const server = await startServer();
+    try {
+      write('program.mjs', PROGRAM);
+      const env = { ...process.env, REDIS_URL: server.url };
+      const told = execFileSync(RUNTIME, [...FLAGS, 'program.mjs'], { cwd: project, env, encoding: 'utf8' });
+      expect(told.trim()).to.equal('begin,end,begin,end,begin,end,begin,end');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('is one library in both formats, so that what is made by one is known to the other', () => {

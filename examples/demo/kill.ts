@@ -1,7 +1,7 @@
 /** The demo's accident: a worker is killed while it holds locks, and they are seen to come back. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { LockCoordinator } from 'redisync';
 import { first, firstValueFrom, forkJoin, map, throwError, timeout } from 'rxjs';
-import type { LockCoordinator } from '../../src/index.ts';
 import type { Worker } from './crew.ts';
 
 /** ms within which a killed worker's locks must have another holder, or the demo has failed. */

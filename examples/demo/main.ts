@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
+import { LockCoordinator } from 'redisync';
 import { anyServer } from '../../spec/support/server.ts';
-import { LockCoordinator } from '../../src/index.ts';
 import { Bank } from './bank.ts';
 import { Crew } from './crew.ts';
 import { TTL } from './job.ts';

@@ -1,5 +1,5 @@
 /** What the demo shows while it runs: in place on a terminal, and a plain line each second elsewhere. */
-import type { Inspection } from '../../src/index.ts';
+import type { Inspection } from 'redisync';
 import { labelOf } from './kill.ts';
 import { ACCOUNTS } from './transfers.ts';
 

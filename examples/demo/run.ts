@@ -1,6 +1,7 @@
 /** One pass of the demo through all transfers: workers start together, one may be killed half-way, and the outcome is counted. */
+
+import type { LockCoordinator } from 'redisync';
 import { exhaustMap, first, firstValueFrom, map, pairwise, Subject, takeUntil, timer } from 'rxjs';
-import type { LockCoordinator } from '../../src/index.ts';
 import { type Bank, lockName } from './bank.ts';
 import type { Crew, Worker } from './crew.ts';
 import { killHolder, type Recovery } from './kill.ts';

@@ -1,6 +1,7 @@
 /** One worker process of the demo: makes its share of the transfers, with or without locks, when it is told to. */
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
+import { allOf, type Lock, LockCoordinator, LockLostError, withLock } from 'redisync';
 import {
   concatMap,
   defer,
@@ -14,7 +15,6 @@ import {
   throwError,
   timer,
 } from 'rxjs';
-import { allOf, type Lock, LockCoordinator, LockLostError, withLock } from '../../src/index.ts';
 import { Bank, type Fences, lockName, TokenTooLow } from './bank.ts';
 import { type Job, type Pass, type Report, TTL } from './job.ts';
 import { type Transfer, transfers } from './transfers.ts';

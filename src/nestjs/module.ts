@@ -130,6 +130,7 @@ const moduleOf = (name: string | undefined, imports: ModuleMetadata['imports'], 
 export class RedisyncModule implements OnApplicationShutdown {
   private readonly running: Running;
 
+  /** @internal */
   constructor(running: Running) {
     this.running = running;
   }
