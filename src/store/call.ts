@@ -63,9 +63,14 @@ export interface Call<T = unknown> {
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
 const REFUSED = /^[A-Z_]{2,} /; // every error reply of Redis, and of the scripts, opens with a word in capitals
 
-/** What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. */
+/**
+ * What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. Where no node of a
+ * Cluster could be asked, that is what the last of them said.
+ */
 export const plain = (error: unknown): Error => {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const told = error instanceof Error ? error : new Error(String(error));
+  const lastNodeError: unknown = Reflect.get(told, 'lastNodeError');
+  const { name, message } = lastNodeError instanceof Error ? lastNodeError : told;
   return Object.assign(new Error(message), { name });
 };
 

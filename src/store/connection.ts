@@ -13,6 +13,10 @@ import { Pending } from './pending.ts';
 import { replicated } from './replication.ts';
 import { Sender } from './sender.ts';
 
+/** What a server says to a connection that opens, and will say again. */
+const FINAL =
+  /^(?:WRONGPASS|NOAUTH|NOPERM|DENIED)\b|^ERR (?:DB index|invalid DB index|SELECT is not|This instance has cluster support)/;
+
 export class Connection {
   /** Emits when the server turns out to be no master any more, and its connection is left for another. */
   readonly demoted$ = new Subject<void>();
@@ -159,7 +163,7 @@ export class Connection {
 
   private complain(error: Error): void {
     this.complaint = error;
-    if (!/^(?:WRONGPASS|NOAUTH|NOPERM)/.test(error.message)) return;
+    if (!FINAL.test(error.message)) return;
     for (const call of this.calls.all) {
       if (call.sentAt === undefined) this.calls.fail(call, new RedisRefusedError(call.command.lock, false, error));
     }

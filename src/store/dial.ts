@@ -1,7 +1,8 @@
 /** Opens a connection of our own like the caller's, and sees to it that it opens: what takes too long is ended, and tried anew. */
 import { type SchedulerLike, Subscription } from 'rxjs';
 import { type Client, isCluster } from './client.ts';
-import { clusterTwinOf, type Twin, twinOf } from './ioredis.ts';
+import { type Twin, twinOf } from './ioredis.ts';
+import { clusterTwinOf } from './ioredis-cluster.ts';
 import { NodeRedisDriver } from './node-redis.ts';
 import { Patience, retryStrategy } from './patience.ts';
 
@@ -18,6 +19,8 @@ export interface Dialling {
 /** A connection of our own, which is made anew whenever it ends, until it is closed. */
 export interface Line<C extends Client> {
   readonly client: C;
+  /** Waits for the answer to a command by which the connection is opened for its use; without one, the connection ends. */
+  settle(answer: Promise<unknown>, done: () => void, refused?: (error: Error) => void): void;
   close(): void;
 }
 
@@ -39,6 +42,13 @@ export const dial = <C extends Client>(source: C, dialling: Dialling): Line<C> =
   connect();
   return {
     client: twin as C, // each kind is duplicated into its own
+    settle: (answer, done, refused = () => undefined) => {
+      const timer = after(patience.ms, () => {
+        patience.fail();
+        anew(twin);
+      });
+      answer.finally(() => timer.unsubscribe()).then(done, refused);
+    },
     close: () => {
       timers.unsubscribe();
       twin.disconnect();

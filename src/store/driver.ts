@@ -15,7 +15,7 @@ export interface Place {
 
 export interface Driver {
   /** Another to the same place, with these settings; not open yet. */
-  duplicate(settings: { readonly retryStrategy: (times: number) => number }): Driver;
+  duplicate(settings: { readonly db: number; readonly retryStrategy: (times: number) => number }): Driver;
   readonly isCluster: boolean;
   readonly options: Place;
   /** 'ready' when commands can be sent. */

@@ -1,10 +1,11 @@
 /** Clients of ioredis of our own, beside the caller's: to the same place and with the same rights, by settings of ours. */
-import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
 import type { Driver } from './driver.ts';
 import { type Patience, retryStrategy } from './patience.ts';
+import { SideConnections } from './side-connections.ts';
 
 /** Our own settings: what ioredis would send again or later by itself could land behind a release. */
-const SETTINGS = {
+export const SETTINGS = {
   lazyConnect: true,
   keyPrefix: '',
   stringNumbers: false,
@@ -27,7 +28,11 @@ const SETTINGS = {
 const BEHIND_SENTINELS = { failoverDetector: true, sentinelRetryStrategy: () => null } satisfies RedisOptions;
 
 /** Meant for the caller's own traffic: bounds of its commands, and what it prepares on each of its connections. */
-const NOT_OURS = ['commandTimeout', 'socketTimeout', 'blockingTimeout', 'himportFieldsets'];
+export const NOT_OURS = ['commandTimeout', 'socketTimeout', 'blockingTimeout', 'himportFieldsets'];
+
+/** What may change while a client lives, and is then with ours as it is with the caller's: where the server is, and how to log in. */
+const CURRENT = ['host', 'port', 'path', 'family', 'sentinelUsername', 'sentinelPassword'];
+export const LOGIN = ['username', 'password', 'tls'] as const;
 
 /** A client that is not open yet, and what ends that it opens by itself. */
 export interface Twin<C> {
@@ -37,63 +42,36 @@ export interface Twin<C> {
 
 export const twinOf = (source: Driver, patience: Patience): Twin<Driver> => {
   const behind = source.options.sentinels ? BEHIND_SENTINELS : {};
-  const twin = source.duplicate({ ...without(NOT_OURS), ...SETTINGS, ...behind });
+  const twin = source.duplicate({ ...without(NOT_OURS), ...SETTINGS, ...behind, db: databaseOf(source) });
+  for (const option of [...CURRENT, ...LOGIN]) live(twin.options, option, () => Reflect.get(source.options, option));
   live(twin.options, 'sentinelCommandTimeout', () => patience.ms / 2); // else one that is silent is waited for
-  const helpers = new Helpers();
-  helpers.track(Reflect.get(twin, 'connector'), 'connectToSentinel');
-  return { twin, end: () => helpers.end() };
-};
-
-/** A Cluster's nodes queue what comes while they connect: it opens them one by one, at their first use. */
-export const clusterTwinOf = (source: Cluster, patience: Patience): Twin<Cluster> => {
-  const redisOptions = { ...SETTINGS };
-  Object.assign(redisOptions, source.options.redisOptions, without(NOT_OURS), SETTINGS); // ioredis 5 takes them in place of the caller's
-  const twin = source.duplicate([], {
-    lazyConnect: true,
-    keyPrefix: '',
-    enableAutoPipelining: false,
-    shardedSubscribers: false,
-    clusterRetryStrategy: retryStrategy,
-    redisOptions,
+  twin.on('error', (error) => {
+    if (isOfSelect(error)) twin.stream?.destroy(); // ioredis would go on in the first database
   });
-  Reflect.set(twin.options, 'clusterNodeRetryStrategy', null);
-  live(twin.options, 'slotsRefreshTimeout', () => patience.ms / 2); // else a node that is silent is waited for
-  const helpers = new Helpers();
-  twin.on('+node', (node: object) => helpers.track(node, 'duplicate')); // to ask it for the slots
-  return { twin, end: () => helpers.end() };
+  const sides = new SideConnections();
+  sides.track(Reflect.get(twin, 'connector'), 'connectToSentinel');
+  return { twin, end: () => sides.end() };
 };
 
-/** The connections that ioredis opens by itself beside those that it was asked for: to Sentinels, and to ask for slots. */
-class Helpers {
-  private readonly clients = new Set<Redis>();
-  private ended = false;
-
-  /** Those that this method makes are ended with the client that they help, and without its two seconds of grace. */
-  track(maker: unknown, method: string): void {
-    if (typeof maker !== 'object' || maker === null) return;
-    const make: unknown = Reflect.get(maker, method);
-    if (typeof make !== 'function') return;
-    Reflect.set(maker, method, (...args: unknown[]): unknown => {
-      if (this.ended) throw new Error('The connection was ended');
-      const client: Redis = make.apply(maker, args);
-      Reflect.set(Reflect.get(client, 'connector'), 'disconnectTimeout', 0);
-      client.on('error', () => undefined); // ioredis learns of it by the command that fails, and would print it else
-      this.clients.add(client);
-      client.once('end', () => this.clients.delete(client));
-      return client;
-    });
+/** The database that the caller's client has selected. ioredis has it with the connection, and with the last one while there is none. */
+const databaseOf = (source: Driver): number => {
+  for (const kept of ['prevCondition', 'condition']) {
+    const condition: unknown = Reflect.get(source, kept);
+    const database: unknown = typeof condition === 'object' && condition !== null && Reflect.get(condition, 'select');
+    if (typeof database === 'number') return database;
   }
+  return source.options.db ?? 0;
+};
 
-  end(): void {
-    this.ended = true;
-    for (const client of this.clients) client.disconnect();
-  }
-}
+const isOfSelect = (error: Error): boolean => {
+  const command: unknown = Reflect.get(error, 'command');
+  return typeof command === 'object' && command !== null && Reflect.get(command, 'name') === 'select';
+};
 
-const without = (options: readonly string[]): Record<string, undefined> =>
+export const without = (options: readonly string[]): Record<string, undefined> =>
   Object.fromEntries(options.map((option) => [option, undefined]));
 
 /** Makes it an option that is read anew whenever it is used. */
-const live = (options: object, option: string, get: () => unknown): void => {
+export const live = (options: object, option: string, get: () => unknown): void => {
   Object.defineProperty(options, option, { get, enumerable: true, configurable: true });
 };

@@ -1,46 +1,8 @@
-/** A client of node-redis (`redis` 5 and 6, single or behind its URL) in the few words that we use of ioredis. */
+/** A connection by node-redis in the few words that we use of ioredis: it is opened again and again, each time by a client of its own. */
 import { EventEmitter } from 'node:events';
 import type { Driver, Place } from './driver.ts';
+import { clientLike, databaseOf, destroy, type NodeRedis } from './node-redis-client.ts';
 import { retryStrategy } from './patience.ts';
-
-/** What is used of node-redis's client. */
-export interface NodeRedis {
-  readonly isReady: boolean;
-  readonly options?: { readonly socket?: object; readonly keyPrefix?: unknown } | undefined;
-  duplicate(overrides: object): NodeRedis;
-  on(event: string, listener: (error: Error) => void): unknown;
-  connect(): Promise<unknown>;
-  destroy(): void;
-  ref(): void;
-  unref(): void;
-  sendCommand(args: string[]): Promise<unknown>;
-  subscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>;
-  unsubscribe(channels: string[]): Promise<unknown>;
-}
-
-/** Its Cluster and its Sentinel, which have `masters` and `acquire`, are not among them. */
-export const isNodeRedis = (client: unknown): client is NodeRedis =>
-  typeof client === 'object' &&
-  client !== null &&
-  'sendCommand' in client &&
-  'isReady' in client &&
-  !('masters' in client || 'acquire' in client || 'isCluster' in client);
-
-/**
- * Our own settings: nothing is sent again or later by itself, and no bound is inherited that is meant for the caller's
- * traffic. Each attempt to connect has a client of its own, so that it can be left, and has the caller's options of then.
- */
-const SETTINGS = {
-  url: undefined, // what it says is among the other options already, and would overrule them
-  disableOfflineQueue: true,
-  commandsQueueMaxLength: undefined,
-  commandOptions: { timeout: undefined },
-  pingInterval: 0,
-  clientSideCache: undefined,
-  emitInvalidate: false,
-};
-
-const SOCKET = { reconnectStrategy: false, connectTimeout: 10_000, socketTimeout: undefined };
 
 export class NodeRedisDriver extends EventEmitter implements Driver {
   readonly isCluster = false;
@@ -51,6 +13,10 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   };
   private readonly source: NodeRedis;
   private live: NodeRedis | undefined;
+  /** The one that the caller's client had selected when this was first opened: a lease lives in one. */
+  private database: number | undefined;
+  /** Which attempt to connect is the latest. */
+  private latest = 0;
   /** Ends the live client. */
   private leave: () => void = () => undefined;
   private attempts = 0;
@@ -72,6 +38,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
       port: 6379,
       ...socket,
       keyPrefix: keyPrefix === undefined ? '' : String(keyPrefix),
+      db: this.database,
     };
   }
 
@@ -85,8 +52,12 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
 
   /** Begins an attempt; others follow until it is closed. */
   async connect(): Promise<void> {
-    const { socket } = this.source.options ?? {};
-    const client = this.source.duplicate({ ...SETTINGS, socket: { ...socket, ...SOCKET } });
+    const attempt = ++this.latest;
+    this.emit('connecting');
+    const selected = this.database ?? (await databaseOf(this.source));
+    if (attempt !== this.latest) return;
+    this.database ??= selected;
+    const client = clientLike(this.source, selected);
     let connected = false;
     const isLive = (): boolean => client === this.live;
     const end = (): void => {
@@ -113,7 +84,6 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     client.on('error', failed);
     client.on('end', () => failed());
     client.unref(); // a socket that is left while it connects keeps no process alive
-    this.emit('connecting');
     await client.connect().catch(failed);
   }
 
@@ -122,6 +92,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     clearTimeout(this.pause);
     this.end();
   }
+
   evalsha(sha: string, keys: number, ...values: (string | number)[]): Promise<unknown> {
     return this.send('EVALSHA', sha, keys, ...values);
   }
@@ -174,6 +145,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
 
   private end(): void {
     const { live, leave } = this;
+    this.latest += 1;
     if (!live) return;
     this.live = undefined;
     leave();
@@ -185,14 +157,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     if (this.closed) return;
     clearTimeout(this.pause);
     this.end();
+    this.database ??= this.source.options?.database ?? 0; // the caller's connection hangs, or is blocked
     this.connect();
   }
 }
-
-const destroy = (client: NodeRedis): void => {
-  try {
-    client.destroy();
-  } catch {
-    // it throws where it was closed already
-  }
-};
