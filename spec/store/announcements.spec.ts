@@ -18,13 +18,19 @@ describe('announcements of releases', () => {
     eventually(`${count} channels are heard`, async () => (await listeners()).every((n) => n === count));
   /** As the release of a name on one node tells it, to so many. */
   const tell = (node: number, name: string, text = '1') => nodes[node]?.publish(`a_b:redisync:free:${name}`, text);
+  /** They wait, and have asked once more since they are heard. */
+  const waits = async (name: string, ...owners: string[]): Promise<void> => {
+    for (const owner of owners) announcements.wait(name, owner, 0);
+    const first = `${name} ${owners[0]}`;
+    await eventually('it has asked again', () => woken.includes(first));
+    woken.splice(woken.indexOf(first), 1);
+  };
   /** Whatever was published before on the node has been heard when this resolves: it goes the same way. */
   const settled = async (): Promise<void> => {
-    const before = woken.length;
-    announcements.wait('last', 'last', 0);
+    await waits('last', 'last');
     await heard(2);
     for (const node of [0, 1, 2]) await tell(node, 'last');
-    await eventually('the last is woken', () => woken.length > before && woken.at(-1) === 'last last');
+    await eventually('the last is woken', () => woken.at(-1) === 'last last');
     announcements.leave('last', 'last');
     await heard(1);
   };
@@ -75,8 +81,16 @@ describe('announcements of releases', () => {
     for (let i = 0; i < 20; i += 1) assert.equal(await count(), before);
   });
 
-  it('wakes the first who waits, once for each release however many nodes tell of it', async () => {
+  it('wakes the first who waits once releases are heard: one of before was told to nobody', async () => {
     for (const owner of ['first', 'second']) announcements.wait('x', owner, 0);
+    await heard(1);
+    await eventually('it is woken', () => woken.length > 0);
+    await settled();
+    assert.deepEqual(woken, ['x first', 'last last']);
+  });
+
+  it('wakes the first who waits, once for each release however many nodes tell of it', async () => {
+    await waits('x', 'first', 'second');
     await heard(1);
     for (const node of [0, 1, 2]) await tell(node, 'x');
     await eventually('one is woken', () => woken.length > 0);
@@ -91,7 +105,7 @@ describe('announcements of releases', () => {
   });
 
   it('goes on with the nodes that are there, and with one that comes back', async () => {
-    announcements.wait('x', 'me', 0);
+    await waits('x', 'me');
     await heard(1);
     const list = String(await nodes[0]?.client('LIST', 'TYPE', 'PUBSUB'));
     await nodes[0]?.client('KILL', 'ID', /id=(\d+)/.exec(list)?.[1] ?? '');
@@ -106,7 +120,7 @@ describe('announcements of releases', () => {
   });
 
   it('takes what others publish there for no message', async () => {
-    announcements.wait('x', 'me', 0);
+    await waits('x', 'me');
     await heard(1);
     for (const noise of ['', '0', '-1', 'NaN', '{}', '[]', 'x']) await tell(0, 'x', noise);
     await settled();
@@ -114,7 +128,7 @@ describe('announcements of releases', () => {
   });
 
   it('wakes about three of many: each process draws whether it is one of them', async () => {
-    announcements.wait('x', 'me', 0);
+    await waits('x', 'me');
     await heard(1);
     const { random } = Math;
     try {

@@ -18,6 +18,8 @@ const WOKEN = 3;
 /** A name that is waited for. */
 interface Awaited {
   readonly owners: Set<string>;
+  /** Where releases are heard: by a majority of the nodes, none can be missed. */
+  readonly heard: Set<Ear>;
   /** Which nodes have told of the last release: one that tells again tells of another. */
   told: Set<Ear>;
   alarm: Subscription | undefined;
@@ -27,21 +29,32 @@ interface Awaited {
 class Ear {
   private readonly source: Driver;
   private readonly heard: (name: string, by: Ear, listeners: number) => void;
+  private readonly listening: (name: string, by: Ear) => void;
   private readonly names = new Map<string, string>();
   private readonly dialling: Dialling;
   private line: Line<Driver> | undefined;
 
-  constructor(source: Driver, dialling: Dialling, heard: (name: string, by: Ear, listeners: number) => void) {
+  /**
+   * @param heard is told of a release: by so many listeners
+   * @param listening is told that releases of this name are heard from now on
+   */
+  constructor(
+    source: Driver,
+    dialling: Dialling,
+    heard: (name: string, by: Ear, listeners: number) => void,
+    listening: (name: string, by: Ear) => void,
+  ) {
     this.source = source;
     this.dialling = dialling;
     this.heard = heard;
+    this.listening = listening;
   }
 
   listen(name: string): void {
     const channel = this.channel(name);
     this.names.set(channel, name);
-    const client = this.open();
-    if (client.status === 'ready') client.subscribe(channel).catch(() => undefined); // else when it is ready
+    const line = this.open();
+    if (line.client.status === 'ready') this.subscribe(line, [channel]); // else when it is ready
   }
 
   ignore(name: string): void {
@@ -59,10 +72,17 @@ class Ear {
     return releaseChannel(this.source.options.keyPrefix ?? '', name);
   }
 
-  private open(): Driver {
-    if (this.line) return this.line.client;
-    this.line = dial(this.source, this.dialling);
-    const { client } = this.line;
+  private subscribe({ client, settle }: Line<Driver>, channels: readonly string[]): void {
+    settle(client.subscribe(...channels), () => {
+      for (const channel of channels) this.listening(this.names.get(channel) ?? '', this);
+    });
+  }
+
+  private open(): Line<Driver> {
+    if (this.line) return this.line;
+    const line = dial(this.source, this.dialling);
+    const { client } = line;
+    this.line = line;
     client.on('error', () => undefined); // ioredis goes on trying; the back-off does without messages
     client.on('message', (channel: string, text: string) => {
       const name = this.names.get(channel);
@@ -70,9 +90,9 @@ class Ear {
       if (name !== undefined && listeners >= 1) this.heard(name, this, listeners);
     });
     client.on('ready', () => {
-      if (this.names.size > 0) client.subscribe(...this.names.keys()).catch(() => undefined);
+      if (this.names.size > 0) this.subscribe(line, [...this.names.keys()]);
     });
-    return client;
+    return line;
   }
 }
 
@@ -87,7 +107,15 @@ export class Announcements {
 
   constructor(nodes: readonly Driver[], dialling: Dialling) {
     this.scheduler = dialling.scheduler;
-    this.ears = nodes.map((node) => new Ear(node, dialling, (...told) => this.hear(...told)));
+    this.ears = nodes.map(
+      (node) =>
+        new Ear(
+          node,
+          dialling,
+          (...told) => this.hear(...told),
+          (...listened) => this.listen(...listened),
+        ),
+    );
   }
 
   /** @param took ms from the beginning of its last attempt to the majority's answer */
@@ -99,7 +127,7 @@ export class Announcements {
       known.owners.add(owner);
       return;
     }
-    this.awaited.set(name, { owners: new Set([owner]), told: new Set(), alarm: undefined });
+    this.awaited.set(name, { owners: new Set([owner]), heard: new Set(), told: new Set(), alarm: undefined });
     for (const ear of this.ears) ear.listen(name);
   }
 
@@ -119,6 +147,14 @@ export class Announcements {
     this.woken$.complete();
   }
 
+  /** What was released between the attempt that was denied and now was told to nobody, so the first asks again. */
+  private listen(name: string, by: Ear): void {
+    const known = this.awaited.get(name);
+    if (!known || known.heard.has(by)) return;
+    known.heard.add(by);
+    if (known.heard.size === Math.floor(this.ears.length / 2) + 1) this.wake(name, known, WOKEN - 1);
+  }
+
   private hear(name: string, by: Ear, listeners: number): void {
     const known = this.awaited.get(name);
     if (!known) return;
@@ -128,9 +164,13 @@ export class Announcements {
       return;
     }
     known.told = new Set([by]);
-    if (known.alarm) return; // it is about to ask anyway
     if (Math.random() * listeners > WOKEN) return;
-    const others = Math.min(WOKEN, listeners) - 1;
+    this.wake(name, known, Math.min(WOKEN, listeners) - 1);
+  }
+
+  /** As many others may be woken in other processes. */
+  private wake(name: string, known: Awaited, others: number): void {
+    if (known.alarm) return; // it is about to ask anyway
     known.alarm = this.scheduler.schedule(
       () => {
         known.alarm = undefined;

@@ -72,6 +72,7 @@ export class RedisStore implements Store {
     const [key] = keys;
     const until = this.clock.now() + within;
     let asked: Server | undefined;
+    let channel = '';
     const command: Command<Answer> = {
       lock: name,
       script: scripts.lease,
@@ -79,7 +80,10 @@ export class RedisStore implements Store {
       keys,
       bounded: true,
       turn: request.turn,
-      args: (notAfter) => ['acquire', owner, this.spec(request, key), notAfter, stay ? '1' : '0', request.ticket ?? ''],
+      args: (notAfter) => {
+        channel = this.listener.channel(key);
+        return ['acquire', owner, specOf(request, channel), notAfter, stay ? '1' : '0', request.ticket ?? ''];
+      },
       read: (reply, _now, server) => {
         asked = server;
         if (reply === -1) return undefined; // too late, or the server's clock was not known: it is now
@@ -87,7 +91,7 @@ export class RedisStore implements Store {
         const [first, second, foreign, drawn, ticket] = reply as Reply;
         this.share(name, (reply as Reply).at(-1));
         if (typeof first === 'string') return { granted: true, fence: Number(first) };
-        if (stay) this.listener.open(key, owner);
+        if (stay) this.listener.open(key, owner, channel);
         return {
           granted: false,
           wait: Number(first),
@@ -122,7 +126,7 @@ export class RedisStore implements Store {
     const { name, owner, ttl } = request;
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
-    const into = downgrade ? this.spec({ ...request, mode: 'shared' }, key) : '';
+    const into = downgrade ? specOf({ ...request, mode: 'shared' }, this.listener.channel(key)) : '';
     const until = this.clock.now() + within;
     let asked: Server | undefined;
     const command: Command<Renewal> = {
@@ -257,10 +261,6 @@ export class RedisStore implements Store {
     );
   }
 
-  private spec({ mode, permits, limit, ttl, waiterTtl }: Request, key: string): string {
-    return `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${this.listener.channel(key)}`;
-  }
-
   /** Grants to waiters of this process come in the reply, without a message. */
   private share(name: string, grants: unknown): void {
     const pairs = grants as readonly string[];
@@ -269,6 +269,9 @@ export class RedisStore implements Store {
     }
   }
 }
+
+const specOf = ({ mode, permits, limit, ttl, waiterTtl }: Request, channel: string): string =>
+  `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${channel}`;
 
 /** Owner, mode, permits, ms: four values an entry, as the script lists them. */
 const quadruples = (flat: unknown): [owner: string, mode: Mode, permits: number, ms: number][] => {

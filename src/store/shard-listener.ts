@@ -49,7 +49,7 @@ export class ShardListener implements Listener {
   }
 
   /** Also where the slot has moved since: asking again comes by here. */
-  open(key: string, owner: string): void {
+  open(key: string, owner: string, named: string): void {
     const cluster = this.cluster();
     const node = cluster && masterIn(cluster, key);
     if (!node || this.closed) return;
@@ -58,10 +58,13 @@ export class ShardListener implements Listener {
     if (!post || (this.sharded && post.place !== placeOf(node))) {
       post = { place: placeOf(node), channel: channelFor(this.prefix, slot), heard: false, waiting: new Map() };
       this.posts.set(slot, post);
-      const client = this.clientFor(node);
-      if (client.status === 'ready') this.listen(client, slot, post);
+      const line = this.lineTo(node);
+      if (line.client.status === 'ready') this.listen(line, slot, post);
     }
     if (!post.heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
+    else if (named !== this.channel(key)) {
+      this.dialling.scheduler.schedule(() => this.messages$.next([key, owner])); // once it has its answer
+    }
   }
 
   /** A Cluster tells by itself where its slots are. */
@@ -78,10 +81,10 @@ export class ShardListener implements Listener {
     return this.sharded ? slotOf(key) : ANY;
   }
 
-  private clientFor(node: Redis): Redis {
+  private lineTo(node: Redis): Line<Redis> {
     const place = placeOf(node);
     const known = this.lines.get(place);
-    if (known) return known.client;
+    if (known) return known;
     const line = dial(node, this.dialling);
     const { client } = line;
     this.lines.set(place, line);
@@ -95,21 +98,23 @@ export class ShardListener implements Listener {
     client.on('moved', () => this.forget(place));
     client.on('close', () => this.forget(place));
     client.on('ready', () => {
-      for (const [slot, post] of this.posts) if (post.place === place) this.listen(client, slot, post);
+      for (const [slot, post] of this.posts) if (post.place === place) this.listen(line, slot, post);
     });
-    return client;
+    return line;
   }
 
-  private listen(client: Redis, slot: number, post: Post): void {
+  private listen(line: Line<Redis>, slot: number, post: Post): void {
     const { channel, waiting } = post;
+    const { client } = line;
     const listening = slot === ANY ? client.subscribe(channel) : client.ssubscribe(channel);
-    listening.then(
+    line.settle(
+      listening,
       () => {
         post.heard = true;
         for (const message of waiting.values()) this.messages$.next(message);
         waiting.clear();
       },
-      (error: Error) => {
+      (error) => {
         if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
         this.forget(post.place);
       },

@@ -32,8 +32,11 @@ export interface Listener {
   readonly messages$: Observable<Message | undefined>;
   /** The channel for the waiters of a lock's key. It is nobody else's, also before it is heard: by it the scripts tell whose waiters are whose. */
   channel(key: string): string;
-  /** Listens for the owner, who waits for the lock of this key. */
-  open(key: string, owner: string): void;
+  /**
+   * Listens for the owner, who waits for the lock of this key. Its request named a channel: where that is not the one that
+   * is heard by now, a grant of the meantime was told to nobody, so it is to ask again.
+   */
+  open(key: string, owner: string, named: string): void;
   /** Its server is no master any more: what is granted is told elsewhere. */
   move(): void;
   close(): void;
@@ -69,6 +72,7 @@ export class Subscriber implements Listener {
     return this.heard ? `p${this.name}` : unheard(this.name);
   }
 
+  /** Once it is heard, whoever waits asks again, and so does whose request was on its way by then. */
   open(): void {
     if (this.line || this.closed) return;
     const line = dial(this.source, this.dialling);
@@ -79,13 +83,10 @@ export class Subscriber implements Listener {
       if (message) this.messages$.next(message);
     });
     client.on('ready', () => {
-      client.subscribe(this.name).then(
-        () => {
-          this.heard = true;
-          this.messages$.next(undefined);
-        },
-        () => undefined,
-      );
+      line.settle(client.subscribe(this.name), () => {
+        this.heard = true;
+        this.messages$.next(undefined);
+      });
     });
     this.line = line;
   }
