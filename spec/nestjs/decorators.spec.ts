@@ -4,7 +4,13 @@ import { NestFactory } from '@nestjs/core';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { firstValueFrom, NEVER, type Observable, ReplaySubject, startWith } from 'rxjs';
-import { type Lease, LockCoordinator, LockLostError, LockTimeoutError } from '../../src/index.ts';
+import {
+  CoordinatorClosedError,
+  type Lease,
+  LockCoordinator,
+  LockLostError,
+  LockTimeoutError,
+} from '../../src/index.ts';
 import { InjectLease, LeaderOnly, Locked, RedisyncModule } from '../../src/nestjs.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
@@ -169,6 +175,20 @@ describe('the decorators of redisync/nestjs', () => {
     await firstValueFrom(locks.forceRelease('lead'));
     expect(await led).to.be.instanceOf(LockLostError);
     expect(await jobs.lead()).to.be.above(Number(first));
+  });
+
+  it('let what is under way end before the application has shut down, and then give the lease back', async () => {
+    const { jobs, stop } = await start();
+    const [charging, leading] = [jobs.charge('9', 1), jobs.follow()];
+    await eventually('both run', async () => jobs.log.length === 1 && (await redis.exists('lead')) === 1);
+    const stopped = stop();
+    const refused = async (): Promise<boolean> =>
+      (await rejection(Promise.resolve(jobs.value()))) instanceof CoordinatorClosedError;
+    await eventually('nothing is granted any more', refused);
+    jobs.go.next();
+    expect(await Promise.all([charging, leading])).to.deep.equal(['9 1', 'led']);
+    await stopped;
+    expect(await redis.exists('lead', 'order:9')).to.equal(0);
   });
 
   it('keep what other decorators have said of the method', () => {

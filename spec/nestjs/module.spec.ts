@@ -38,7 +38,7 @@ describe('RedisyncModule', () => {
   };
 
   it('makes a coordinator on a URL, and closes it with the application', async () => {
-    const app = await start([RedisyncModule.forRoot({ url: server.url, ttl: 5_000 })]);
+    const app = await start([RedisyncModule.forRoot({ url: server.url, ttl: 5_000, drain: 0 })]);
     const locks = app.get(LockCoordinator);
     const lease = await locks.mutex('held').acquire();
     expect(lease.remaining()).to.be.within(1, 5_000);
@@ -62,7 +62,7 @@ describe('RedisyncModule', () => {
       name: 'billing',
       imports: [SettingsModule],
       inject: ['URL'],
-      useFactory: async (url: string) => ({ url, identity: 'billing' }),
+      useFactory: async (url: string) => ({ url, identity: 'billing', drain: 0 }),
     });
     const app = await start([RedisyncModule.forRoot({ client: redis }), billing], [Invoices]);
     const { locks } = app.get(Invoices);

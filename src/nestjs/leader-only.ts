@@ -1,5 +1,5 @@
 /** `@LeaderOnly`: a method that runs in the process that leads, and nowhere else. */
-import { defer, EMPTY, fromEvent, type Observable, switchMap, takeUntil, tap } from 'rxjs';
+import { defer, EMPTY, finalize, from, fromEvent, type Observable, switchMap, takeUntil, tap } from 'rxjs';
 import { type Lease, type Lock, type LockCoordinator, type LockOptions, LockTimeoutError } from '../index.ts';
 import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
 
@@ -10,17 +10,37 @@ import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.
  */
 export interface LeaderOptions extends LockOptions, MethodOptions {}
 
-/** Whoever has come to lead stays so until its lease is lost or its coordinator closes. */
+/** Whoever has come to lead stays so until its lease is lost, or until it resigns and nothing runs under the lease any more. */
 class Office {
   private readonly lock: Lock;
   private term: Promise<Lease | undefined> | undefined;
+  private running = 0;
+  private resigned = false;
 
   constructor(lock: Lock) {
     this.lock = lock;
   }
 
+  /** The same as `work`, if this process leads; as long as its lease is held, which outlasts it. */
+  serve(work: (lease: Lease) => Observable<unknown>): Observable<unknown> {
+    return defer(() => {
+      this.running += 1;
+      return from(this.lease()).pipe(switchMap((lease) => (lease ? during(lease, work(lease)) : EMPTY)));
+    }).pipe(
+      finalize(() => {
+        this.running -= 1;
+        if (this.resigned) this.resign();
+      }),
+    );
+  }
+
+  resign(): void {
+    this.resigned = true;
+    if (this.running === 0) this.term?.then((lease) => lease?.release()).catch(() => undefined);
+  }
+
   /** The lease that is held, or what one attempt gives, which calls at the same time share: undefined while another leads. */
-  async lease(): Promise<Lease | undefined> {
+  private async lease(): Promise<Lease | undefined> {
     const { term } = this;
     const lease = await term?.catch(() => undefined);
     if (lease?.held) return lease;
@@ -38,6 +58,16 @@ class Office {
   }
 }
 
+/** The same values for as long as the lease is held. */
+const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
+  const over$ = fromEvent(lease.signal, 'abort').pipe(
+    tap(() => {
+      throw lease.signal.reason;
+    }),
+  );
+  return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
+};
+
 const offices = new WeakMap<LockCoordinator, Map<string, Office>>();
 
 /** Methods that go by one name share one office. The options are those of the first. */
@@ -48,14 +78,9 @@ const officeOf = (locks: LockCoordinator, name: string, options: LockOptions): O
   return office;
 };
 
-/** The same values for as long as the lease is held, which is not released afterwards. */
-const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
-  const over$ = fromEvent(lease.signal, 'abort').pipe(
-    tap(() => {
-      throw lease.signal.reason;
-    }),
-  );
-  return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
+/** Leaders that are about to shut down give their leases back, each as soon as what runs under it has ended. */
+export const resignAll = (locks: LockCoordinator): void => {
+  for (const office of offices.get(locks)?.values() ?? []) office.resign();
 };
 
 /**
@@ -77,8 +102,4 @@ export const LeaderOnly = (
   name: string,
   { coordinator, stream, ...options }: LeaderOptions = {},
 ): MethodDecoratorOf<[]> =>
-  decorated({ coordinator, stream }, (locks, _, call) =>
-    defer(() => officeOf(locks, name, options).lease()).pipe(
-      switchMap((lease) => (lease ? during(lease, call(lease)) : EMPTY)),
-    ),
-  );
+  decorated({ coordinator, stream }, (locks, _, call) => officeOf(locks, name, options).serve(call));

@@ -13,6 +13,7 @@ import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
 import type { Source } from '../store/open.ts';
 import { RedisyncHealthIndicator } from './health.ts';
 import { type HttpStatusOf, RedisyncExceptionFilter } from './http.ts';
+import { resignAll } from './leader-only.ts';
 import { coordinatorToken } from './tokens.ts';
 
 /**
@@ -23,6 +24,8 @@ import { coordinatorToken } from './tokens.ts';
 export type RedisyncOptions = Settings & (OfClient | OfUrl);
 
 interface Settings extends CoordinatorOptions {
+  /** How long what is held may go on when the application shuts down, in ms; then it is cut off. Default: 10 000. */
+  readonly drain?: number | undefined;
   /** What becomes of a lock's error over HTTP; undefined leaves it to `httpStatusOf`. */
   readonly httpStatus?: HttpStatusOf | undefined;
 }
@@ -63,23 +66,25 @@ export interface RedisyncAsyncOptions
 interface Running {
   readonly locks: LockCoordinator;
   readonly httpStatus: HttpStatusOf | undefined;
+  readonly drain: number;
 }
 
 const RUNNING: InjectionToken<Running> = Symbol('redisync:running');
 
+/** ms for jobs that were under way: a third of what Kubernetes waits before it kills. */
+const DRAIN = 10_000;
+
 /** ioredis is loaded only where it is wanted. Never connected: a coordinator works on connections of its own. */
-const clientAt = async (url: string): Promise<Source> => {
+const atUrl = async ({ url, ...options }: OfUrl & CoordinatorOptions) => {
   const { Redis } = await import('ioredis');
-  return new Redis(url, { lazyConnect: true });
+  return { client: new Redis(url, { lazyConnect: true }), options };
 };
 
-const run = async ({ httpStatus, ...given }: RedisyncOptions): Promise<Running> => {
-  if ('url' in given) {
-    const { url, ...options } = given;
-    return { locks: new LockCoordinator(await clientAt(url), options), httpStatus };
-  }
-  const { client, ...options } = given;
-  return { locks: new LockCoordinator(client, options), httpStatus };
+const ofClient = ({ client, ...options }: OfClient & CoordinatorOptions) => ({ client, options });
+
+const run = async ({ httpStatus, drain = DRAIN, ...given }: RedisyncOptions): Promise<Running> => {
+  const { client, options } = 'url' in given ? await atUrl(given) : ofClient(given);
+  return { locks: new LockCoordinator(client, options), httpStatus, drain };
 };
 
 type Providers = Pick<FactoryProvider<RedisyncOptions>, 'inject' | 'useFactory'>;
@@ -116,8 +121,8 @@ const moduleOf = (name: string | undefined, imports: ModuleMetadata['imports'], 
 };
 
 /**
- * Provides a LockCoordinator to the whole application, and closes it when that shuts down: after the last request, it
- * releases what is still held. Import it once for each coordinator; of several, all but one have a `name`.
+ * Provides a LockCoordinator to the whole application. When that shuts down, after the last request, no lease is granted
+ * any more, jobs that hold one may end within `drain`, and then it closes. Import it once for each coordinator; of several, all but one have a `name`.
  *
  * What a lock throws over HTTP is answered as RedisyncExceptionFilter says.
  *
@@ -145,7 +150,9 @@ export class RedisyncModule implements OnApplicationShutdown {
 
   /** The last hook: no request is under way any more. */
   onApplicationShutdown(): Promise<void> {
-    return this.running.locks.close();
+    const { locks, drain } = this.running;
+    resignAll(locks);
+    return locks.close({ drain });
   }
 }
 
