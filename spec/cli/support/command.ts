@@ -1,25 +1,20 @@
 /** Runs the real command: built as it is published, in a process of its own, with pipes or on a pseudo-terminal. */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { eventually } from '../../support/eventually.ts';
 
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
 
 /** The command as node runs it from its sources. */
 export const SOURCE = ['--import', 'tsx', join(ROOT, 'src/cli/main.ts')];
 
 const build = async (): Promise<string[]> => {
-  const folder = join(ROOT, '.scratch', `cli-${process.pid}`); // inside the package, whose package.json it reads
-  mkdirSync(folder, { recursive: true });
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  await once(execFile(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', folder]), 'exit');
-  return [join(folder, 'cli/main.js')];
+  await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
+  return [join(ROOT, 'dist/cli/main.js')];
 };
 
 let built: Promise<string[]> | undefined;
