@@ -9,7 +9,7 @@ const printers = ['example:printer:1', 'example:printer:2'].map((name) => locks.
 
 const job$ = from(['letter', 'poster', 'form', 'map', 'ticket']).pipe(
   mergeMap((job) =>
-    anyOf(...printers).pipe(
+    anyOf(printers).pipe(
       whileHeld(({ name }) => timer(20).pipe(ignoreElements(), startWith(`${job} on ${name.slice(-1)}`))),
     ),
   ),

@@ -1,7 +1,7 @@
 /** A purchase over two databases: both locked, each write fenced, and what was done undone when a step fails. */
 import { Redis } from 'ioredis';
 import sqlite from 'node-sqlite3-wasm'; // any SQL does; from Node 22.13 on, node:sqlite is at hand
-import { allOf, LockCoordinator, whileHeld } from 'redisync';
+import { allOf, type Lease, LockCoordinator, whileHeld } from 'redisync';
 import { catchError, lastValueFrom, type Observable, of } from 'rxjs';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
@@ -17,10 +17,11 @@ const stock = database();
 const account = database();
 
 /** One step: adds to what is held. A token lower than one that was seen changes nothing: its lease is over. */
-type Step = readonly [sql: sqlite.Database, amount: number, fence: number];
+type Step = readonly [sql: sqlite.Database, amount: number, fence: Lease['fence']];
 const add = ([sql, amount, fence]: Step): void => {
   const fenced = 'UPDATE held SET amount = amount + ?, fence = ? WHERE fence <= ?';
-  if (sql.run(fenced, [amount, fence, fence]).changes === 0) throw new Error(`token ${fence} is too low`);
+  if (sql.run(fenced, [amount, fence ?? null, fence ?? null]).changes === 0)
+    throw new Error(`token ${fence} is too low`);
 };
 
 /** Takes the steps in turn; when one fails, takes back those before it, the last one first. */
@@ -40,7 +41,7 @@ const saga = async (...steps: Step[]): Promise<string> => {
 
 const buy = (pieces: number, price: number): Observable<string> =>
   allOf(locks.mutex('example:stock'), locks.mutex('example:account')).pipe(
-    whileHeld(([goods, money]) => saga([stock, -pieces, goods?.fence ?? 0], [account, -price, money?.fence ?? 0])),
+    whileHeld(([goods, money]) => saga([stock, -pieces, goods.fence], [account, -price, money.fence])),
     catchError((error: Error) => of(`not bought: ${error.message}`)),
   );
 

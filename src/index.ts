@@ -18,9 +18,10 @@ export {
 } from './errors.ts';
 export type { LockEvent } from './lease/events.ts';
 export type { Lease } from './lease/lease.ts';
+export type { Acquirable } from './locks/acquirable.ts';
 export type { AcquireOptions } from './locks/acquire.ts';
 export { type AllOf, allOf } from './locks/all-of.ts';
-export { anyOf } from './locks/any-of.ts';
+export { type AnyOf, anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';

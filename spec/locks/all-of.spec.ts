@@ -1,11 +1,17 @@
 /** Several locks as one, and one of several, in virtual time. */
+import { once } from 'node:events';
 import { assert } from 'chai';
-import { map } from 'rxjs';
+import { asapScheduler, asyncScheduler, lastValueFrom, map, NEVER, type Observable, observeOn, of, tap } from 'rxjs';
+import { LockCoordinator } from '../../src/coordinator.ts';
+import type { Lease } from '../../src/lease/lease.ts';
 import { allOf } from '../../src/locks/all-of.ts';
 import { anyOf } from '../../src/locks/any-of.ts';
+import { whileHeld } from '../../src/operators/while-held.ts';
 import { withLock } from '../../src/operators/with-lock.ts';
-import { denied, granted, left } from '../support/fake-store.ts';
-import { labelled, type Virtual, virtual } from '../support/virtual.ts';
+import { ownStore } from '../../src/store/open.ts';
+import { Memory, memoryCoordinator } from '../../src/testing.ts';
+import { denied, FakeStore, granted, left } from '../support/fake-store.ts';
+import { label, labelled, type Virtual, virtual } from '../support/virtual.ts';
 
 /** The calls that reached the store, with the name that each was for. */
 const calls = ({ store }: Virtual): string[] => store.log.map((call, i) => `${call} ${store.asked[i]?.name}`);
@@ -124,6 +130,150 @@ describe('allOf', () => {
       v.flush();
     }));
 
+  it('tells each lease, before it is given back, that it is over for the loss of one', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(1, 'renewed'), v.store.after(1, 'taken')];
+      const seen: string[] = [];
+      allOf(v.lock({}, 'a'), v.lock({}, 'b'), v.lock({}, 'c')).subscribe({
+        next: (leases) => {
+          for (const { name, signal } of leases) {
+            signal.addEventListener('abort', () => {
+              seen.push(`${name} ${label(signal.reason)}, held ${leases.filter(({ held }) => held).length}`);
+            });
+          }
+        },
+        error: (error) => seen.push(error.message),
+      });
+      v.flush();
+      const lost = 'The lease on "b" is lost: taken';
+      assert.deepEqual(seen, ['b lost: taken, held 0', lost, 'a lost: taken, held 0', 'c lost: taken, held 0']);
+      assert.includeMembers(calls(v), ['302 release a', '302 release b', '302 release c']);
+    }));
+
+  it('has that loss in the signals also where it is worked under by an operator, and by promise', async () => {
+    const seen: unknown[] = [];
+    const reason = (leases: readonly Lease[]) => seen.push(...leases.map(({ signal }) => label(signal.reason)));
+    virtual((v) => {
+      v.store.renewals = [v.store.after(1, 'renewed'), v.store.after(1, 'taken')];
+      const all = allOf(v.lock({}, 'a'), v.lock({}, 'b'));
+      let leases: readonly Lease[] = [];
+      all
+        .pipe(
+          whileHeld((held) => {
+            leases = held;
+            return NEVER;
+          }),
+        )
+        .subscribe({ error: () => reason(leases) });
+      v.flush();
+    });
+    assert.deepEqual(seen, ['lost: taken', 'lost: taken']);
+    const memory = new Memory();
+    const [locks, others] = [memoryCoordinator({ memory }), memoryCoordinator({ memory })];
+    const [a, b] = await allOf(locks.mutex('a'), locks.mutex('b', { ttl: 60 })).acquire();
+    const aborted = once(a.signal, 'abort');
+    await lastValueFrom(others.forceRelease('b'));
+    await aborted;
+    assert.equal(label(a.signal.reason), 'lost: taken');
+    assert.throws(() => a.assertHeld(), 'The lease on "b" is lost');
+    assert.strictEqual(a.signal.reason, b.signal.reason);
+    await Promise.all([locks.close(), others.close()]);
+  });
+
+  it('errors as released where one is given back before all are held', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(1, granted()), v.store.after(1, denied())];
+      const given = v.lock({}, 'a').pipe(tap((lease) => v.at(50, () => void lease.release())));
+      const a = Object.assign(v.lock({}, 'a'), { subscribe: given.subscribe.bind(given) });
+      v.expectObservable(allOf(a, v.lock({}, 'b')).pipe(labelled())).toBe('51ms #', {}, 'lost: released');
+      v.flush();
+      assert.includeMembers(calls(v), ['51 release a', '51 release b']);
+    }));
+
+  it('takes an array of locks, too', () =>
+    virtual((v) => {
+      const all = allOf([v.lock({}, 'c'), allOf([v.lock({}, 'a')]), v.lock({}, 'b')]);
+      v.expectObservable(all.pipe(names), '^ 49ms !').toBe('---x', { x: 'cab' });
+      v.flush();
+      assert.throws(() => allOf([]), RangeError, 'at least 1 lock');
+      assert.throws(() => allOf([v.lock(), 5 as never]), TypeError, 'takes locks, got 5');
+    }));
+
+  it('tells one lock by its name and its coordinator', () => {
+    const [one, other] = [memoryCoordinator(), memoryCoordinator()];
+    assert.lengthOf(allOf(one.mutex('a'), other.mutex('a')).locks, 2);
+    assert.throws(() => allOf(one.mutex('a'), one.semaphore('a', 2)), RangeError, '"a" twice');
+  });
+
+  it('knows how many leases there are, and of how many nobody knows', () => {
+    const locks = memoryCoordinator();
+    const two: Observable<[Lease, Lease]> = allOf(locks.mutex('a'), locks.mutex('b'));
+    const three: Observable<[Lease, Lease, Lease]> = allOf(allOf(locks.mutex('a'), locks.mutex('b')), locks.mutex('c'));
+    const same: Observable<[Lease, Lease]> = allOf([locks.mutex('a'), locks.mutex('b')]);
+    const some: Observable<Lease[]> = allOf(['a', 'b'].map((name) => locks.mutex(name)));
+    const fences = two.pipe(whileHeld(([a, b]) => [a.fence, b.fence]));
+    // @ts-expect-error: there is no third
+    const third = two.pipe(whileHeld(([, , c]) => [c.fence]));
+    assert.lengthOf([two, three, same, some, fences, third], 6);
+  });
+
+  describe('over thousands of locks', () => {
+    const MANY = 5_000;
+
+    /** In real time: of thousands of timers, a virtual time makes one list that it sorts for each. */
+    const setUp = () => {
+      const store = new FakeStore(asyncScheduler);
+      store.acquires = [of(granted())];
+      store.departures = [of(left())];
+      const locks = new LockCoordinator(ownStore(store), { ttl: 60_000 });
+      const all = allOf(Array.from({ length: MANY }, (_, i) => locks.mutex(`n${i}`)));
+      const releases = (): number => store.log.filter((call) => call.endsWith('release')).length;
+      return { store, locks, all, releases };
+    };
+
+    it('emits them all, also where each is granted later, and releases them all when it is unsubscribed', async () => {
+      for (const later of [false, true]) {
+        const { store, all, releases } = setUp();
+        if (later) store.acquires = [of(granted()).pipe(observeOn(asapScheduler))];
+        const leases = await new Promise<readonly Lease[]>((resolve) => {
+          const subscription = all.subscribe((held) => {
+            resolve(held);
+            queueMicrotask(() => subscription.unsubscribe());
+          });
+        });
+        await Promise.resolve();
+        assert.lengthOf(leases, MANY);
+        assert.isFalse(leases.some(({ held }) => held));
+        assert.equal(releases(), MANY);
+      }
+    });
+
+    it('errors with the loss of one, and releases the others', async () => {
+      const { store, all, releases } = setUp();
+      store.renewals = [of('taken')];
+      const errors: unknown[] = [];
+      const work = all.pipe(
+        whileHeld((leases) => {
+          leases[MANY - 1]?.renew().catch(() => undefined);
+          return NEVER;
+        }),
+      );
+      work.subscribe({ error: (error) => errors.push(label(error)) });
+      await Promise.resolve();
+      assert.deepEqual(errors, ['lost: taken']);
+      assert.equal(releases(), MANY);
+    });
+
+    it('ends them all when the coordinator closes', async () => {
+      const { locks, all, releases } = setUp();
+      const errors: unknown[] = [];
+      NEVER.pipe(withLock(all)).subscribe({ error: (error) => errors.push(label(error)) });
+      await locks.close();
+      assert.deepEqual(errors, ['COORDINATOR_CLOSED']);
+      assert.equal(releases(), MANY);
+    });
+  });
+
   it('refuses no lock at all, what is no lock, and a name that is given twice', () =>
     virtual((v) => {
       assert.throws(() => allOf(), RangeError, 'at least 1 lock');
@@ -162,6 +312,42 @@ describe('anyOf', () => {
       v.flush();
       assert.sameMembers(calls(v).slice(2), ['50 release a', '50 release b']);
     }));
+
+  it('try() asks one after another, and emits the lease of the first that is free', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(1, denied()), v.store.after(1, granted())];
+      const any = anyOf([v.lock({}, 'a'), v.lock({}, 'b'), v.lock({}, 'c')]).try();
+      v.expectObservable(any.pipe(map(({ name }) => name)), '^ 49ms !').toBe('--b');
+      v.flush();
+      assert.deepEqual(calls(v), ['0 try a', '1 try b', '50 release b']);
+    }));
+
+  it('try() completes empty when all are busy, and when its lease is released, with no other asked for', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(1, denied()), v.store.after(1, denied()), v.store.after(1, granted())];
+      v.expectObservable(anyOf(v.lock({}, 'a'), v.lock({}, 'b')).try()).toBe('--|');
+      v.at(10, () => {
+        anyOf(v.lock({}, 'c'), v.lock({}, 'd'))
+          .try()
+          .subscribe((lease) => void lease.release());
+      });
+      v.flush();
+      assert.deepEqual(calls(v).slice(2), ['10 try c', '11 release c']);
+    }));
+
+  it('has the promise face of a lock', async () => {
+    const locks = memoryCoordinator();
+    const pool = anyOf(locks.mutex('a'), locks.mutex('b'));
+    const first = await pool.acquire();
+    const second = await pool.acquire({ timeout: 0 });
+    assert.deepEqual([first.name, second.name], ['a', 'b']);
+    assert.isNull(await pool.tryAcquire());
+    const late = await pool.acquire({ timeout: 5 }).catch((error) => error);
+    assert.equal(late.message, 'No lease on "a, b" within 5 ms');
+    await second.release();
+    assert.equal(await pool.using(({ name }) => name), 'b');
+    await locks.close();
+  });
 
   it('refuses no lock at all, and what is no lock', () =>
     virtual((v) => {

@@ -283,7 +283,7 @@ export class Hold implements Keeper, Asker, Sleeper {
   }
 
   release(): Observable<boolean> {
-    if (this.lease && !this.gone && this.lease.remaining() <= 0) this.expire(); // it is too late to give it back
+    if (this.lease && !this.gone && !this.lease.end && this.lease.remaining() <= 0) this.expire(); // it is too late to give it back
     return this.depart('released');
   }
 

@@ -197,11 +197,15 @@ export class HeldLease implements Lease {
     this.ttl = ttl;
   }
 
+  /** Another lease of the same work is lost: this one is over too, for that reason, and is about to be given back. */
+  loseWith(loss: LockLostError): void {
+    this.end ??= loss;
+  }
+
   /** Ends it: no later call makes it held again, or gives another reason. */
   finish(end: End): void {
-    if (this.end) return;
-    this.end = end;
-    this.over?.next(end);
+    this.end ??= end;
+    this.over?.next(this.end);
     this.over?.complete();
     this.abort();
   }

@@ -1,81 +1,135 @@
 /** Several locks as one: all or none, without deadlock. */
-import { defaultIfEmpty, Observable, of, switchMap, takeWhile } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { Hold } from '../lease/hold.ts';
-import type { Lease } from '../lease/lease.ts';
-import { reading, show } from '../options.ts';
-import { type AcquireOptions, acquire } from './acquire.ts';
-import { Lock } from './lock.ts';
+import { type End, HeldLease, type Lease } from '../lease/lease.ts';
+import { Acquirable } from './acquirable.ts';
+import type { Source } from './acquire.ts';
+import { type Lock, locksIn } from './lock.ts';
+
+type Open = (lock: Lock) => Observable<Lease>;
+
+/** What `allOf` takes: locks, and others of its kind, which are taken for their locks. */
+type Several = readonly (Lock | AllOf<readonly Lease[]>)[];
+
+/** The leases of given locks, one for each and in their order, as far as their number is known. */
+type LeasesOf<T extends Several> = T extends readonly []
+  ? []
+  : T extends readonly [infer First, ...infer Rest extends Several]
+    ? [...(First extends AllOf<infer L> ? L : [Lease]), ...LeasesOf<Rest>]
+    : Lease[];
 
 /**
  * All of some locks. Emits their leases in the order in which the locks were given.
  *
- * @example const both: AllOf = allOf(locks.mutex('a'), locks.mutex('b'));
+ * @example const both: AllOf<[Lease, Lease]> = allOf(locks.mutex('a'), locks.mutex('b'));
  */
-export class AllOf extends Observable<Lease[]> {
+export class AllOf<L extends readonly Lease[] = readonly Lease[]> extends Acquirable<L> {
   readonly locks: readonly Lock[];
 
   constructor(locks: readonly Lock[]) {
-    const leases$ = chain(locks, (lock) => lock);
+    const leases$ = taken<L>(locks, (lock) => lock);
     super((subscriber) => leases$.subscribe(subscriber));
     this.locks = locks;
   }
 
   /** One attempt at each: emits all leases, or completes empty, with none kept, when one of the locks is busy. */
-  try(): Observable<Lease[]> {
-    return chain(this.locks, (lock) => lock.try());
+  override try(): Observable<L> {
+    return taken(this.locks, (lock) => lock.try());
   }
 
-  /** For promise code; see Lock.acquire. */
-  acquire(options: AcquireOptions = {}): Promise<Lease[]> {
+  /** @internal */
+  protected override asked(): Source<L> {
     let last: Hold | undefined; // the one that is waited for: those before it are held
     const keep = (life: Hold): void => {
       last = life;
     };
-    const source = {
+    return {
       name: this.locks.map((lock) => lock.name).join(', '),
       scheduler: this.locks[0]?.wanted.terms.scheduler,
-      open: (patient: boolean): Observable<Lease[]> => chain(this.locks, (lock) => lock.open(patient, keep)),
-      late: (timeout: number) => last?.late(timeout),
+      open: (patient) => taken(this.locks, (lock) => lock.open(patient, keep)),
+      late: (timeout) => last?.late(timeout),
     };
-    return acquire(source, options);
   }
 }
 
 /**
- * Takes the locks one after another, in the order of their names whatever the order given: everyone who takes
- * several through it takes them in one order, so nobody waits in a circle. What is held already is renewed while the
- * rest is waited for. One lost errors the whole, and the others are released.
+ * Takes the locks one after another, in the order of their names whatever the order given: everyone who takes several
+ * through it takes them in one order, so nobody waits in a circle. What is held already is renewed while the rest is
+ * waited for. One lost errors the whole, and the others are released. Written out as a loop: in a recursion each lock
+ * would be a level, and thousands of them more than the stack holds.
  */
-const chain = (locks: readonly Lock[], open: (lock: Lock) => Observable<Lease>): Observable<Lease[]> => {
-  const sorted = [...locks].sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
-  const inOrderGiven = (held: ReadonlyMap<Lock, Lease>): Lease[] => locks.flatMap((lock) => held.get(lock) ?? []);
-  const take = (rest: readonly Lock[], held: ReadonlyMap<Lock, Lease>): Observable<Lease[] | undefined> => {
-    const [lock, ...others] = rest;
-    if (!lock) return of(inOrderGiven(held));
-    return open(lock).pipe(
-      switchMap((lease) => take(others, new Map([...held, [lock, lease]]))),
-      defaultIfEmpty(undefined),
-    );
-  };
-  return take(sorted, new Map()).pipe(takeWhile((leases) => leases !== undefined));
-};
+const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): Observable<L> =>
+  new Observable((subscriber) => {
+    const sorted = [...locks].sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+    const held = new Map<Lock, Lease>();
+    const rest = sorted.values();
+    let completed = 0;
+    let looping = false;
+
+    /** Before anybody else hears of it, and gives the others up: their end is that loss, too. */
+    const over = (lease: HeldLease, end: End): void => {
+      if (end === 'released') {
+        if (held.size < sorted.length) subscriber.error(lease.loss);
+        return;
+      }
+      for (const other of held.values()) if (other instanceof HeldLease) other.loseWith(end);
+    };
+
+    const ask = (lock: Lock): void => {
+      const lease$ = open(lock);
+      const subscription = lease$.subscribe({
+        next: (lease) => {
+          held.set(lock, lease);
+          if (lease instanceof HeldLease) subscriber.add(lease.over$.subscribe((end) => over(lease, end)));
+          takeRest();
+        },
+        error: (error: unknown) => subscriber.error(error),
+        complete: () => {
+          completed += 1;
+          if (!held.has(lock) || completed === sorted.length) subscriber.complete();
+        },
+      });
+      subscriber.add(subscription);
+    };
+
+    /** A grant may come within the asking: then the loop that is under way goes on. */
+    const takeRest = (): void => {
+      if (looping) return;
+      looping = true;
+      for (let asked = held.size; !subscriber.closed && held.size === asked; asked += 1) {
+        const next = rest.next();
+        if (next.done) break;
+        ask(next.value);
+      }
+      looping = false;
+      if (held.size < sorted.length) return;
+      const leases: readonly Lease[] = locks.flatMap((lock) => held.get(lock) ?? []);
+      subscriber.next(leases as L); // one for each lock, in their order
+    };
+
+    takeRest();
+  });
 
 /**
- * All of the given locks, of any kinds, or none of them; deadlock-free whatever order callers name them in. Emits
- * `Lease[]` once. One lost is all lost. Nests: `allOf(allOf(a, b), c)`. Not one atomic step: the locks are taken in
- * turn, by name, and all are held when the leases are emitted.
+ * All of the given locks, of any kinds, or none of them; deadlock-free whatever order callers name them in. Emits their
+ * leases once, as a tuple. One lost is all lost. Takes an array as well, and nests: `allOf(allOf(a, b), c)`. Not one atomic
+ * step: the locks are taken in turn, by name, and all are held when the leases are emitted. Two of one name, which two
+ * coordinators have, are taken in the order given: give them in one order everywhere.
  *
- * @throws TypeError for anything but locks; RangeError for none, or for two of one name, which would wait for each other
+ * @throws TypeError for anything but locks; RangeError for none, or for one lock twice, which would wait for itself
  * @example transfer$.pipe(withLock(allOf(locks.mutex('account:1'), locks.mutex('account:2'))))
  */
-export const allOf = (...locks: readonly (Lock | AllOf)[]): AllOf => {
-  const flat = reading('a lock of allOf', () => locks.flatMap((lock) => (lock instanceof AllOf ? lock.locks : [lock])));
-  if (flat.length === 0) throw new RangeError('allOf needs at least 1 lock, got 0');
-  const seen = new Set<string>();
-  for (const lock of flat) {
-    if (!(lock instanceof Lock)) throw new TypeError(`allOf takes locks, got ${show(lock)}`);
-    if (seen.has(lock.name)) throw new RangeError(`allOf takes a name once, got ${JSON.stringify(lock.name)} twice`);
-    seen.add(lock.name);
+export function allOf<const T extends Several>(locks: T): AllOf<LeasesOf<T>>;
+export function allOf<const T extends Several>(...locks: T): AllOf<LeasesOf<T>>;
+export function allOf(...given: readonly unknown[]): AllOf {
+  const locks = locksIn('allOf', given, (one) => (one instanceof AllOf ? one.locks : undefined));
+  const seen = new Map<string, Set<object>>();
+  for (const { name, wanted } of locks) {
+    const coordinators = seen.get(name) ?? new Set();
+    if (coordinators.has(wanted.registry)) {
+      throw new RangeError(`allOf takes a name once, got ${JSON.stringify(name)} twice`);
+    }
+    seen.set(name, coordinators.add(wanted.registry));
   }
-  return new AllOf(flat);
-};
+  return new AllOf(locks);
+}

@@ -1,21 +1,70 @@
 /** One of several locks: a pool of equal resources. */
-import { type Observable, race } from 'rxjs';
+import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
+import { RedisUnreachableError } from '../errors.ts';
+import type { Hold } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
-import { reading, show } from '../options.ts';
-import { Lock } from './lock.ts';
+import { Acquirable } from './acquirable.ts';
+import type { Source } from './acquire.ts';
+import { type Lock, locksIn } from './lock.ts';
+
+/**
+ * Any one of some locks.
+ *
+ * @example const printer: AnyOf = anyOf(locks.mutex('printer:1'), locks.mutex('printer:2'));
+ */
+export class AnyOf extends Acquirable<Lease> {
+  readonly locks: readonly Lock[];
+
+  constructor(locks: readonly Lock[]) {
+    const lease$ = race(...locks);
+    super((subscriber) => lease$.subscribe(subscriber));
+    this.locks = locks;
+  }
+
+  /** One attempt at each, in the order given, until one is free: emits its lease, or completes empty when all are busy. */
+  override try(): Observable<Lease> {
+    return this.tried((lock) => lock.try());
+  }
+
+  /** @internal */
+  protected override asked(): Source<Lease> {
+    const lives: Hold[] = [];
+    const open = (lock: Lock, patient: boolean): Observable<Lease> => lock.open(patient, (life) => lives.push(life));
+    return {
+      name: this.locks.map((lock) => lock.name).join(', '),
+      scheduler: this.locks[0]?.wanted.terms.scheduler,
+      open: (patient) =>
+        patient ? race(...this.locks.map((lock) => open(lock, true))) : this.tried((lock) => open(lock, false)),
+      late: (timeout) => {
+        const errors = lives.map((life) => life.late(timeout));
+        return errors.every((error) => error instanceof RedisUnreachableError) ? errors[0] : undefined;
+      },
+    };
+  }
+
+  private tried(open: (lock: Lock) => Observable<Lease>): Observable<Lease> {
+    return defer(() => {
+      let granted = false;
+      const tries = this.locks.map((lock) => defer(() => (granted ? EMPTY : open(lock))));
+      return concat(...tries).pipe(
+        tap(() => {
+          granted = true; // a lease that is released completes as a busy lock does
+        }),
+      );
+    });
+  }
+}
 
 /**
  * The first of the given locks that is granted; the others leave their queues, and one that was granted in the same
- * moment is released. `lease.name` tells which it is. An error of one before a grant is the error of all.
+ * moment is released. `lease.name` tells which it is. Takes an array as well. An error of one before a grant is the error
+ * of all.
  *
  * @throws TypeError for anything but locks; RangeError for none
  * @example anyOf(locks.mutex('printer:1'), locks.mutex('printer:2')).pipe(whileHeld(({ name }) => print(name)))
  */
-export const anyOf = (...locks: readonly Lock[]): Observable<Lease> => {
-  if (locks.length === 0) throw new RangeError('anyOf needs at least 1 lock, got 0');
-  for (const lock of locks) {
-    if (!reading('a lock of anyOf', () => lock instanceof Lock))
-      throw new TypeError(`anyOf takes locks, got ${show(lock)}`);
-  }
-  return race(...locks);
-};
+export function anyOf(locks: readonly Lock[]): AnyOf;
+export function anyOf(...locks: readonly Lock[]): AnyOf;
+export function anyOf(...given: readonly unknown[]): AnyOf {
+  return new AnyOf(locksIn('anyOf', given));
+}

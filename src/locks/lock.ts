@@ -1,8 +1,10 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
-import { Observable, type SchedulerLike } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { begin, type Hold, hold, type Wanted } from '../lease/hold.ts';
 import type { Lease } from '../lease/lease.ts';
-import { type AcquireOptions, acquire, type Source } from './acquire.ts';
+import { reading, show } from '../options.ts';
+import { Acquirable } from './acquirable.ts';
+import type { Source } from './acquire.ts';
 
 /**
  * A lock. Subscribing acquires it, in turn; it emits one lease, keeps that renewed, errors with a LockLostError when
@@ -11,7 +13,7 @@ import { type AcquireOptions, acquire, type Source } from './acquire.ts';
  *
  * @example const subscription = locks.mutex('report').subscribe(lease => build(lease.fence));
  */
-export class Lock extends Observable<Lease> {
+export class Lock extends Acquirable<Lease> {
   readonly name: string;
   /** Private at run time, too: a log of the lock would show the connection behind it, with its password. */
   readonly #wanted: Wanted;
@@ -27,13 +29,7 @@ export class Lock extends Observable<Lease> {
     return this.#wanted;
   }
 
-  /**
-   * One attempt: emits a lease and stays open, or completes empty when others hold the lock or wait for it.
-   * Errors with what Redis failed with, since a failure is neither.
-   *
-   * @example locks.mutex('nightly').try().pipe(whileHeld(() => nightlyJob()))
-   */
-  try(): Observable<Lease> {
+  override try(): Observable<Lease> {
     return this.open(false);
   }
 
@@ -42,38 +38,40 @@ export class Lock extends Observable<Lease> {
     return hold(this.#wanted, patient, seen);
   }
 
-  /**
-   * For promise code: resolves with the lease, which is held until `release()`, disposal or loss.
-   *
-   * @throws LockTimeoutError after `timeout` ms; LockAbortedError (its `name` is AbortError) when `signal` is aborted
-   * while waiting; and what the Observable errors with
-   * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
-   */
-  acquire(options: AcquireOptions = {}): Promise<Lease> {
-    return acquire(new Asked(this.#wanted), options);
+  /** @internal */
+  protected override asked(): Source<Lease> {
+    let life: Hold | undefined;
+    const keep = (begun: Hold): void => {
+      life = begun;
+    };
+    return {
+      name: this.name,
+      scheduler: this.#wanted.terms.scheduler,
+      open: (patient) => this.open(patient, keep),
+      late: (timeout) => life?.late(timeout),
+    };
   }
 }
 
-/** A lock for the promise face, and the one life that it begins. */
-class Asked implements Source<Lease> {
-  readonly name: string;
-  readonly scheduler: SchedulerLike;
-  private readonly wanted: Wanted;
-  private life: Hold | undefined;
-
-  constructor(wanted: Wanted) {
-    this.name = wanted.name;
-    this.scheduler = wanted.terms.scheduler;
-    this.wanted = wanted;
-  }
-
-  open(patient: boolean): Observable<Lease> {
-    return hold(this.wanted, patient, (life) => {
-      this.life = life;
-    });
-  }
-
-  late(timeout: number): Error | undefined {
-    return this.life?.late(timeout);
-  }
-}
+/**
+ * The locks that are given one by one or as an array, and at least one.
+ *
+ * @param within the locks of what is no lock itself
+ * @throws TypeError, RangeError
+ */
+export const locksIn = (
+  argument: string,
+  given: readonly unknown[],
+  within: (one: unknown) => readonly Lock[] | undefined = () => undefined,
+): readonly Lock[] => {
+  const flat = reading(`a lock of ${argument}`, () => {
+    const [first] = given;
+    const all: readonly unknown[] = given.length === 1 && Array.isArray(first) ? [...first] : given;
+    return all.flatMap((one): readonly unknown[] => (one instanceof Lock ? [one] : (within(one) ?? [one])));
+  });
+  if (flat.length === 0) throw new RangeError(`${argument} needs at least 1 lock, got 0`);
+  const locks = flat.filter((one) => one instanceof Lock);
+  const other = flat.find((one) => !(one instanceof Lock));
+  if (locks.length < flat.length) throw new TypeError(`${argument} takes locks, got ${show(other)}`);
+  return locks;
+};
