@@ -112,11 +112,11 @@ describe('close()', () => {
 
   it('waits for the last of the releases', () =>
     virtual((v) => {
-      const { store, registry, lock } = v;
+      const { store, sessions, lock } = v;
       store.departures = [store.after(20, left()), store.after(30, left()), store.after(10, left())];
       for (let i = 0; i < 3; i += 1) lock().subscribe({ error: () => undefined });
       const ended: number[] = [];
-      v.at(100, () => registry.shut().subscribe(() => ended.push(v.time.now())));
+      v.at(100, () => sessions.shut().subscribe(() => ended.push(v.time.now())));
       v.flush();
       assert.deepEqual(ended, [130]);
     }));
@@ -198,7 +198,7 @@ describe('close()', () => {
     virtual((v) => {
       const { store, scheduler } = v;
       const locks = over(v, { backoff: () => 60_000 });
-      store.renewals = [store.after(1, 'gone')];
+      store.renewals = [store.after(1, 'taken')];
       store.inspect = () => of({ name: 'a', holders: [], waiting: [], fence: undefined });
       v.expectObservable(shown(locks.leadership('a'))).toBe('nL 299ms n 98ms #', undefined, 'COORDINATOR_CLOSED');
       v.expectObservable(shown(locks.watch('a', { every: 90_000 }))).toBe('L 399ms #', undefined, 'COORDINATOR_CLOSED');

@@ -24,9 +24,7 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
 /** Files of more than 200 lines, and why they are one idea all the same. */
 const LONG: Readonly<Record<string, string>> = {
   'store/redis.ts': 'one verb of the port after another, each with its command and its answer',
-  'lease/attempts.ts': 'asking, being told and asking again go by one state',
-  'lease/lease.ts': 'the public face of a lease: half of it is docstrings',
-  'lease/hold.ts': 'the one state machine: every way through a life must be seen at once',
+  'lease/session.ts': 'the one state machine: every way through a life must be seen at once',
   'coordinator.ts': 'the public face: two thirds of it are docstrings',
 };
 

@@ -22,7 +22,7 @@ import type { Finding } from './diagnose/finding.ts';
 import { isTransient } from './errors.ts';
 import type { LockEvent } from './lease/events.ts';
 import type { Lease } from './lease/lease.ts';
-import { Registry } from './lease/registry.ts';
+import { Sessions } from './lease/sessions.ts';
 import { type Kind, type Terms, termsOf, warnOfSeconds } from './lease/terms.ts';
 import { leadership } from './locks/leadership.ts';
 import { Lock } from './locks/lock.ts';
@@ -65,7 +65,7 @@ export class LockCoordinator {
   // private at run time, too: a log of the coordinator would show its connections, with their passwords
   readonly #options: Options;
   readonly #defaults: Terms;
-  readonly #registry: Registry;
+  readonly #sessions: Sessions;
   readonly #sources: readonly Client[];
   #closing: Promise<void> | undefined;
   /** Completes when a drain is to last no longer. */
@@ -88,7 +88,7 @@ export class LockCoordinator {
     this.#options = given;
     this.#defaults = this.terms(given);
     const { scheduler, ttl } = this.#defaults;
-    this.#registry = new Registry(isOwnStore(redis) ? redis : openStore(clients, scheduler, ttl, given));
+    this.#sessions = new Sessions(isOwnStore(redis) ? redis : openStore(clients, scheduler, ttl, given));
   }
 
   /**
@@ -97,7 +97,7 @@ export class LockCoordinator {
    * @example locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe(report)
    */
   get events$(): Observable<LockEvent> {
-    return this.#registry.events$.asObservable();
+    return this.#sessions.events$.asObservable();
   }
 
   /**
@@ -129,7 +129,7 @@ export class LockCoordinator {
     options: LockOptions & { readonly permits?: number | undefined } = NONE,
   ): Lock {
     const { permits = 1, ...others } = optionsIn('options', options, ['permits', ...LOCK]);
-    if (this.#registry.store instanceof QuorumStore) {
+    if (this.#sessions.store instanceof QuorumStore) {
       throw new TypeError('A quorum cannot count permits: semaphores need a single Redis or a Cluster');
     }
     integerIn('limit', limit, 1, LONGEST);
@@ -167,7 +167,7 @@ export class LockCoordinator {
    */
   inspect(name: string): Observable<Inspection> {
     lockName(name);
-    return this.whileOpen(defer(() => this.#registry.store.inspect(name, this.#defaults.commandTimeout)));
+    return this.whileOpen(defer(() => this.#sessions.store.inspect(name, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -203,7 +203,7 @@ export class LockCoordinator {
    */
   list(pattern = '*'): Observable<string> {
     text('pattern', pattern, 1_024);
-    return this.whileOpen(defer(() => this.#registry.store.list(pattern, this.#defaults.commandTimeout)));
+    return this.whileOpen(defer(() => this.#sessions.store.list(pattern, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -218,7 +218,7 @@ export class LockCoordinator {
   forceRelease(name: string): Observable<boolean> {
     lockName(name);
     const broken$ = defer(() =>
-      this.#registry.store.release({ name, owner: undefined }, this.#defaults.commandTimeout),
+      this.#sessions.store.release({ name, owner: undefined }, this.#defaults.commandTimeout),
     ).pipe(map(({ held }) => held));
     return this.whileOpen(broken$);
   }
@@ -259,21 +259,21 @@ export class LockCoordinator {
 
   private shut(drain: number): Observable<void> {
     const { scheduler, commandTimeout } = this.#defaults;
-    const registry = this.#registry;
+    const sessions = this.#sessions;
     const within = (ms: number): Observable<unknown> => timer(Math.min(ms, LONGEST), scheduler);
-    const drained$ = defer(() => race(registry.drain(), within(drain), this.#cut$));
-    const closed$ = defer(() => race(registry.shut(), within(2 * commandTimeout)));
+    const drained$ = defer(() => race(sessions.drain(), within(drain), this.#cut$));
+    const closed$ = defer(() => race(sessions.shut(), within(2 * commandTimeout)));
     return concat(drain > 0 ? drained$ : EMPTY, closed$).pipe(
       ignoreElements(),
       finalize(() => {
-        registry.store.close();
-        registry.end();
+        sessions.store.close();
+        sessions.end();
       }),
     );
   }
 
   private whileOpen<T>(asked: Observable<T>): Observable<T> {
-    return this.#registry.whileOpen(asked, this.#defaults.scheduler);
+    return this.#sessions.whileOpen(asked, this.#defaults.scheduler);
   }
 
   private terms(options: LockOptions): Terms {
@@ -285,7 +285,7 @@ export class LockCoordinator {
   private lock(name: string, kind: Kind, options: LockOptions): Lock {
     lockName(name);
     const terms = options === NONE ? this.#defaults : this.terms(over(this.#options, options));
-    return new Lock({ registry: this.#registry, name, kind, terms });
+    return new Lock({ sessions: this.#sessions, name, kind, terms });
   }
 }
 

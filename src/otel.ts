@@ -129,6 +129,7 @@ class Telemetry {
         this.end(keyOf(event), event.at, event.reason);
         break;
       case 'released':
+      case 'detached':
         to.hold.record(event.held / 1_000, attributes);
         this.end(keyOf(event), event.at);
         break;

@@ -13,20 +13,20 @@ const BUSY = new RedisRefusedError('a', true, new Error('BUSY'));
 
 describe('unsubscribing', () => {
   it('on hearing that it was acquired leaves no timer, not that of maxHold either', () =>
-    virtual(({ lock, registry, time, ends }) => {
+    virtual(({ lock, sessions, time, ends }) => {
       const subscription = lock({ maxHold: 5_000 }).subscribe();
-      registry.events$.subscribe(({ type }) => type === 'acquired' && subscription.unsubscribe());
+      sessions.events$.subscribe(({ type }) => type === 'acquired' && subscription.unsubscribe());
       ends(['0 acquire', '1 release']);
       assert.isBelow(time.now(), 5_000);
     }));
 
   it('on hearing that an attempt failed, the first or a later one, asks no more', () => {
     for (const nth of [1, 2])
-      virtual(({ lock, store, registry, ends }) => {
+      virtual(({ lock, store, sessions, ends }) => {
         store.acquires = [store.failure(1, BUSY)];
         const subscription = lock().subscribe();
         let failures = 0;
-        registry.events$.subscribe(({ type }) => {
+        sessions.events$.subscribe(({ type }) => {
           if (type === 'attemptFailed' && ++failures === nth) subscription.unsubscribe();
         });
         ends(['0 acquire', '51 acquire'].slice(0, nth));
@@ -159,7 +159,7 @@ describe('unsubscribing', () => {
 
   it('after the loss does nothing more', () =>
     virtual(({ lock, store, at, ends }) => {
-      store.renewals = [store.after(1, 'gone')];
+      store.renewals = [store.after(1, 'taken')];
       const subscription = lock().subscribe({ error: () => undefined });
       at(400, () => subscription.unsubscribe());
       ends(['0 acquire', '300 renew', '301 release']);
@@ -207,7 +207,7 @@ describe('unsubscribing at any moment of any course of events', () => {
     fc.assert(
       fc.property(
         fc.array(line<Answer>(granted(), denied({ wait: 20 }), denied({ announced: false })), { maxLength: 5 }),
-        fc.array(line<Renewal>('renewed', 'gone', 'taken'), { maxLength: 5 }),
+        fc.array(line<Renewal>('renewed', 'taken'), { maxLength: 5 }),
         fc.array(line<Released>(left(), left({ now: 0 })), { maxLength: 3 }),
         fc.integer({ min: 0, max: 250 }),
         fc.array(fc.integer({ min: 0, max: 250 }), { maxLength: 3 }),

@@ -1,235 +1,210 @@
-/** The same owner twice in one process, in virtual time: one lease, with as many subscriptions as there are. */
+/** The same owner in one process, in virtual time: one session, to which subscriptions attach, and one lease. */
 import { assert } from 'chai';
-import { type Subscription, take, tap } from 'rxjs';
-import { RedisUnreachableError } from '../../src/errors.ts';
+import { take } from 'rxjs';
+import { LockLostError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
+import type { Kind } from '../../src/lease/terms.ts';
+import { Lock } from '../../src/locks/lock.ts';
+import type { LockOptions } from '../../src/options.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
-import { shown, virtual } from '../support/virtual.ts';
+import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
 const ME = { owner: 'me', waiterTtl: 9_000 };
 
-describe('the same owner twice', () => {
-  it('is granted both times, and released by the first that leaves: the other’s lease is over at once', () =>
-    virtual(({ lock, store, expectObservable, flush, scheduler }) => {
-      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('-L');
-      expectObservable(shown(lock(ME))).toBe('-L 99ms |');
-      flush();
-      assert.deepEqual(store.log, ['0 acquire', '0 acquire', '100 release']);
-      assert.equal(scheduler.pending, 0);
-    }));
-
-  it('is over for both when one calls release(): nobody believes in it while the next one is granted', () =>
-    virtual(({ lock, store, at, flush }) => {
-      const leases: Lease[] = [];
-      const keep = tap<Lease>((lease) => leases.push(lease));
-      store.departures = [store.after(20, left())];
-      lock(ME).pipe(keep).subscribe();
-      lock(ME).pipe(keep).subscribe();
-      at(100, () => {
-        void leases[0]?.release();
-        assert.deepEqual(
-          leases.map(({ held }) => held),
-          [false, false],
-        );
-      });
-      flush();
-      assert.equal(leases[1]?.signal.reason.name, 'AbortError');
-    }));
-
-  it('is lost for both at once', () =>
-    virtual(({ lock, expectObservable, flush }) => {
-      expectObservable(shown(lock({ ...ME, maxHold: 200 }))).toBe('-L 199ms #', undefined, 'lost: maxHold');
-      expectObservable(shown(lock(ME))).toBe('-L 199ms #', undefined, 'lost: maxHold');
-      flush();
-    }));
-
-  it('keeps its place in the queue when one of two waiters leaves', () =>
-    virtual(({ lock, store, at, expectObservable, ends }) => {
-      store.acquires = [store.after(1, denied())];
-      at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
-      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('');
-      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
-      ends(['0 acquire', '0 acquire', '300 release']);
-    }));
-
-  it('is granted to both waiters by one grant', () =>
-    virtual(({ lock, store, at, expectObservable, flush }) => {
-      store.acquires = [store.after(1, denied())];
-      at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
-      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
-      expectObservable(shown(lock(ME))).toBe('200ms L 100ms |');
-      flush();
-    }));
-
-  it('gives its lease to another subscription that is about to be granted it, with no release', async () => {
-    let answer: Promise<boolean> | undefined;
-    virtual(({ lock, store, at, expectObservable, ends }) => {
-      let lease: Lease | undefined;
-      store.acquires = [store.after(1, granted()), store.after(20, granted())];
-      lock(ME).subscribe((value) => {
-        lease = value;
-      });
-      expectObservable(shown(lock(ME)), '50ms ^ 99ms !').toBe('70ms L');
-      at(60, () => {
-        answer = lease?.release();
-      });
-      ends(['0 acquire', '50 acquire', '150 release']);
-    });
-    assert.isTrue(await answer);
+/** Subscribes, and keeps what comes. */
+const held = (
+  { lock, time }: Virtual,
+  options: LockOptions = {},
+): { leases: Lease[]; seen: string[]; leave(): void } => {
+  const leases: Lease[] = [];
+  const seen: string[] = [];
+  const subscription = lock({ ...ME, ...options }).subscribe({
+    next: (lease) => leases.push(lease),
+    error: (error) => seen.push(`${time.now()} ${label(error)}`),
+    complete: () => seen.push(`${time.now()} complete`),
   });
+  return { leases, seen, leave: () => subscription.unsubscribe() };
+};
 
-  it('is granted to the second waiter by the same grant, where the first leaves on hearing of it', () =>
-    virtual(({ lock, store, at, expectObservable, flush }) => {
+describe('the same owner twice', () => {
+  it('waits by one request, and is granted to both by one grant', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied())];
       at(200, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
-      expectObservable(shown(lock(ME).pipe(take(1)))).toBe('200ms (L|)');
       expectObservable(shown(lock(ME)), '^ 299ms !').toBe('200ms L');
+      expectObservable(shown(lock(ME)), '50ms ^').toBe('200ms L 99ms #', undefined, 'lost: released');
+      ends(['0 acquire', '300 release']);
+    }));
+
+  it('keeps its place in the queue when one of two waiters leaves, and leaves with the last', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied())];
+      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('');
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('');
+      ends(['0 acquire', '300 release']);
+    }));
+
+  it('has one lease: who comes while it is held is given that at once, and renews it', () =>
+    virtual((v) => {
+      const first = held(v);
+      v.at(100, () => {
+        const second = held(v);
+        assert.strictEqual(second.leases[0], first.leases[0]);
+        v.at(50, () => first.leave());
+      });
+      v.ends(['0 acquire', '100 renew', '150 release']);
+    }));
+
+  it('is renewed with the ttl of who came last, and as often as that wants', () =>
+    virtual((v) => {
+      const { leases, leave } = held(v);
+      v.at(100, () => held(v, { ttl: 6_000, renewEvery: 2_000 }));
+      v.at(102, () => assert.equal(leases[0]?.remaining(), 5_940 - 2 - 2));
+      v.at(2_200, () => held(v, { ttl: 100, renewEvery: 50 }));
+      v.at(2_202, () => assert.equal(leases[0]?.remaining(), 99 - 2 - 2));
+      v.at(2_320, () => leave());
+      v.ends(['0 acquire', '100 renew', '2100 renew', '2200 renew', '2250 renew', '2300 renew', '2320 release']);
+    }));
+
+  it('is renewed with the ttl of who came last also where that has waited, for the request was made with the first’s', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(50, granted())];
+      const { leases, leave } = held(v);
+      v.at(10, () => held(v, { ttl: 6_000, renewEvery: 2_000 }));
+      v.at(50, () => assert.equal(leases[0]?.remaining(), 988 - 50));
+      v.at(52, () => assert.equal(leases[0]?.remaining(), 5_940 - 2 - 2));
+      v.at(100, () => leave());
+      v.ends(['0 acquire', '50 renew', '100 release']);
+    }));
+
+  it('is released by the first that leaves: the other’s lease is over at once, and says so', () =>
+    virtual((v) => {
+      v.store.departures = [v.store.after(20, left())];
+      const [first, second] = [held(v), held(v)];
+      v.at(100, () => {
+        first.leave();
+        assert.isFalse(second.leases[0]?.held);
+        assert.deepEqual(second.seen, ['100 lost: released']);
+      });
+      v.ends(['0 acquire', '100 release']);
+      assert.deepEqual(first.seen, []);
+    }));
+
+  it('is over for both when one calls release(), and both complete when that is acknowledged', () =>
+    virtual((v) => {
+      v.store.departures = [v.store.after(20, left())];
+      const [first, second] = [held(v), held(v)];
+      v.at(100, () => {
+        void first.leases[0]?.release();
+        assert.isFalse(second.leases[0]?.held);
+        assert.equal(second.leases[0]?.signal.reason.name, 'AbortError');
+      });
+      v.ends(['0 acquire', '100 release']);
+      assert.deepEqual([...first.seen, ...second.seen], ['120 complete', '120 complete']);
+    }));
+
+  it('is over for one that has not been told its grant yet, where another leaves on hearing of it', () =>
+    virtual(({ lock, store, expectObservable, flush }) => {
+      store.acquires = [store.after(20, granted())];
+      expectObservable(shown(lock(ME).pipe(take(1)))).toBe('20ms (L|)');
+      expectObservable(shown(lock(ME))).toBe('20ms #', undefined, 'lost: released');
       flush();
     }));
 
-  it('leaves its lease to another subscription that still waits, which asks at once', () =>
-    virtual(({ lock, store, at, expectObservable, flush }) => {
+  it('is lost for both at once, with one error, and at the sooner of two maxHolds', () =>
+    virtual((v) => {
+      const errors: unknown[] = [];
+      for (const maxHold of [200, 500, undefined])
+        v.lock({ ...ME, maxHold }).subscribe({ error: (error) => errors.push(v.time.now(), error) });
+      v.ends(['0 acquire', '201 release']);
+      const [at, error] = errors;
+      assert.equal(at, 201);
+      assert.instanceOf(error, LockLostError);
+      assert.deepEqual(errors, [201, error, 201, error, 201, error]);
+    }));
+
+  it('is a conflict in another mode or for more permits, which is told without asking, and changes nothing', () =>
+    virtual((v) => {
+      const two: Kind = { mode: 'shared', permits: 2, limit: 3 };
+      const [exclusive, shared] = [v.lock(ME), new Lock({ ...v.lock(ME, 'b').wanted, kind: two })];
+      const as = (kind: Kind, of: Lock): Lock => new Lock({ ...of.wanted, kind });
+      const said: string[] = [];
+      const say = { error: (error: unknown) => said.push(label(error)), next: () => said.push('held') };
+      const all = exclusive.subscribe();
+      all.add(shared.subscribe());
+      v.at(100, () => {
+        as(two, exclusive).subscribe(say);
+        as({ ...two, permits: 3 }, shared).subscribe(say);
+        as({ ...two, permits: 1 }, shared).subscribe(say);
+      });
+      v.at(200, () => all.unsubscribe());
+      v.ends(['0 acquire', '0 acquire', '100 renew', '200 release', '200 release']);
+      assert.deepEqual(said.slice(0, 3), ['OWNER_CONFLICT', 'OWNER_CONFLICT', 'held']);
+    }));
+});
+
+describe('try() under an owner that waits', () => {
+  it('is one attempt of its own: it completes empty, and the waiter keeps its place', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied())];
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('');
+      expectObservable(shown(lock(ME).try()), '50ms ^').toBe('51ms |');
+      ends(['0 acquire', '50 try', '300 release']);
+    }));
+
+  it('that is granted is granted to both', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied()), store.after(1, granted())];
-      expectObservable(shown(lock(ME)), '^ 199ms !').toBe('101ms L');
-      at(10, () => {
-        const second = lock(ME).subscribe();
-        at(90, () => second.unsubscribe());
-      });
-      flush();
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('51ms L');
+      expectObservable(shown(lock(ME).try()), '50ms ^').toBe('51ms L 248ms #', undefined, 'lost: released');
+      ends(['0 acquire', '50 try', '300 release']);
     }));
 
-  it('leaves the queue with its last subscription, be that a single attempt which another left its place to', () =>
-    virtual(({ lock, store, at, ends }) => {
-      store.acquires = [store.after(1, denied()), store.after(20, denied())];
-      const first = lock(ME).subscribe();
-      at(50, () => void lock(ME).try().subscribe());
-      at(60, () => first.unsubscribe());
-      ends(['0 acquire', '50 try', '70 release']);
+  it('that fails errors, and leaves the waiter alone', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied()), store.failure(1, new RedisUnreachableError('a', 'Cut'))];
+      expectObservable(shown(lock(ME)), '^ 299ms !').toBe('');
+      expectObservable(shown(lock(ME).try()), '50ms ^').toBe('51ms #', undefined, 'REDIS_UNREACHABLE');
+      ends(['0 acquire', '50 try', '300 release']);
     }));
 
-  it('believes in it no longer than the shorter ttl of its two gives, and is renewed as often as that needs', () =>
-    virtual(({ lock, store, at, flush }) => {
-      const held: Lease[] = [];
-      const first = lock(ME).subscribe((lease) => held.push(lease));
-      at(100, () => {
-        lock({ ...ME, ttl: 100, renewEvery: 50 }).subscribe((lease) => held.push(lease));
-        assert.equal(held[0]?.remaining(), 97);
-      });
-      at(110, () => assert.isAtMost(Number(held[0]?.remaining()), 97 - 10));
-      at(499, () => {
-        assert.isAtMost(Number(held[0]?.remaining()), 97);
-        assert.isTrue(held[0]?.held);
-        first.unsubscribe();
-      });
-      flush();
-      assert.isAtLeast(store.log.filter((call) => call.endsWith('renew')).length, 10);
+  it('has the lease that a hand-off gives while it is on its way, whatever comes of it', () =>
+    virtual(({ lock, store, at, expectObservable, ends }) => {
+      store.acquires = [store.after(1, denied()), store.after(40, denied())];
+      at(60, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
+      expectObservable(shown(lock(ME)), '^ 99ms !').toBe('60ms L');
+      expectObservable(shown(lock(ME).try()), '50ms ^').toBe('60ms L 39ms #', undefined, 'lost: released');
+      ends(['0 acquire', '50 try', '100 release']);
     }));
 
-  it('believes in it no longer than one gives that has left, but whose request was on its way', () =>
-    virtual(({ lock, store, at, flush }) => {
-      store.acquires = [store.after(1, granted()), store.after(20, granted())];
-      store.renewals = [store.after(20, 'renewed')];
-      let lease: Lease | undefined;
-      const first = lock({ ...ME, ttl: 6_000, renewEvery: 2_000 }).subscribe((value) => {
-        lease = value;
-      });
-      at(100, () => void lease?.renew());
-      at(105, () => {
-        const second = lock({ ...ME, ttl: 100, renewEvery: 50 }).subscribe();
-        at(5, () => second.unsubscribe());
-      });
-      at(121, () => assert.isAtMost(Number(lease?.remaining()), 97));
-      at(300, () => {
-        assert.isAbove(Number(lease?.remaining()), 5_000); // it was renewed since
-        first.unsubscribe();
-      });
-      flush();
+  it('waits too, where a subscription comes that is patient', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(20, denied()), store.after(20, granted())];
+      expectObservable(shown(lock(ME).try())).toBe('20ms |');
+      expectObservable(shown(lock(ME)), '10ms ^ 89ms !').toBe('30ms L');
+      ends(['0 try', '10 acquire', '100 release']);
     }));
 
-  it('believes in it no longer than a renewal gives that its predecessor sent, and that may land yet', () =>
-    virtual(({ lock, store, at, flush }) => {
-      store.acquires = [store.after(1, granted()), store.after(30, granted())];
-      store.renewals = [store.failure(1, new RedisUnreachableError('a', 'Cut', 0)), store.after(1, 'renewed')];
-      const believed: number[] = [];
-      let lease: Lease | undefined;
-      const first = lock({ ...ME, ttl: 200, renewEvery: 90, commandTimeout: 150 }).subscribe();
-      let second: Subscription | undefined;
-      at(85, () => {
-        second = lock({ ...ME, ttl: 6_000, renewEvery: 2_000 }).subscribe((value) => {
-          lease = value;
-        });
-      });
-      at(95, () => first.unsubscribe());
-      at(116, () => believed.push(Number(lease?.remaining())));
-      at(400, () => {
-        believed.push(Number(lease?.remaining()));
-        second?.unsubscribe();
-      });
-      flush();
-      assert.isAtMost(Number(believed[0]), 196);
-      assert.isAbove(Number(believed[1]), 5_000);
-    }));
-
-  it('believes in it no longer than a request gives that another had more time for, and goes on with its own ttl', () =>
-    virtual(({ lock, store, at, flush }) => {
-      store.acquires = [
-        store.after(1, granted()),
-        store.failure(1, new RedisUnreachableError('a', 'Cut', 700)),
-        store.after(1, granted()),
-      ];
-      store.renewals = [store.after(1, 'renewed')];
-      let lease: Lease | undefined;
-      const first = lock({ ...ME, ttl: 6_000, renewEvery: 2_000, commandTimeout: 50 }).subscribe((value) => {
-        lease = value;
-      });
-      at(100, () => {
-        const single = lock({ ...ME, ttl: 300, renewEvery: 100, commandTimeout: 600 }).try();
-        single.subscribe({ error: () => undefined });
-      });
-      at(400, () => void lease?.renew());
-      at(402, () => assert.isAtMost(Number(lease?.remaining()), 295));
-      at(1_500, () => {
-        assert.isAbove(Number(lease?.remaining()), 5_000);
-        first.unsubscribe();
-      });
-      flush();
-    }));
-
-  it('makes a single attempt wait for its release no longer than for an answer', () =>
-    virtual(({ lock, store, at, expectObservable, flush }) => {
-      store.departures = [silence];
-      const first = lock(ME).subscribe();
-      at(100, () => first.unsubscribe());
-      expectObservable(shown(lock({ ...ME, commandTimeout: 50 }).try()), '105ms ^').toBe(
-        '155ms #',
-        undefined,
-        'REDIS_UNREACHABLE',
-      );
-      flush();
-    }));
-
-  it('leaves for both who waited, also where the last one’s attempts never reached Redis', () =>
-    virtual(({ lock, store, at, ends }) => {
-      const unsent = new RedisUnreachableError('a', 'No connection');
-      store.acquires = [store.after(1, denied()), store.failure(1, unsent)];
-      const [first, second] = [lock(ME).subscribe(), lock(ME).subscribe()];
-      at(20, () => first.unsubscribe());
-      at(30, () => second.unsubscribe());
-      ends(['0 acquire', '0 acquire', '30 release']);
-    }));
-
-  it('leaves again after the not-after of an attempt that the other one made', () =>
+  it('leaves nothing where the waiter has left before it is answered, and once more after its not-after', () =>
     virtual(({ lock, store, at, ends }) => {
       const unknown = new RedisUnreachableError('a', 'The connection closed', 80);
-      store.acquires = [store.failure(1, unknown), store.after(1, denied())];
-      store.departures = [store.after(1, left({ held: false, now: 31 })), store.after(1, left({ now: 90 }))];
-      const [first, second] = [lock(ME).subscribe(), lock(ME).subscribe()];
-      at(20, () => first.unsubscribe());
-      at(30, () => second.unsubscribe());
-      ends(['0 acquire', '0 acquire', '30 release', '81 release']);
+      store.acquires = [store.after(1, denied()), store.failure(20, unknown)];
+      store.departures = [store.after(1, left({ held: false, now: 71 })), store.after(1, left({ now: 90 }))];
+      const first = lock(ME).subscribe();
+      at(
+        50,
+        () =>
+          void lock(ME)
+            .try()
+            .subscribe({ error: () => undefined }),
+      );
+      at(60, () => first.unsubscribe());
+      ends(['0 acquire', '50 try', '70 release', '81 release']);
     }));
+});
 
-  it('asks anew only when its release is acknowledged: that must not land behind', () =>
+describe('the same owner again, while its lease is being released', () => {
+  it('asks anew only when that is acknowledged: the release must not land behind', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.departures = [store.after(20, left())];
       const first = lock(ME).subscribe();
@@ -238,22 +213,13 @@ describe('the same owner twice', () => {
       ends(['0 acquire', '100 release', '120 acquire', '205 release']);
     }));
 
-  it('asks anew only when its release was made again and acknowledged, where the first one failed', () =>
+  it('asks anew only when the release was made again and acknowledged, where the first one failed', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.departures = [silence, store.after(20, left())];
       const first = lock(ME).subscribe();
       at(100, () => first.unsubscribe());
-      expectObservable(shown(lock({ ...ME, commandTimeout: 50 })), '105ms ^ 2999ms !').toBe('2146ms L');
-      ends([
-        '0 acquire',
-        '100 release',
-        '2125 release',
-        '2145 acquire',
-        '2445 renew',
-        '2745 renew',
-        '3045 renew',
-        '3105 release',
-      ]);
+      expectObservable(shown(lock({ ...ME, commandTimeout: 50 })), '105ms ^ 2099ms !').toBe('2146ms L');
+      ends(['0 acquire', '100 release', '2125 release', '2145 acquire', '2205 release']);
     }));
 
   it('that leaves while it waits to ask anew has asked nothing', () =>
@@ -265,18 +231,63 @@ describe('the same owner twice', () => {
       ends(['0 acquire', '100 release']);
     }));
 
-  it('keeps the lease of the one when the other leaves before it was answered', () =>
-    virtual(({ lock, store, at, flush }) => {
-      let lease: Lease | undefined;
-      store.acquires = [store.after(1, granted()), store.after(20, granted())];
-      const first = lock(ME).subscribe((value) => (lease = value));
-      at(50, () => {
-        const second = lock(ME).subscribe();
-        at(10, () => second.unsubscribe());
-      });
-      at(150, () => assert.isTrue(lease?.held));
-      at(200, () => first.unsubscribe());
+  it('makes a single attempt wait no longer than for an answer', () =>
+    virtual(({ lock, store, at, expectObservable, flush }) => {
+      store.departures = [silence];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      const single = lock({ ...ME, commandTimeout: 50 }).try();
+      expectObservable(shown(single), '105ms ^').toBe('155ms #', undefined, 'REDIS_UNREACHABLE');
       flush();
-      assert.deepEqual(store.log, ['0 acquire', '50 acquire', '200 release']);
+    }));
+
+  it('is told that the coordinator closes', () =>
+    virtual(({ lock, store, sessions, at, expectObservable, flush }) => {
+      store.departures = [silence];
+      const first = lock(ME).subscribe();
+      at(100, () => first.unsubscribe());
+      at(110, () => void sessions.shut().subscribe());
+      expectObservable(shown(lock(ME)), '105ms ^').toBe('110ms #', undefined, 'COORDINATOR_CLOSED');
+      flush();
+    }));
+});
+
+describe('a lease under an owner that was given', () => {
+  it('is not released after it was lost, for another process may have taken it up; and can be asked for at once', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(1, 'taken')];
+      const first = held(v);
+      v.at(302, () => {
+        const second = held(v);
+        v.at(50, () => second.leave());
+      });
+      v.ends(['0 acquire', '300 renew', '302 acquire', '352 release']);
+      assert.deepEqual(first.seen, ['301 lost: taken']);
+    }));
+
+  it('is released, with its fence, when its maxHold ends it: nobody else can have been granted it', () =>
+    virtual((v) => {
+      held(v, { maxHold: 100 });
+      v.ends(['0 acquire', '101 release']);
+    }));
+
+  it('is asked for again only when no renewal with the former ttl can take effect any more', () =>
+    virtual((v) => {
+      const step = { wall: 0 };
+      const clock = { now: () => v.time.now(), wall: () => v.time.now() + step.wall };
+      const { wanted } = v.lock({ ...ME, commandTimeout: 500 });
+      const lock$ = new Lock({ ...wanted, terms: { ...wanted.terms, clock } });
+      const [lost, again]: [Lease[], number[]] = [[], []];
+      v.store.renewals = [silence];
+      lock$.subscribe({ next: (lease) => lost.push(lease), error: () => undefined });
+      v.at(410, () => {
+        step.wall = 3_600_000;
+        assert.isFalse(lost[0]?.held);
+        step.wall = 0;
+        const second = lock$.subscribe(() => again.push(v.time.now()));
+        v.at(500, () => second.unsubscribe());
+      });
+      v.ends(['0 acquire', '300 renew', '801 acquire', '910 release']);
+      assert.deepEqual(again, [802]);
     }));
 });

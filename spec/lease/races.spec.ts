@@ -64,7 +64,7 @@ const run = async (choose: fc.Scheduler, courses: readonly Course[], times: Time
   );
 
   let closed = 0;
-  for (const { registry } of lives) registry.shut().subscribe(() => (closed += 1));
+  for (const { sessions } of lives) sessions.shut().subscribe(() => (closed += 1));
   for (let i = 0; i < 12; i += 1) await settle(50);
   assert.equal(faults[0], undefined);
   assert.equal(closed, lives.length, 'closed');

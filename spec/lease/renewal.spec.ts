@@ -3,8 +3,8 @@ import { assert } from 'chai';
 import { defer, merge, of, tap, VirtualTimeScheduler } from 'rxjs';
 import { clockOf } from '../../src/clock.ts';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
-import { Agenda, type Sleeper } from '../../src/lease/agenda.ts';
 import type { Lease } from '../../src/lease/lease.ts';
+import { Timer, Timers } from '../../src/lease/timers.ts';
 import { denied, granted, silence } from '../support/fake-store.ts';
 import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
@@ -140,25 +140,19 @@ describe('renewals that are due at once', () => {
   it('are sent, and losses are told, also where the teardown of one whose lease was lost throws', () => {
     const thrown: unknown[] = [];
     const time = new VirtualTimeScheduler();
-    const agenda = new Agenda(time, clockOf(time));
+    const timers = new Timers(time, clockOf(time));
     const woken: string[] = [];
-    const sleeper = (name: string, act: () => void = () => undefined): Sleeper => ({
-      list: undefined,
-      due: 0,
-      before: undefined,
-      after: undefined,
-      wake: () => {
-        woken.push(name);
-        act();
-      },
+    const sleep = (name: string, act: () => void = () => undefined): void =>
+      new Timer(timers, {
+        wake: () => {
+          woken.push(name);
+          act();
+        },
+      }).set(10);
+    sleep('a', () => {
+      throw new Error('a teardown');
     });
-    agenda.enter(
-      sleeper('a', () => {
-        throw new Error('a teardown');
-      }),
-      10,
-    );
-    agenda.enter(sleeper('b'), 10);
+    sleep('b');
     for (let action = time.actions.shift(); action; action = time.actions.shift()) {
       time.frame = action.delay; // one by one: its own flush ends at the first error, as no timers of Node do
       const error: unknown = action.execute(action.state, action.delay);
@@ -171,8 +165,8 @@ describe('renewals that are due at once', () => {
   it('wait for none of another scheduler, whose time may stand still', () =>
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
-      const theirs = v.registry.agenda({ scheduler: stopped, clock: clockOf(stopped) });
-      v.at(299, () => theirs.renewInTurn({ renewNow: () => undefined }));
+      const theirs = v.sessions.timers({ scheduler: stopped, clock: clockOf(stopped) });
+      v.at(299, () => theirs.inTurn({ take: () => undefined }));
       v.expectObservable(shown(v.lock()), '^ 399ms !').toBe('-L');
       v.ends(['0 acquire', '300 renew', '400 release']);
     }));
@@ -255,29 +249,45 @@ describe('lease.renew()', () => {
       );
     }));
 
-  it('with a shorter ttl is not undone by the answer to a longer one that was sent before it', () =>
+  it('with a shorter ttl waits for the answer to a longer one that was sent before it, and is not undone by that', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(60, 'renewed'), silence];
       const leases: Lease[] = [];
       v.expectObservable(shown(v.lock().pipe(tap((lease) => leases.push(lease))))).toBe(
-        '-L 314ms #',
+        '-L 354ms #',
         undefined,
         'lost: unreachable',
       );
       v.at(100, () => void leases[0]?.renew());
       v.at(120, () => void leases[0]?.renew(200).catch(() => undefined));
-      v.at(170, () => assert.equal(leases[0]?.remaining(), 120 + 196 - 170));
+      v.at(170, () => assert.equal(leases[0]?.remaining(), 160 + 196 - 170));
       v.flush();
     }));
 
-  it('with a ttl shorter than an earlier one has been on its way leaves the lease as long as was conceded', () =>
+  it('with a ttl shorter than an earlier one has been on its way leaves the lease as long as that gives', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(10, 'renewed'), v.store.after(1, 'renewed')];
       const leases = held(v, (lease) => void lease.renew());
       v.at(155, () => void leases[0]?.renew(50));
-      v.at(161, () => assert.equal(leases[0]?.remaining(), 155 + 47.5 - 161));
+      v.at(161, () => assert.equal(leases[0]?.remaining(), 160 + 47.5 - 161));
       v.flush();
     }));
+
+  it('is one at a time: those who ask meanwhile have one, with the last ttl, and one answer', async () => {
+    const answers: Promise<void>[] = [];
+    virtual((v) => {
+      v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(1, 'renewed')];
+      const leases = held(v, (lease) => answers.push(lease.renew()));
+      for (const ttl of [2_000, 500, 3_000]) v.at(120, () => answers.push(leases[0]?.renew(ttl) ?? Promise.reject()));
+      v.flush();
+      assert.deepEqual(renewals(v).slice(0, 3), [100, 160, 460]);
+      assert.deepEqual(
+        v.store.asked.slice(1, 4).map(({ ttl }) => ttl),
+        [1_000, 3_000, 3_000],
+      );
+    });
+    assert.lengthOf(await Promise.all(answers), 4);
+  });
 
   it('after a hand-over gives no more than a heartbeat does that is on its way still', () =>
     virtual((v) => {
@@ -322,16 +332,6 @@ describe('lease.renew()', () => {
       });
       v.flush();
       assert.equal(v.store.asked.at(-2)?.ttl, 5_000);
-    }));
-
-  it('is not undone by the answer to an earlier one that comes after its own', () =>
-    virtual((v) => {
-      v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(1, 'renewed')];
-      const leases = held(v, (lease) => void lease.renew());
-      v.at(120, () => void leases[0]?.renew(200));
-      v.at(160, () => assert.isAtMost(Number(leases[0]?.remaining()), 120 + 196 - 160));
-      v.at(161, () => assert.isAtMost(Number(leases[0]?.remaining()), 120 + 196 - 161));
-      v.flush();
     }));
 
   it('gives no more than an attempt of unknown outcome does that may still land behind it', () =>

@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import { TestScheduler } from 'rxjs/testing';
 import type { Lease } from '../../src/lease/lease.ts';
-import { Registry } from '../../src/lease/registry.ts';
+import { Sessions } from '../../src/lease/sessions.ts';
 import { type Kind, termsOf } from '../../src/lease/terms.ts';
 import { Lock } from '../../src/locks/lock.ts';
 import type { LockOptions } from '../../src/options.ts';
@@ -57,8 +57,8 @@ const run = (clients: readonly Client[], kind: Kind, options: LockOptions = {}):
     let closed = 0;
     for (const { from, until, single, fates } of clients) {
       const store = new UnreliableStore(new MemoryStore(memory, time), time, fates);
-      const registry = new Registry(store);
-      const lock = new Lock({ registry, name: 'a', kind, terms: termsOf({ ...OPTIONS, ...options, scheduler }) });
+      const sessions = new Sessions(store);
+      const lock = new Lock({ sessions, name: 'a', kind, terms: termsOf({ ...OPTIONS, ...options, scheduler }) });
       const subscribe = (): void => {
         const subscription = (single ? lock.try() : lock).subscribe({
           next: (lease) => {
@@ -77,7 +77,7 @@ const run = (clients: readonly Client[], kind: Kind, options: LockOptions = {}):
         left.push(...[...holders, ...waiting].map(({ owner }) => owner).filter(stays));
       };
       time.schedule(subscribe, from);
-      time.schedule(() => registry.shut().subscribe(() => store.inspect('a', 50).subscribe(look)), END);
+      time.schedule(() => sessions.shut().subscribe(() => store.inspect('a', 50).subscribe(look)), END);
     }
     flush();
     assert.equal(closed, clients.length);

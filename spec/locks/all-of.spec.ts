@@ -82,8 +82,8 @@ describe('allOf', () => {
   it('errors with the loss of one while it still waits for another', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(1, granted()), v.store.after(1, denied())];
-      v.store.renewals = [v.store.after(1, 'gone')];
-      v.expectObservable(allOf(v.lock({}, 'a'), v.lock({}, 'b')).pipe(labelled())).toBe('301ms #', {}, 'lost: expired');
+      v.store.renewals = [v.store.after(1, 'taken')];
+      v.expectObservable(allOf(v.lock({}, 'a'), v.lock({}, 'b')).pipe(labelled())).toBe('301ms #', {}, 'lost: taken');
       v.flush();
       assert.includeMembers(calls(v), ['301 release a', '301 release b']);
     }));

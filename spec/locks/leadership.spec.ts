@@ -66,7 +66,7 @@ describe('leadership', () => {
         store.after(1, granted()),
         store.failure(1, new RedisRefusedError('a', false, new Error('NOPERM'))),
       ];
-      store.renewals = [store.after(1, 'gone')];
+      store.renewals = [store.after(1, 'taken')];
       expectObservable(shown(leadership(lock(TTL)))).toBe('nL 299ms n 50ms #', undefined, 'REDIS_REFUSED');
       ends(['0 acquire', '300 renew', '301 release', '351 acquire']);
     }));

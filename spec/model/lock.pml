@@ -435,7 +435,7 @@ inline hopes_no_more(c) {
   fi
 }
 
-/* Two that exclude each other never believe at once. src: hold.ts: next */
+/* Two that exclude each other never believe at once. src: session.ts: grant */
 inline believe(c, by, ticks) {
   phase[c] = HOLDS; left[c] = ticks; holds_by(c, by);
   hopes_no_more(c);
@@ -455,7 +455,7 @@ inline believe(c, by, ticks) {
 #endif
 }
 
-/* A grant in a message, counted from the sending of the last answered attempt. src: attempts.ts: handed */
+/* A grant in a message, counted from the sending of the last answered attempt. src: acquisition.ts: handOff */
 inline handed(c) {
   if
   :: PASSED(c) -> skip /* an old grant, which it no longer had when it was denied */
@@ -488,7 +488,7 @@ inline handed(c) {
 
 proctype Client(byte c) {
   do
-  /* Also the next subscription of the same owner. src: hold.ts: start, registry.ts: cleared */
+  /* Also the next subscription of the same owner. src: sessions.ts: open, session.ts: ending */
   :: d_step { phase[c] == IDLE && may_act(c) ->
       phase[c] = ASKS; lateN[c] = 0; holds_by(c, 0);
 #ifdef FAULTS
@@ -496,7 +496,7 @@ proctype Client(byte c) {
 #endif
       send(c, ACQUIRE); acts(c) }
 
-  /* src: attempts.ts: next */
+  /* src: acquisition.ts: answered */
   :: d_step { phase[c] == ASKS && down[c] == GRANTED ->
       if
       :: age[c] + DRIFT < TTL -> believe(c, CARRIED(c), TTL - DRIFT - age[c]); answered(c)
@@ -514,22 +514,22 @@ proctype Client(byte c) {
       answered(c) }
 
 #ifndef NO_HEARTBEAT
-  /* The heartbeat, or earlier. src: attempts.ts: rest */
+  /* The heartbeat, or earlier. src: pace.ts: afterDenial */
   :: d_step { phase[c] == WAITS && may_act(c) -> phase[c] = ASKS; send(c, ACQUIRE); acts(c) }
 #endif
 
-  /* src: attempts.ts: mend */
+  /* src: pace.ts: afterFailure */
   :: d_step { phase[c] == ASKS && call[c] == ACQUIRE && LATE -> ends; unknown(c); phase[c] = WAITS }
 
-  /* src: attempts.ts: undo */
+  /* src: acquisition.ts: undo */
   :: d_step { phase[c] == UNDOES && down[c] == LEFT -> answered(c); early[c] = 0; phase[c] = WAITS }
   :: d_step { phase[c] == UNDOES && call[c] == RELEASE && LATE -> ends; unknown(c) }
   :: d_step { phase[c] == UNDOES && call[c] == NONE && (HASTE || until[c] == 0) -> phase[c] = WAITS }
 
-  /* src: attempts.ts: handed */
+  /* src: acquisition.ts: handOff */
   :: d_step { HOPES(c) && told[c] != 0 -> handed(c) }
 
-  /* src: hold.ts: renew */
+  /* src: renewal.ts: send */
   :: d_step { phase[c] == HOLDS && left[c] > 0 && call[c] == NONE && may_renew -> send(c, RENEW); wears }
   :: d_step { phase[c] == HOLDS && down[c] == RENEWED ->
       if
@@ -544,7 +544,7 @@ proctype Client(byte c) {
   :: d_step { phase[c] == HOLDS && down[c] == OVER -> answered(c); phase[c] = LEAVES; left[c] = 0 }
   :: d_step { phase[c] == HOLDS && call[c] == RENEW && LATE -> ends; unknown(c) }
 
-  /* It leaves at any time, or finds its lease lapsed. src: hold.ts: depart */
+  /* It leaves at any time, or finds its lease lapsed. src: session.ts: end */
   :: d_step { phase[c] == HOLDS ->
       if
       :: call[c] == RENEW -> unknown(c)
@@ -553,7 +553,7 @@ proctype Client(byte c) {
       phase[c] = LEAVES; left[c] = 0 }
   :: d_step { HOPES(c) && may_leave -> phase[c] = LEAVES; left[c] = 0; hopes_no_more(c) }
 
-  /* Once no attempt is on its way, until it is acknowledged and nothing can land behind it. src: hold.ts: clear, departure.ts: depart */
+  /* Once no attempt is on its way, until it is acknowledged and nothing can land behind it. src: departure.ts: clear, cancel.ts: cancel */
   :: d_step { phase[c] == LEAVES && down[c] != NONE && down[c] != LEFT -> answered(c) }
   :: d_step { phase[c] == LEAVES && call[c] != NONE && LATE -> ends; unknown(c) }
   :: d_step { phase[c] == LEAVES && call[c] == NONE -> send(c, RELEASE) }

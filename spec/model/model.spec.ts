@@ -11,10 +11,13 @@ const SOURCES: Readonly<Record<string, string>> = {
   'settle.lua': 'lua/include',
   'memory.lua': 'lua/include',
   'connection.ts': 'store',
-  'attempts.ts': 'lease',
-  'hold.ts': 'lease',
+  'acquisition.ts': 'lease',
   'departure.ts': 'lease',
-  'registry.ts': 'lease',
+  'pace.ts': 'lease',
+  'renewal.ts': 'lease',
+  'session.ts': 'lease',
+  'sessions.ts': 'lease',
+  'cancel.ts': 'store',
 };
 
 /** What the model says it models: file and name. */

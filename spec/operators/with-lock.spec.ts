@@ -91,7 +91,7 @@ describe('withLock', () => {
     const order = (work: Observable<unknown>, end: 'itself' | 'unsubscribed' | 'lost'): string[] => {
       const seen: string[] = [];
       virtual(({ lock, store, at, flush }) => {
-        if (end === 'lost') store.renewals = [store.after(1, 'gone')];
+        if (end === 'lost') store.renewals = [store.after(1, 'taken')];
         store.departures = [defer(() => of(left()).pipe(tap(() => seen.push('release'))))];
         const subscription = work
           .pipe(
@@ -187,12 +187,12 @@ describe('withLock', () => {
 
   it('acquires anew when the result is retried after a loss', () =>
     virtual(({ lock, store, cold, expectObservable, ends }) => {
-      store.renewals = [store.after(1, 'gone')];
+      store.renewals = [store.after(1, 'taken')];
       const source = cold('500ms a|');
       expectObservable(source.pipe(withLock(lock({ renewEvery: 100 })), retry(1), labelled())).toBe(
         '202ms #',
         undefined,
-        'lost: expired',
+        'lost: taken',
       );
       ends(['0 acquire', '100 renew', '101 release', '101 acquire', '201 renew', '202 release']);
     }));

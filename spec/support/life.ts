@@ -3,7 +3,7 @@ import type fc from 'fast-check';
 import { Subscription } from 'rxjs';
 import type { LockEvent } from '../../src/lease/events.ts';
 import type { Lease } from '../../src/lease/lease.ts';
-import { Registry } from '../../src/lease/registry.ts';
+import { Sessions } from '../../src/lease/sessions.ts';
 import { type Kind, termsOf } from '../../src/lease/terms.ts';
 import { Lock } from '../../src/locks/lock.ts';
 import { type Memory, MemoryStore } from '../../src/store/memory.ts';
@@ -44,7 +44,7 @@ export interface World {
 
 export class Life {
   readonly course: Course;
-  readonly registry: Registry;
+  readonly sessions: Sessions;
   lease: Lease | undefined;
   private readonly world: World;
   private readonly store: ChosenStore;
@@ -65,10 +65,10 @@ export class Life {
     this.world = world;
     this.scheduler = new CountingScheduler(time);
     this.store = new ChosenStore(new MemoryStore(memory, time), time, choose, course.deaf, look);
-    this.registry = new Registry(this.store);
+    this.sessions = new Sessions(this.store);
     const terms = termsOf({ ...times, scheduler: this.scheduler });
-    this.lock = new Lock({ registry: this.registry, name: 'a', kind: EXCLUSIVE, terms });
-    this.registry.events$.subscribe((event) => this.hear(event));
+    this.lock = new Lock({ sessions: this.sessions, name: 'a', kind: EXCLUSIVE, terms });
+    this.sessions.events$.subscribe((event) => this.hear(event));
   }
 
   begin(): void {
@@ -104,7 +104,7 @@ export class Life {
     const holds = (holders?.get(store.owner)?.due ?? 0) > this.scheduler.now();
     const waits = (queue?.get(store.owner)?.due ?? 0) > this.scheduler.now();
     if (this.ends > 1) return 'ends twice';
-    if (this.ends > 0 && !lease && !this.course.single && !this.registry.closed) return 'gives up';
+    if (this.ends > 0 && !lease && !this.course.single && !this.sessions.closed) return 'gives up';
     if (lease?.held && !holds) return 'believes in a lease that it has not';
     if (lease && store.requests > this.needed) return 'asks for what it has';
     if (told.waiting > (over || lease ? 0 : 1)) return 'is told to wait when it does not';

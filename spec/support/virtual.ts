@@ -12,7 +12,7 @@ import {
 } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { LockLostError, RedisyncError } from '../../src/errors.ts';
-import { Registry } from '../../src/lease/registry.ts';
+import { Sessions } from '../../src/lease/sessions.ts';
 import { type Kind, termsOf } from '../../src/lease/terms.ts';
 import { Lock } from '../../src/locks/lock.ts';
 import type { LockOptions } from '../../src/options.ts';
@@ -85,7 +85,7 @@ export interface Virtual extends Omit<RunHelpers, 'time'> {
   /** The scheduler that locks get: what is pending on it, a lock left behind. */
   readonly scheduler: CountingScheduler;
   readonly store: FakeStore;
-  readonly registry: Registry;
+  readonly sessions: Sessions;
   /** A mutex with a ttl of 1 000 ms, so a validity of 988, renewed every 300 and waiting with a back-off of 50. */
   lock(options?: LockOptions, name?: string): Lock;
   /** Does something at an instant. */
@@ -100,16 +100,16 @@ export const virtual = (spec: (at: Virtual) => void): void => {
   time.run((helpers) => {
     const scheduler = new CountingScheduler(time);
     const store = new FakeStore(time);
-    const registry = new Registry(store);
+    const sessions = new Sessions(store);
     spec({
       ...helpers,
       time,
       scheduler,
       store,
-      registry,
+      sessions,
       lock: (options = {}, name = 'a') =>
         new Lock({
-          registry,
+          sessions,
           name,
           kind: EXCLUSIVE,
           terms: termsOf({ ttl: 1_000, renewEvery: 300, backoff: () => 50, scheduler, ...options }),

@@ -17,6 +17,7 @@ interface About {
  * - `attemptFailed`: one attempt to acquire failed; it is tried again
  * - `lost`: the lease ended without being released
  * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
+ * - `detached`: it was let go after `held` ms, without being released, for another process to go on with
  * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
  * - `abandoned`: a waiter left before its turn, after `waited` ms; `timedOut` where that was the `timeout` of `acquire()`
  *
@@ -31,6 +32,10 @@ export type LockEvent = About &
     | { readonly type: 'attemptFailed'; readonly error: Error }
     | { readonly type: 'lost'; readonly reason: LossReason; readonly held: number }
     | { readonly type: 'released'; readonly held: number; readonly acknowledged: boolean }
+    | { readonly type: 'detached'; readonly held: number }
     | { readonly type: 'handedOver'; readonly to: number }
     | { readonly type: 'abandoned'; readonly waited: number; readonly timedOut?: true }
   );
+
+/** An event before the fields that all events share. */
+export type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;

@@ -1,11 +1,5 @@
-/** A lease as its user sees it: what is held, for how long it may be believed, and its end. */
-import { setMaxListeners } from 'node:events';
-import { AsyncSubject, defer, firstValueFrom, type Observable, of } from 'rxjs';
-import type { Clock, Instant } from '../clock.ts';
-import { LockLostError, quote } from '../errors.ts';
-import { duration } from '../options.ts';
+/** A lease as its user sees it. */
 import type { Mode } from '../store/store.ts';
-import { remaining } from './deadline.ts';
 
 /**
  * A lock that is held, renewed until it is released or lost.
@@ -56,163 +50,25 @@ export interface Lease {
    * @throws TypeError where it is no write lock's; LockLostError, RedisUnreachableError, RedisRefusedError
    */
   downgrade(): Promise<void>;
+  /**
+   * Renews once more and lets go without releasing: the stream completes, nothing is renewed, and the lease is for whoever
+   * goes on with it by its owner, in this process or another, within `remaining` ms.
+   * @throws LockLostError, RedisUnreachableError, RedisRefusedError
+   * @example const { owner } = await lease.detach(); job.update({ owner }); // there: locks.mutex(name, { owner })
+   */
+  detach(): Promise<Detached>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What drives a lease. */
-export interface Keeper {
-  readonly clock: Clock;
-  /** Whether the lease is a write lock's. */
-  readonly writes: boolean;
-  renew(ttl?: number, downgrade?: boolean): Observable<void>;
-  release(): Observable<boolean>;
-  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
-  readonly settled$: Observable<unknown>;
-  /** The lease was found to be over before its timer was due. */
-  overdue(): void;
-}
-
-/** How a lease ends. */
-export type End = 'released' | LockLostError;
-
-export class HeldLease implements Lease {
-  mode: Mode;
-  since: Instant;
-  /** ms for which it can be believed from then on, less the drift. */
-  ttl: number;
-  /** Why it is over. */
-  end: End | undefined;
-  /** Whether a promise gave it: then no subscription ends it, and whoever is done with it must release it. */
-  byPromise = false;
+/**
+ * A lease that was let go without being released: another process goes on with it by `mutex(name, { owner })`, for as long
+ * as `remaining` ms.
+ *
+ * @example const hand = async (lease: Lease): Promise<string> => JSON.stringify(await lease.detach());
+ */
+export interface Detached {
   readonly name: string;
   readonly owner: string;
   readonly fence: number | undefined;
-  /** Private at run time, too: a log of the lease would show the connection behind it, with its password. */
-  readonly #keeper: Keeper;
-  private expired = false;
-  private aborter: AbortController | undefined;
-  private over: AsyncSubject<End> | undefined;
-
-  constructor(
-    keeper: Keeper,
-    about: { name: string; owner: string; mode: Mode },
-    fence: number | undefined,
-    since: Instant,
-    ttl: number,
-  ) {
-    this.#keeper = keeper;
-    this.name = about.name;
-    this.owner = about.owner;
-    this.mode = about.mode;
-    this.fence = fence;
-    this.since = since;
-    this.ttl = ttl;
-  }
-
-  get held(): boolean {
-    return this.remaining() > 0;
-  }
-
-  get signal(): AbortSignal {
-    if (!this.aborter) {
-      this.aborter = new AbortController();
-      setMaxListeners(0, this.aborter.signal); // Node takes the eleventh user of a lease for a leak
-    }
-    if (this.end) this.abort();
-    return this.aborter.signal;
-  }
-
-  /** Emits how the lease ended when it is over, before anything else happens. */
-  get over$(): Observable<End> {
-    if (this.end) return of(this.end);
-    this.over ??= new AsyncSubject();
-    return this.over;
-  }
-
-  /** See Keeper. */
-  get settled$(): Observable<unknown> {
-    return defer(() => this.#keeper.settled$);
-  }
-
-  /** The error for what is asked of it when it is over. */
-  get loss(): LockLostError {
-    return this.end instanceof LockLostError ? this.end : new LockLostError(this.name, this.end ?? 'expired');
-  }
-
-  remaining(): number {
-    if (this.end || this.expired) return 0;
-    const left = remaining(this.#keeper.clock, this.since, this.ttl);
-    if (left > 0) return left;
-    this.expired = true;
-    this.#keeper.overdue();
-    return 0;
-  }
-
-  assertHeld(minimum = 0): void {
-    duration('minimum', minimum, 0);
-    const left = this.remaining();
-    if (left > minimum) return;
-    const short = `It can be believed for ${Math.floor(left)} ms more, and ${minimum} were asked for`;
-    throw left > 0 ? new LockLostError(this.name, 'expired', new Error(short)) : this.loss;
-  }
-
-  renew(ttl?: number): Promise<void> {
-    if (ttl !== undefined) duration('ttl', ttl, 10);
-    return firstValueFrom(this.#keeper.renew(ttl));
-  }
-
-  downgrade(): Promise<void> {
-    if (!this.#keeper.writes) {
-      return Promise.reject(
-        new TypeError(`Only a write lock's lease can be downgraded, and ${quote(this.name)} is none`),
-      );
-    }
-    return firstValueFrom(this.#keeper.renew(undefined, true));
-  }
-
-  release(): Promise<boolean> {
-    return firstValueFrom(this.#keeper.release());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
-  }
-
-  /** For logs. */
-  toJSON(): object {
-    const { name, owner, fence, mode, held } = this;
-    return { name, owner, fence, mode, held };
-  }
-
-  /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. Whether that is anything. */
-  concede(since: Instant, ttl: number, downgrade: boolean): boolean {
-    if (downgrade) this.mode = 'shared';
-    const less = remaining(this.#keeper.clock, since, ttl) < this.remaining();
-    if (less) this.extend(since, ttl);
-    return less;
-  }
-
-  extend(since: Instant, ttl: number): void {
-    this.since = since;
-    this.ttl = ttl;
-  }
-
-  /** Another lease of the same work is lost: this one is over too, for that reason, and is about to be given back. */
-  loseWith(loss: LockLostError): void {
-    this.end ??= loss;
-  }
-
-  /** Ends it: no later call makes it held again, or gives another reason. */
-  finish(end: End): void {
-    this.end ??= end;
-    this.over?.next(this.end);
-    this.over?.complete();
-    this.abort();
-  }
-
-  private abort(): void {
-    const { loss } = this;
-    if (this.end === 'released') loss.name = 'AbortError'; // as the platform calls what is no failure
-    this.aborter?.abort(loss);
-  }
+  readonly remaining: number;
 }

@@ -1,7 +1,8 @@
 /** What can be acquired, by promise too: a lock, all of some, any of some. */
 import { Observable } from 'rxjs';
 import { LockTimeoutError } from '../errors.ts';
-import { HeldLease, type Lease } from '../lease/lease.ts';
+import { HeldLease } from '../lease/held-lease.ts';
+import type { Lease } from '../lease/lease.ts';
 import { type AcquireOptions, acquire, type Source } from './acquire.ts';
 
 /**

@@ -9,7 +9,7 @@ import {
   share,
 } from 'rxjs';
 import { LockAbortedError, LockTimeoutError } from '../errors.ts';
-import { HeldLease } from '../lease/lease.ts';
+import { HeldLease } from '../lease/held-lease.ts';
 import { duration, optionsIn, reading, show } from '../options.ts';
 
 /**

@@ -1,7 +1,8 @@
 /** Several locks as one: all or none, without deadlock. */
 import { Observable } from 'rxjs';
-import type { Hold } from '../lease/hold.ts';
-import { type End, HeldLease, type Lease } from '../lease/lease.ts';
+import type { Attachment } from '../lease/attachment.ts';
+import { type End, HeldLease } from '../lease/held-lease.ts';
+import type { Lease } from '../lease/lease.ts';
 import { Acquirable } from './acquirable.ts';
 import type { Source } from './acquire.ts';
 import { type Lock, locksIn } from './lock.ts';
@@ -39,9 +40,9 @@ export class AllOf<L extends readonly Lease[] = readonly Lease[]> extends Acquir
 
   /** @internal */
   protected override asked(): Source<L> {
-    let last: Hold | undefined; // the one that is waited for: those before it are held
-    const keep = (life: Hold): void => {
-      last = life;
+    let last: Attachment | undefined; // the one that is waited for: those before it are held
+    const keep = (one: Attachment): void => {
+      last = one;
     };
     return {
       name: this.locks.map((lock) => lock.name).join(', '),
@@ -126,10 +127,10 @@ export function allOf(...given: readonly unknown[]): AllOf {
   const seen = new Map<string, Set<object>>();
   for (const { name, wanted } of locks) {
     const coordinators = seen.get(name) ?? new Set();
-    if (coordinators.has(wanted.registry)) {
+    if (coordinators.has(wanted.sessions)) {
       throw new RangeError(`allOf takes a name once, got ${JSON.stringify(name)} twice`);
     }
-    seen.set(name, coordinators.add(wanted.registry));
+    seen.set(name, coordinators.add(wanted.sessions));
   }
   return new AllOf(locks);
 }

@@ -1,7 +1,7 @@
 /** One of several locks: a pool of equal resources. */
 import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
 import { RedisUnreachableError } from '../errors.ts';
-import type { Hold } from '../lease/hold.ts';
+import type { Attachment } from '../lease/attachment.ts';
 import type { Lease } from '../lease/lease.ts';
 import { Acquirable } from './acquirable.ts';
 import type { Source } from './acquire.ts';
@@ -28,15 +28,15 @@ export class AnyOf extends Acquirable<Lease> {
 
   /** @internal */
   protected override asked(): Source<Lease> {
-    const lives: Hold[] = [];
-    const open = (lock: Lock, patient: boolean): Observable<Lease> => lock.open(patient, (life) => lives.push(life));
+    const asked: Attachment[] = [];
+    const open = (lock: Lock, patient: boolean): Observable<Lease> => lock.open(patient, (one) => asked.push(one));
     return {
       name: this.locks.map((lock) => lock.name).join(', '),
       scheduler: this.locks[0]?.wanted.terms.scheduler,
       open: (patient) =>
         patient ? race(...this.locks.map((lock) => open(lock, true))) : this.tried((lock) => open(lock, false)),
       late: (timeout) => {
-        const errors = lives.map((life) => life.late(timeout));
+        const errors = asked.map((one) => one.late(timeout));
         return errors.every((error) => error instanceof RedisUnreachableError) ? errors[0] : undefined;
       },
     };

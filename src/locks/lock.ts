@@ -1,7 +1,8 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
 import type { Observable } from 'rxjs';
-import { begin, type Hold, hold, type Wanted } from '../lease/hold.ts';
+import type { Attachment } from '../lease/attachment.ts';
 import type { Lease } from '../lease/lease.ts';
+import { begin, hold, type Wanted } from '../lease/subscribe.ts';
 import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 import type { Source } from './acquire.ts';
@@ -33,22 +34,22 @@ export class Lock extends Acquirable<Lease> {
     return this.open(false);
   }
 
-  /** @internal With `patient` as subscribing does, else one attempt; `seen` sees the life that begins. */
-  open(patient: boolean, seen?: (life: Hold) => void): Observable<Lease> {
+  /** @internal With `patient` as subscribing does, else one attempt; `seen` sees the subscription. */
+  open(patient: boolean, seen?: (one: Attachment) => void): Observable<Lease> {
     return hold(this.#wanted, patient, seen);
   }
 
   /** @internal */
   protected override asked(): Source<Lease> {
-    let life: Hold | undefined;
-    const keep = (begun: Hold): void => {
-      life = begun;
+    let last: Attachment | undefined;
+    const keep = (one: Attachment): void => {
+      last = one;
     };
     return {
       name: this.name,
       scheduler: this.#wanted.terms.scheduler,
       open: (patient) => this.open(patient, keep),
-      late: (timeout) => life?.late(timeout),
+      late: (timeout) => last?.late(timeout),
     };
   }
 }

@@ -10,7 +10,8 @@ import {
   Subscription,
 } from 'rxjs';
 import { LockLostError, quote } from '../errors.ts';
-import { HeldLease, type Lease } from '../lease/lease.ts';
+import { HeldLease } from '../lease/held-lease.ts';
+import type { Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
 
 /**

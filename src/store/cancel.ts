@@ -24,6 +24,8 @@ export interface Cancellation {
   /** ms from now for which a release that fails in passing is made again; default: 0, where it is made once. */
   readonly patience?: number;
   readonly scheduler: SchedulerLike;
+  /** Called after each release that failed. */
+  readonly failed?: () => void;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface Cancellation {
  */
 export const cancel = (
   release: () => Observable<Released>,
-  { notAfter = 0, within, patience = 0, scheduler }: Cancellation,
+  { notAfter = 0, within, patience = 0, scheduler, failed }: Cancellation,
 ): Observable<Released> =>
   defer(() => {
     const clock = clockOf(scheduler);
@@ -44,11 +46,12 @@ export const cancel = (
       sent = clock.now();
       return release().pipe(
         catchError((error: unknown) => {
+          failed?.();
           if (isTransient(error) && clock.now() - began < patience)
             return after(soon(failures + 1), () => once(failures + 1));
           const rest = isUnknown(error) ? sent + within + 1 - clock.now() : 0; // in the ms of its not-after it can still land
-          const failed = throwError(() => error);
-          return rest > 0 ? after(rest, () => failed) : failed;
+          const last = throwError(() => error);
+          return rest > 0 ? after(rest, () => last) : last;
         }),
       );
     };

@@ -1,0 +1,55 @@
+/** One subscription to a lock, which is told all that it is told in the async context in which it was made. */
+import { AsyncResource } from 'node:async_hooks';
+import type { Subscriber } from 'rxjs';
+import { LockTimeoutError, RedisUnreachableError } from '../errors.ts';
+import type { Lease } from './lease.ts';
+import type { Terms } from './terms.ts';
+
+/** What it is attached to. */
+export interface Host {
+  readonly acquisition: { late(timeout: number): Error };
+  leave(one: Attachment): void;
+}
+
+/** Nothing is to be told of when it is collected, which costs what is told. */
+const UNTRACKED = { requireManualDestroy: true };
+
+export class Attachment extends AsyncResource {
+  host: Host | undefined;
+  /** Whether it leaves because its `timeout` is over. */
+  timedOut = false;
+  readonly name: string;
+  readonly terms: Terms;
+  private readonly subscriber: Subscriber<Lease>;
+
+  constructor(subscriber: Subscriber<Lease>, name: string, terms: Terms) {
+    super('redisync.Lock', UNTRACKED);
+    this.subscriber = subscriber;
+    this.name = name;
+    this.terms = terms;
+  }
+
+  next(lease: Lease): void {
+    this.runInAsyncScope(this.subscriber.next, this.subscriber, lease);
+  }
+
+  error(error: unknown): void {
+    this.runInAsyncScope(this.subscriber.error, this.subscriber, error);
+  }
+
+  complete(): void {
+    this.runInAsyncScope(this.subscriber.complete, this.subscriber);
+  }
+
+  leave(): void {
+    this.host?.leave(this);
+  }
+
+  /** The wait has timed out, after `timeout` ms: the error for it. */
+  late(timeout: number): Error {
+    this.timedOut = true;
+    if (this.host) return this.host.acquisition.late(timeout);
+    const cause = new RedisUnreachableError(this.name, 'An earlier lease of this owner is still being released');
+    return new LockTimeoutError(this.name, timeout, cause);
+  }
+}
