@@ -26,8 +26,8 @@ export abstract class RedisyncError extends Error {
 /**
  * The lease is over although the work under it is not. It is final; acquire again if the work is still wanted.
  *
- * - `expired`: its time ran out, or its key has gone, and nobody was seen to take it
- * - `taken`: somebody else was granted the lock, or broke it by `forceRelease`
+ * - `expired`: its time ran out, by the clocks of this process
+ * - `taken`: Redis says that it is ours no longer: granted to another, broken by `forceRelease`, deleted, flushed
  * - `unreachable`: it could not be renewed in time, because Redis did not answer
  * - `maxHold`: it was held for as long as its `maxHold` allows
  * - `released`: somebody else gave it back: `lease.release()` in another place, another subscription of the same owner,
@@ -92,7 +92,7 @@ export class LockCorruptedError extends RedisyncError {
 }
 
 /**
- * This `owner` already has or awaits a lease on the name in the other mode. An owner has one lease on a name.
+ * This `owner` already has or awaits a lease on the name in the other mode, or of fewer permits. An owner has one lease on a name.
  *
  * @example
  * const { read, write } = locks.readWriteLock('catalog', { owner: 'me' });
@@ -101,8 +101,8 @@ export class LockCorruptedError extends RedisyncError {
 export class OwnerConflictError extends RedisyncError {
   readonly code = 'OWNER_CONFLICT';
 
-  constructor(lock: string, owner: string) {
-    super(`${quote(owner)} already has or awaits a lease on ${quote(lock)} in another mode`, lock);
+  constructor(lock: string, owner: string, otherwise = 'in another mode') {
+    super(`${quote(owner)} already has or awaits a lease on ${quote(lock)} ${otherwise}`, lock);
   }
 }
 

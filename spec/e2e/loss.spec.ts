@@ -94,14 +94,14 @@ describe('a lease on a real Redis', () => {
   it('whose key is deleted is lost at the next renewal, and the key is not made again', async () => {
     const seen = await underWay(locks.mutex('deleted'));
     await redis.del('deleted');
-    await lost(seen, 'expired', 1_000);
+    await lost(seen, 'taken', 1_000);
     assert.equal(await redis.exists('deleted'), 0);
   });
 
   it('whose key is renamed is lost at the next renewal', async () => {
     const seen = await underWay(locks.mutex('renamed'));
     await redis.rename('renamed', 'elsewhere');
-    await lost(seen, 'expired', 1_000);
+    await lost(seen, 'taken', 1_000);
     assert.equal(await redis.exists('renamed'), 0);
   });
 

@@ -114,7 +114,7 @@ describe('the Go redisync, row by row', () => {
     assert.deepEqual(ended, []);
     await redis.del('care');
     await eventually('it is lost', () => ended.length === 1);
-    assert.deepEqual(ended, ['expired']);
+    assert.deepEqual(ended, ['taken']);
     subscription.unsubscribe();
   });
 

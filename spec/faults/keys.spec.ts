@@ -20,7 +20,7 @@ describe('the key of a lock', function () {
         const since = now();
         await take(site);
         const { reason, when } = await lost;
-        assert.equal(reason, 'expired');
+        assert.equal(reason, 'taken');
         assert.isAtMost(when - since, RENEWAL + SLACK);
         assert.isFalse(await lease.release());
         assert.equal(await site.redis.exists('key'), 0);

@@ -44,16 +44,37 @@ describe('the same owner twice', () => {
       ends(['0 acquire', '300 release']);
     }));
 
-  it('has one lease: who comes while it is held is given that at once, and renews it', () =>
+  it('has one lease: who comes while it is held is given that, once it was renewed', () =>
     virtual((v) => {
+      v.store.renewals = [v.store.after(20, 'renewed')];
       const first = held(v);
       v.at(100, () => {
         const second = held(v);
-        assert.strictEqual(second.leases[0], first.leases[0]);
+        v.at(19, () => assert.isEmpty(second.leases));
+        v.at(21, () => assert.deepEqual(second.leases, first.leases));
         v.at(50, () => first.leave());
       });
       v.ends(['0 acquire', '100 renew', '150 release']);
     }));
+
+  it('is given the lease also where that renewal fails, for it is held; and the loss, where that tells of one', () => {
+    for (const [ttl, seen] of [
+      ['unreachable', []],
+      ['taken', ['101 lost: taken']],
+    ] as const)
+      virtual((v) => {
+        const cut = v.store.failure(1, new RedisUnreachableError('a', 'Cut'));
+        v.store.renewals = [ttl === 'taken' ? v.store.after(1, 'taken') : cut, v.store.after(1, 'renewed')];
+        const first = held(v);
+        v.at(100, () => {
+          const second = held(v);
+          v.at(2, () => assert.lengthOf(second.leases, seen.length === 0 ? 1 : 0));
+          v.at(20, () => assert.deepEqual(second.seen, [...seen]));
+          v.at(50, () => first.leave());
+        });
+        v.flush();
+      });
+  });
 
   it('is renewed with the ttl of who came last, and as often as that wants', () =>
     virtual((v) => {

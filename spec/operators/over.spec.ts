@@ -168,7 +168,7 @@ describe('work whose lease somebody else releases', () => {
       const lock$ = v.lock({ owner: 'me' });
       const inner = v.cold('a|').pipe(withLock(lock$));
       const outer = merge(inner, NEVER).pipe(withLock(lock$), labelled());
-      v.expectObservable(outer).toBe('-a-#', undefined, 'lost: released');
+      v.expectObservable(outer).toBe('--a-#', undefined, 'lost: released');
       v.flush();
     }));
 

@@ -66,12 +66,13 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     return this.over$;
   }
 
-  /** A subscription comes, and waits too; or it has the lease that is held, which then is renewed on its terms. */
+  /** A subscription comes, and waits too; or it has the lease that is held, once that was renewed on its terms. */
   attach(one: Attachment, { mode, permits }: Kind, patient: boolean): void {
     const { state, request } = this;
-    const has = state.is === 'held' ? state.lease.mode : request.mode;
-    if (mode !== has || permits > request.permits) {
-      one.error(new OwnerConflictError(request.name, request.owner));
+    const itsMode = state.is === 'held' ? state.lease.mode : request.mode;
+    if (mode !== itsMode || permits > request.permits) {
+      const otherwise = mode === itsMode ? 'of fewer permits' : undefined;
+      one.error(new OwnerConflictError(request.name, request.owner, otherwise));
       return;
     }
     one.host = this;
@@ -79,8 +80,10 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     if (state.is === 'held') {
       state.lease.shared = true;
       this.adopt(state, one.terms);
-      state.renewal.ask(one.terms.ttl);
-      one.next(state.lease);
+      const has = (): void => {
+        if (this.attached.includes(one)) one.next(state.lease);
+      };
+      state.renewal.ask(one.terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.start();
     else this.acquisition.once(one);
   }
