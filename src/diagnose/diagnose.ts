@@ -57,12 +57,12 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
     Reflect.set(twin.options, 'enableReadyCheck', false); // what is not ready can be looked at too
     let complaint: Error | undefined;
     twin.on('error', (error: Error) => {
-      complaint = error;
+      complaint ??= error; // what follows comes of the first
     });
     const opened = (): Promise<void> =>
       new Promise((resolve, reject) => {
         const failed = (): void => reject(complaint ?? new Error('The connection closed'));
-        twin.on('ready', resolve);
+        twin.on('ready', () => (complaint && DATABASE.test(complaint.message) ? failed() : resolve())); // it is about to end
         twin.on('close', failed);
         twin.on('end', failed);
       });
@@ -75,7 +75,7 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
     return bounded(opened, look).pipe(
       catchError((error: Error) => throwError(() => complaint ?? error)),
       concatMap(() => looked$),
-      catchError((error: Error) => of(at([failureOf(error)]))),
+      catchError((error: Error) => of(at([DATABASE.test(error.message) ? databaseOf(twin, error) : failureOf(error)]))),
       finalize(() => line.close()),
     );
   });
@@ -86,7 +86,7 @@ const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> =>
     concatMap((facts) => {
       const found = check(facts, { quorum, replicas: look.replicas });
       const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, look) : of([]);
-      return merge(of(found), clock(node, look), database(node, look), coverage$).pipe(
+      return merge(of(found), clock(node, look), coverage$).pipe(
         map((remarks) => ({ place: placeOf(node), run: facts.get('run_id'), remarks })),
       );
     }),
@@ -110,22 +110,6 @@ const clock = (node: Driver, look: Look): Observable<Remark[]> =>
     );
   });
 
-/** ioredis goes on in the first database where SELECT was refused, or there are not as many. */
-const database = (node: Driver, look: Look): Observable<Remark[]> =>
-  defer(() => {
-    const { db = 0 } = node.options;
-    if (db === 0) return of([]);
-    return bounded(() => node.client('INFO'), look).pipe(
-      map((info) => {
-        const seen = / db=(\d+)/.exec(String(info))?.[1];
-        if (seen === undefined || Number(seen) === db) return [];
-        const advice = `Let the server have database ${db} and the user SELECT: locks in database ${seen} exclude nobody in ${db}.`;
-        return [remark('error', 'DATABASE', `in database ${seen}, asked for ${db}`, advice)];
-      }),
-      catchError(() => of([])), // it may be that the user has no right to ask
-    );
-  });
-
 const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
   bounded(() => node.cluster('INFO') as Promise<string>, look).pipe(
     map((info) => {
@@ -136,6 +120,15 @@ const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
       return [remark('error', 'COVERAGE', seen, 'Assign the other slots, or bring their masters back.')];
     }),
   );
+
+/** What a server says to SELECT where it has not as many databases, none but the first, or the user has no right to it. */
+const DATABASE = /DB index|SELECT is not allowed|'select' command/;
+
+const databaseOf = ({ options }: Client, { message }: Error): Remark => {
+  const db = 'db' in options ? options.db : 0;
+  const advice = `Let the server have database ${db} and the user SELECT: no lock is granted meanwhile, and none in another database.`;
+  return remark('error', 'DATABASE', `asked for database ${db}: ${message}`, advice);
+};
 
 const failureOf = ({ message }: Error): Remark =>
   /NOPERM/.test(message)

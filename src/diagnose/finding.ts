@@ -18,7 +18,7 @@ export type Severity = 'error' | 'warning' | 'info';
  * - `MIN_REPLICAS`: a master that is cut off from its replicas goes on granting
  * - `CLOCK`: the server's clock and ours differ
  * - `COVERAGE`: slots of a Cluster that no node serves
- * - `DATABASE`: the connection is in another database than it was asked to be, where others do not see its locks
+ * - `DATABASE`: the database that was asked for is not there, or not for this user
  * - `SAME_SERVER`: two nodes of a quorum are one
  *
  * @example const expected: ReadonlySet<FindingCode> = new Set(['MIN_REPLICAS']);
