@@ -129,7 +129,7 @@ describe('a quorum of five', () => {
   it('tells nobody of what a minority granted, so attempts at a lock that is held cause no others', async () => {
     const [a, b, c] = [coordinator(), coordinator({ backoff: constantBackoff(30_000) }), coordinator()];
     await redis[4]?.set('quiet', 'somebody', 'PX', 500);
-    const lease = await a.mutex('quiet', { renewEvery: TTL - 1, ttl: TTL }).acquire();
+    const lease = await a.mutex('quiet', { renewEvery: TTL - 100, ttl: TTL }).acquire();
     await eventually('the fifth node is free, and the lease is on the others', async () => {
       const owners = await holdersOf('quiet');
       return owners[4] === null && owners.slice(0, 4).every((owner) => owner === lease.owner);
