@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis';
 import { lastValueFrom, toArray } from 'rxjs';
 import { type Finding, LockCoordinator, type Options } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { TcpProxy } from '../support/proxy.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
 describe('diagnose', () => {
@@ -110,7 +111,11 @@ describe('diagnose', () => {
     expect(await findings(new Redis({ port: server.port, db: 3, lazyConnect: true }))).to.deep.equal([]);
     const there = new Redis({ port: server.port, db: 99, lazyConnect: true });
     const [found, ...rest] = await findings(there);
-    expect(found).to.include({ severity: 'error', code: 'DATABASE', seen: 'asked for database 99: ERR DB index is out of range' });
+    expect(found).to.include({
+      severity: 'error',
+      code: 'DATABASE',
+      seen: 'asked for database 99: ERR DB index is out of range',
+    });
     expect(rest).to.deep.equal([]);
     await redis.acl('SETUSER', 'bound', 'on', '>bound', '~*', '&*', '+@all', '-select');
     const bound = { port: server.port, username: 'bound', password: 'bound', db: 3, lazyConnect: true };
@@ -121,8 +126,10 @@ describe('diagnose', () => {
     const [a, b] = [await start(['--appendonly', 'yes']), await start()];
     const found = await findings([redis, a, b]);
     expect(brief(found)).to.deep.equal(['warning PERSISTENCE', 'warning PERSISTENCE']);
-    const alias = new Redis({ host: '127.0.0.1', port: server.port, lazyConnect: true });
+    const proxy = await TcpProxy.to(server.port);
+    const alias = new Redis({ port: proxy.port, lazyConnect: true });
     expect(brief(await findings([redis, a, alias]))).to.include('error SAME_SERVER');
+    await proxy.stop();
   });
 
   it('finds slots of a Cluster that nobody serves', async () => {

@@ -8,8 +8,8 @@ export interface Place {
   readonly keyPrefix?: string | undefined;
   /** The database that was asked for. */
   readonly db?: number | undefined;
-  /** Of a master behind Sentinels, which is known by its name. */
-  readonly sentinels?: unknown;
+  /** Of a master behind Sentinels, which is known to them by its name. */
+  readonly sentinels?: readonly { readonly host?: string; readonly port?: number }[] | null | undefined;
   readonly name?: string | undefined;
 }
 

@@ -17,13 +17,14 @@ export interface NodeRedis {
   unsubscribe(channels: string[]): Promise<unknown>;
 }
 
-/** Its Cluster and its Sentinel, which have `masters` and `acquire`, are not among them. */
+/** Its Cluster, Sentinel and pool, which have `masters`, `acquire` and `idleClients`, are not among them, nor is version 4, without `destroy`. */
 export const isNodeRedis = (client: unknown): client is NodeRedis =>
   typeof client === 'object' &&
   client !== null &&
   'sendCommand' in client &&
   'isReady' in client &&
-  !('masters' in client || 'acquire' in client || 'isCluster' in client);
+  'destroy' in client &&
+  !['masters', 'acquire', 'idleClients', 'isCluster'].some((property) => property in client);
 
 /**
  * Our own settings: nothing is sent again or later by itself, and no bound is inherited that is meant for the caller's

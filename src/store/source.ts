@@ -1,0 +1,63 @@
+/** What a coordinator is made with: clients, told from what is none, which is refused by name and with what to pass in its place. */
+import type { Cluster, Redis } from 'ioredis';
+import { reading, show } from '../options.ts';
+import { type Client, isCluster } from './client.ts';
+import type { Driver } from './driver.ts';
+import { NodeRedisDriver } from './node-redis.ts';
+import { isNodeRedis, type NodeRedis } from './node-redis-client.ts';
+
+/** A client of ioredis, single, behind Sentinels or of a Cluster; or one of node-redis. */
+export type Source = Redis | Cluster | NodeRedis;
+
+/** A client, or the independent nodes of a quorum. @throws TypeError */
+export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] => {
+  const given = reading('redis', () => (isArray(redis) ? [...redis] : redis));
+  if (!isArray(given)) return clientOf('redis', given);
+  return given.map((node, i) => independent(`redis[${i}]`, clientOf(`redis[${i}]`, node)));
+};
+
+export const isArray = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
+
+const clientOf = (argument: string, redis: Source): Client => {
+  const client = reading(argument, () => {
+    if (isNodeRedis(redis)) return new NodeRedisDriver(redis);
+    return typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean' ? redis : undefined;
+  });
+  if (client) return client;
+  const got = reading(argument, () => insteadOf(redis));
+  throw new TypeError(`${argument} must be an ioredis Redis or Cluster, or a node-redis client, got ${got}`);
+};
+
+const independent = (argument: string, redis: Client): Driver => {
+  if (!isCluster(redis)) return redis;
+  throw new TypeError(`${argument} must be a single Redis: a Cluster is no independent node of a quorum`);
+};
+
+/** What others have that clients have not, what that makes of them, and what to pass in their place. */
+const MISTAKES: readonly (readonly [has: readonly string[], what: string])[] = [
+  [['then'], 'a promise: await it, and pass the client'],
+  [['masters'], 'a Cluster of node-redis: pass a Cluster of ioredis'],
+  [
+    ['getMasterNode', 'getSentinelNode'],
+    'a Sentinel client of node-redis: pass a Redis of ioredis with `sentinels` and `name`',
+  ],
+  [
+    ['idleClients', 'clientsInUse'],
+    'a pool of node-redis: pass a single client, of which a coordinator makes its own connections',
+  ],
+  [
+    ['sendCommand', 'send_command'],
+    'a client of a library or a version that is not supported: pass one of ioredis 5 or 6, or of node-redis 5 or 6',
+  ],
+  [
+    ['host', 'port', 'path', 'url', 'socket', 'sentinels', 'nodes', 'rootNodes'],
+    'options of a connection: pass a client that is made with them, as in new Redis({ host, port }) of ioredis',
+  ],
+];
+
+/** Never what is in it, for that may be a password, or a URL with one. */
+const insteadOf = (given: unknown): string => {
+  if (typeof given === 'string') return 'a string: pass a client that is made with it, as in new Redis(url) of ioredis';
+  if (typeof given !== 'object' || given === null) return show(given);
+  return MISTAKES.find(([has]) => has.some((property) => property in given))?.[1] ?? show(given);
+};
