@@ -162,7 +162,7 @@ class Run {
     const { once, act, ttl, midway, permits, kind, stays, at } = who;
     const handle = (lease: Lease): void => {
       const failed = (error: unknown): void =>
-        this.witness.failed(error, [LockLostError, RedisUnreachableError, DOMException]);
+        this.witness.failed(error, [LockLostError, RedisUnreachableError, ...(kind === 'write' ? [] : [TypeError])]);
       if (act === 'release') lease.release().catch(failed);
       if (act === 'renew') lease.renew(ttl).catch(failed);
       if (act === 'downgrade') lease.downgrade().catch(failed);
