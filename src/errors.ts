@@ -107,7 +107,7 @@ export class OwnerConflictError extends RedisyncError {
 }
 
 /**
- * Fencing tokens on this name have reached 2^53 - 1, so no higher one can be given. Remove the lock's `~redisync` keys to start over.
+ * The clock of the server, from which fences are drawn, has reached 2^53 - 1, so no higher one can be given. Remove its `~redisync:clock` key to start over.
  *
  * @example const ended = (error: unknown): boolean => error instanceof FenceExhaustedError; // in 2255, or by a hand
  */

@@ -79,6 +79,6 @@ describe('redisync elect', () => {
     await run.told('waiting');
     run.child.kill('SIGINT');
     expect([await run.ended, run.out]).to.deep.equal([130, '']);
-    expect(await redis.exists('{following}~redisync:queue')).to.equal(0);
+    expect(await redis.exists('{following}~redisync:claims')).to.equal(0);
   });
 });

@@ -79,7 +79,7 @@ describe('redisync run', () => {
       const child = await run('busy:wait', '--wait', '400ms', '--', 'echo', 'ran');
       expect([await child.ended, child.out]).to.deep.equal([75, '']);
       expect(performance.now() - begun).to.be.above(400);
-      expect(await redis.zcard('{busy:wait}~redisync:queue')).to.equal(0);
+      expect(await redis.zcard('{busy:wait}~redisync:claims')).to.equal(0);
     });
 
     it('exits as --conflict-exit-code says, and with 0 with --skip-ok', async () => {

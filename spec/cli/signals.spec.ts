@@ -104,7 +104,7 @@ describe('redisync run, on a signal', () => {
     waiter.child.kill('SIGTERM');
     expect([await waiter.ended, waiter.out]).to.deep.equal([143, '']);
     expect(waiter.err).to.contain('SIGTERM while waiting: nothing was run');
-    expect(await redis.exists('{queue}~redisync:queue', '{queue}~redisync:due', '{queue}~redisync:specs')).to.equal(0);
+    expect(await redis.exists('{queue}~redisync:claims', '{queue}~redisync:specs')).to.equal(0);
     holder.child.kill('SIGTERM');
     expect(await holder.ended).to.equal(143);
   });
@@ -116,7 +116,7 @@ describe('redisync run, on a signal', () => {
     waiter.type('\x03');
     expect(await waiter.ended).to.equal(130);
     expect(waiter.out).to.contain('restored').and.not.contain('ran\r\n');
-    expect(await redis.exists('{terminal:queue}~redisync:queue')).to.equal(0);
+    expect(await redis.exists('{terminal:queue}~redisync:claims')).to.equal(0);
     holder.child.kill('SIGTERM');
     await holder.ended;
   });

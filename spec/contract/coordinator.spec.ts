@@ -186,7 +186,7 @@ class Run {
     const ignore = { error: () => undefined };
     time.schedule(() => {
       if (what === 'break') {
-        this.witness.break(name, memory.names.get(name)?.last ?? 0);
+        this.witness.break(name, memory.clock);
         raw.release({ name, owner: undefined }, 1_000).subscribe(ignore);
       } else if (what === 'outage' || what === 'slow') {
         for (const which of whose) this.impede(this.ways[which], what === 'outage' ? Infinity : 201, lasts);

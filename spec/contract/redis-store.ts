@@ -2,10 +2,9 @@
 import { asyncScheduler, filter, firstValueFrom } from 'rxjs';
 import type { Driver } from '../../src/store/driver.ts';
 import { RedisStore } from '../../src/store/redis.ts';
-import type { Store } from '../../src/store/store.ts';
 
 /** It sets about listening at its first contention, and says on `grants$` when it does. */
-export const openRedisStore = async (redis: Driver): Promise<Store> => {
+export const openRedisStore = async (redis: Driver): Promise<RedisStore> => {
   const store = new RedisStore(redis, asyncScheduler);
   const heard = firstValueFrom(store.grants$.pipe(filter((grant) => grant === undefined)));
   const request = { name: 'first contention', mode: 'exclusive', permits: 1, limit: 0 } as const;

@@ -2,7 +2,10 @@
 import { expect } from 'chai';
 import type { Observable } from 'rxjs';
 import { OwnerConflictError } from '../../src/errors.ts';
-import type { Answer, Grant, Inspection, Released, Renewal, Request, Store } from '../../src/store/store.ts';
+import type { Node } from '../../src/store/member.ts';
+import type { Answer, Grant, Inspection, Released, Renewal, Request } from '../../src/store/store.ts';
+
+type Store = Omit<Node, 'uptime'>;
 
 /** A server, real or in memory, and the time in which it lives. */
 export interface Bench {
@@ -15,7 +18,7 @@ export interface Bench {
   /** ms, on a clock that the server's does not outrun. */
   now(): number;
   pass(ms: number): Promise<void>;
-  /** What is left on the server, but for memories of tokens that expire by themselves. */
+  /** What is left on the server, but for the clock. */
   residue(): Promise<string[]>;
   stop(): Promise<void>;
 }
@@ -313,6 +316,17 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect((await attempt(shared('c', 1, 3))).granted).to.equal(false);
       });
 
+      it('that asks again for more permits than it holds is refused, and for fewer keeps what it has', async () => {
+        const fence = await granted(shared('a', 1, 3));
+        await granted(shared('b', 2, 3));
+        const error = await acquire(shared('a', 3, 3)).catch((caught: unknown) => caught);
+        expect(error).to.be.instanceOf(OwnerConflictError).with.property('lock', name);
+        expect(await granted(shared('a', 1, 3))).to.equal(fence);
+        expect((await inspect()).holders.map(({ permits }) => permits).sort()).to.deep.equal([1, 2]);
+        await granted(shared('b', 1, 3));
+        expect((await attempt(shared('c', 1, 3))).granted).to.equal(false);
+      });
+
       it('that asks again while others wait is not sent to the queue', async () => {
         const fence = await granted(exclusive('a'));
         await placed(exclusive('b'));
@@ -368,6 +382,26 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await inspect()).to.deep.equal({ name, holders: [], waiting: [], fence: undefined });
       });
 
+      it('is above one that the clock was raised to', async () => {
+        const raised = (await granted(exclusive('a'))) + 5_000_000;
+        await release('a');
+        expect(await one(store.raise(name, raised, WITHIN))).to.equal(true);
+        expect(await one(store.raise(name, 1, WITHIN))).to.equal(true);
+        const fence = await granted(exclusive('a'));
+        expect(fence).to.be.above(raised);
+        await release('a');
+        expect(await granted(exclusive('a'))).to.be.above(fence);
+      });
+
+      it('rises over all names', async () => {
+        const fences = [];
+        for (const each of ['x', 'y', 'x']) {
+          fences.push(await granted(request(`${name}/${each}`, 'a', {})));
+          await one(store.release({ name: `${name}/${each}`, owner: 'a' }, WITHIN));
+        }
+        expect(fences).to.deep.equal([...fences].sort((a, b) => a - b));
+      });
+
       it('comes with a denial, so that a message of an older grant is known for one', async () => {
         const fence = await granted(exclusive('a'));
         expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, clock: fence });
@@ -399,10 +433,10 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         for (const asked of [exclusive('a', { ttl: 30 }), shared('b', 1, 1, { ttl: 30 })]) {
           const fence = await granted(asked);
           await until(async () => (await holders()).length === 0);
-          expect(await renew(asked, fence)).to.equal('gone');
+          expect(await renew(asked, fence)).to.equal('taken');
           const again = await granted(asked);
           await release(asked.owner);
-          expect(await renew(asked, again)).to.equal('gone');
+          expect(await renew(asked, again)).to.equal('taken');
           expect(await holders()).to.deep.equal([]);
         }
       });
@@ -410,13 +444,12 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
       it('says that the lock was taken once somebody else was granted it, and leaves them alone', async () => {
         const fence = await granted(exclusive('a', { ttl: 30 }));
         await until(async () => (await attempt(exclusive('b'))).granted);
-        const before = (await inspect()).fence;
         expect(await renew(exclusive('a'), fence)).to.equal('taken');
         expect(await renew(exclusive('a'), fence, true)).to.equal('taken');
         expect(await holders()).to.deep.equal(['b']);
         await release('b');
         expect(await renew(exclusive('a'), fence)).to.equal('taken');
-        expect(await inspect()).to.deep.include({ holders: [], fence: before });
+        expect(await inspect()).to.deep.include({ holders: [], fence: undefined });
       });
 
       it('of an earlier lease of the same owner says that it was taken, and leaves the later one alone', async () => {
@@ -466,6 +499,27 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await release('a')).to.deep.include({ held: false });
       });
 
+      it('with a fence gives up that very lease alone, whoever has the owner now', async () => {
+        for (const asked of [exclusive('a'), shared('a', 2, 2)]) {
+          const stale = await granted(asked);
+          await release('a');
+          const fence = await granted(asked);
+          await placed({ ...asked, owner: 'b' });
+          const before = await holders();
+          expect(await one(store.release({ name, owner: 'a', fence: stale }, WITHIN))).to.deep.include({
+            held: false,
+            grants: 0,
+          });
+          expect(await one(store.release({ name, owner: 'b', fence }, WITHIN))).to.deep.include({ held: false });
+          expect([await holders(), await waiting()]).to.deep.equal([before, ['b']]);
+          expect(await one(store.release({ name, owner: 'a', fence }, WITHIN))).to.deep.include({
+            held: true,
+            grants: 1,
+          });
+          await release('b');
+        }
+      });
+
       it('takes a waiter out of the queue', async () => {
         await granted(exclusive('a'));
         await placed(exclusive('b'));
@@ -481,6 +535,42 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         await release('a');
         expect((await attempt(shared('b', 3, 3))).granted).to.equal(true);
       });
+    });
+
+    describe('a lease that is held over', () => {
+      const keep = (owner: string, ms: number): Promise<Released> =>
+        one(store.release({ name, owner, keep: ms }, WITHIN));
+
+      for (const mode of ['exclusive', 'shared'] as const) {
+        const asked = (owner: string): Request => request(name, owner, { mode, permits: 1, limit: 1 });
+
+        it(`is nobody's, and keeps the name until it lapses, where it was ${mode}`, async () => {
+          const fence = await granted(asked('a'));
+          await placed(asked('b'));
+          const since = bench.now();
+          expect(await keep('a', 300)).to.deep.include({ held: true, grants: 0 });
+          const [holder] = (await inspect()).holders;
+          expect(holder).to.deep.include({ owner: 'a', mode, over: true });
+          expect(holder?.remaining).to.be.within(1, 300);
+          expect(await renew(asked('a'), fence)).to.equal('taken');
+          expect(await release('a')).to.deep.include({ held: false });
+          expect((await attempt(asked('a'))).granted).to.equal(false);
+          const answer = await acquire(asked('b'));
+          expect(answer).to.deep.include({ granted: false, announced: true, rank: 0 });
+          if (!answer.granted) expect(answer.wait).to.be.within(1, 300);
+          await until(async () => (await acquire(asked('b'))).granted);
+          expect(bench.now() - since).to.be.at.least(298);
+          expect((await attempt(asked('a'))).granted).to.equal(false);
+        });
+
+        it(`is broken like any other, where it was ${mode}`, async () => {
+          await granted(asked('a'));
+          await placed(asked('b'));
+          await keep('a', 60_000);
+          expect(await release(undefined)).to.deep.include({ held: true, grants: 1 });
+          expect(await holders()).to.deep.equal(['b']);
+        });
+      }
     });
 
     describe('downgrade', () => {
@@ -600,7 +690,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
       }
     });
 
-    it('leaves nothing but the memory of the token when everyone has left or lapsed', async () => {
+    it('leaves nothing of a name when everyone has left or lapsed', async () => {
       const ours = async (): Promise<string[]> => (await bench.residue()).filter((left) => left.includes('residue'));
       const settled = `${name} residue left`;
       for (const mode of ['exclusive', 'shared'] as const) {

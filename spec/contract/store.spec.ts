@@ -3,9 +3,10 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { lastValueFrom, toArray } from 'rxjs';
 import type { Driver } from '../../src/store/driver.ts';
+import { clockKey } from '../../src/store/keys.ts';
 import { Memory, MemoryStore } from '../../src/store/memory.ts';
 import { NodeRedisDriver } from '../../src/store/node-redis.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { RedisStore } from '../../src/store/redis.ts';
 import { startServer } from '../support/server.ts';
 import { openRedisStore } from './redis-store.ts';
 import { contract } from './store.contract.ts';
@@ -37,7 +38,7 @@ const overRedis = (library: string, connect: (url: string) => Driver): unknown =
   contract(`Redis, by ${library}`, async () => {
     const server = await startServer();
     const redis = new Redis(server.url);
-    const stores: Store[] = [];
+    const stores: RedisStore[] = [];
     return {
       open: async () => {
         const store = await openRedisStore(connect(server.url));
@@ -56,15 +57,7 @@ const overRedis = (library: string, connect: (url: string) => Driver): unknown =
       ask: (answer) => lastValueFrom(answer.pipe(toArray())),
       now: () => performance.now(),
       pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      residue: async () => {
-        const left = await Promise.all(
-          (await redis.keys('*')).map(async (key) => ({
-            key,
-            memory: key.endsWith('last') && (await redis.pttl(key)) > 0,
-          })),
-        );
-        return left.filter(({ memory }) => !memory).map(({ key }) => key);
-      },
+      residue: async () => (await redis.keys('*')).filter((key) => key !== clockKey('')),
       stop: async () => {
         for (const store of stores) store.close();
         redis.disconnect();

@@ -72,7 +72,7 @@ describe('several processes', function () {
     });
     const keys = await redis.keys('*redisync*');
     assert.deepEqual(
-      keys.filter((key) => !key.endsWith('~redisync:last')),
+      keys.filter((key) => !key.endsWith('~redisync:clock')),
       [],
     );
   });

@@ -36,7 +36,7 @@ describe('nothing is left behind', () => {
 
   /** What is left of holders and waiters. */
   const keys = async (pattern = '*'): Promise<string[]> =>
-    (await redis.keys(pattern)).filter((key) => !key.endsWith('~redisync:last'));
+    (await redis.keys(pattern)).filter((key) => !key.endsWith('~redisync:clock'));
 
   const all = (locks: LockCoordinator, i: number): Lock => {
     const name = `name-${i % 12}`;

@@ -217,7 +217,7 @@ describe('the Go redisync, row by row', () => {
     await lastValueFrom(timer(0));
     const keys = (await redis.keys('*')).filter((key) => !/register|unlocked|stolen|theirs/.test(key));
     assert.deepEqual(
-      keys.filter((key) => !key.endsWith('~redisync:last')),
+      keys.filter((key) => !key.endsWith('~redisync:clock')),
       [],
     );
     for (const key of keys) assert.isAbove(await redis.pttl(key), 0, key);

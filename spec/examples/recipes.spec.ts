@@ -24,7 +24,7 @@ describe('the examples', function () {
   });
 
   afterEach('nobody holds or waits for anything', async () => {
-    expect(await redis.keys('*~redisync[:./][dqs]*')).to.deep.equal([]);
+    expect(await redis.keys('*~redisync[:./][!c]*')).to.deep.equal([]);
   });
 
   const outcome = async (file: string): Promise<string[]> => {

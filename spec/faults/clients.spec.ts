@@ -96,7 +96,7 @@ describe('a client process', function () {
           await lease.release();
         });
         await site.waiting('head', 4);
-        const [, ...others] = await site.redis.zrange('{head}~redisync:queue', '0', '-1');
+        const [, ...others] = await site.redis.zrange('{head}~redisync:claims', '0', '-1');
         child.process.kill('SIGSTOP');
         await sleep(wait + (wait && 50));
         const since = now();

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { filter, firstValueFrom } from 'rxjs';
 import { LockCoordinator } from '../../src/index.ts';
 import { lease as script } from '../../src/lua/scripts.ts';
-import { keysOf } from '../../src/store/keys.ts';
+import { clockKey, keysOf } from '../../src/store/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { TcpProxy } from '../support/proxy.ts';
 import { LATER, specOf } from '../support/scenes.ts';
@@ -27,7 +27,7 @@ describe('a master that becomes a replica', function () {
       const lease = await one.mutex('role').acquire();
       await two.mutex('its own').acquire(); // by whose renewals it learns where it is
       const waiting = two.mutex('role').acquire();
-      await eventually('it waits', async () => (await nodes[0].zcard('{role}~redisync:queue')) === 1);
+      await eventually('it waits', async () => (await nodes[0].zcard('{role}~redisync:claims')) === 1);
       await eventually('it listens', async () => (await nodes[0].pubsub('CHANNELS', 'redisync:*')).length === 1);
       await eventually('the replica knows', async () => (await nodes[1].get('role')) === lease.owner);
       const renewed = [one, two].map(({ events$ }) =>
@@ -87,10 +87,11 @@ describe('a master that becomes a replica', function () {
       });
       await ears.subscribe('far');
       const [master] = nodes;
-      const run = (...args: (string | number)[]) => master.eval(script.text, 5, ...keysOf('', 'told'), ...args);
+      const run = (...args: (string | number)[]) =>
+        master.eval(script.text, 4, clockKey(''), ...keysOf('', 'told'), ...args);
       await run('acquire', 'a', specOf('x'), LATER, '1', '');
       await run('acquire', 'b', specOf('x').replace(/\S+$/, 'pfar'), LATER, '1', '');
-      await run('release', 'a', '-', LATER);
+      await run('release', 'a', 0, '-', LATER, 0);
       assert.isNull(await master.get('told'));
       await master.publish('far', 'the end'); // which replicas hear, too
       await ended;

@@ -152,7 +152,7 @@ describe('a network', function () {
           await lease.release();
         });
       }
-      const queue = '{out}~redisync:queue';
+      const queue = '{out}~redisync:claims';
       await site.waiting('out', 200);
       const joined = await site.redis.zrange(queue, '0', '-1');
       site.proxy.down();

@@ -11,7 +11,7 @@ const crowded = async (site: Site, third: Promise<unknown>, leave: () => Promise
   await site.waiting('pool', 1);
   await sleep(2 * TTL);
   assert.deepEqual(site.failures, []);
-  assert.equal(await site.redis.zcard('{pool}~redisync:queue'), 1);
+  assert.equal(await site.waiters('pool'), 1);
   await leave();
   await third;
 };

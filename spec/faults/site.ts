@@ -150,8 +150,12 @@ export class Site {
 
   /** Resolves when so many wait for the name. */
   async waiting(name: string, count: number): Promise<void> {
-    const queue = `{${name}}~redisync:queue`;
-    await eventually(`${count} wait for ${name}`, async () => (await this.redis.zcard(queue)) === count);
+    await eventually(`${count} wait for ${name}`, async () => (await this.waiters(name)) === count);
+  }
+
+  /** How many wait for the name: their tickets are above all times. */
+  waiters(name: string): Promise<number> {
+    return this.redis.zcount(`{${name}}~redisync:claims`, 1e14, '+inf');
   }
 
   /** What was seen of all who asked for the name. */
@@ -194,7 +198,7 @@ export class Site {
     const all = async (look: (node: Redis) => Promise<string[]>): Promise<string[]> =>
       (await Promise.all(nodes.map(look))).flat();
     const keys = async (): Promise<string[]> =>
-      (await all((node) => node.keys('*'))).filter((key) => !/~redisync[:./]last$/.test(key));
+      (await all((node) => node.keys('*'))).filter((key) => !/~redisync:clock$/.test(key));
     await none('nobody holds or waits', keys, ttl + SLACK);
     const lasting = async (node: Redis): Promise<string[]> => {
       const pairs = (await node.keys('*')).map(async (key) => ((await node.pttl(key)) === -1 ? [key] : []));

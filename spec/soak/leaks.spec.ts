@@ -32,7 +32,7 @@ describe('what does not grow', function () {
 
   it('is the heap, by 10 000 waiters that come and go, by leaving and by being served', async () => {
     const locks = new LockCoordinator(redis, { waiterTtl: 30_000, commandTimeout: 10_000 });
-    const queue = '{crowd}~redisync:queue';
+    const queue = '{crowd}~redisync:claims';
     const wave = async (): Promise<void> => {
       const holder = await locks.mutex('crowd').acquire();
       let served = 0;

@@ -36,6 +36,7 @@ describe('a node of a quorum', () => {
     inspect: () => EMPTY,
     list: () => EMPTY,
     uptime: () => of(5_000),
+    raise: () => of(true as const),
     close: () => undefined,
     ...facts,
   });

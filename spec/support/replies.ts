@@ -4,38 +4,47 @@ const LONGEST = 2 ** 31 - 1;
 
 const isWhole = (value: unknown, most = HIGHEST): boolean =>
   Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
-const isToken = (value: unknown): boolean =>
+const isFence = (value: unknown): boolean =>
   typeof value === 'string' && /^\d+$/.test(value) && Number(value) <= HIGHEST;
 export const isList = (value: unknown, every: number): value is readonly unknown[] =>
   Array.isArray(value) && value.length % every === 0;
-const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isToken(one));
-/** Owner, mode, permits, ms; -1 ms where there is no end to it. */
-const areEntries = (value: unknown, endless: boolean): boolean =>
-  isList(value, 4) &&
-  value.every((one, i) => {
-    if (i % 4 === 0) return typeof one === 'string';
-    return i % 4 === 1 ? one === 'x' || one === 's' : isWhole(one) || (endless && i % 4 === 3 && one === -1);
-  });
+const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isFence(one));
+/** Rows of owner, mode, permits, ms, and what else there is. */
+const areRows = (value: unknown, others: readonly ((value: unknown) => boolean)[]): boolean => {
+  const checks = [
+    (one: unknown) => typeof one === 'string',
+    (one: unknown) => one === 'x' || one === 's',
+    isWhole,
+    ...others,
+  ];
+  return isList(value, checks.length) && value.every((one, i) => checks[i % checks.length]?.(one));
+};
 
 /** What the headers say of the replies. */
-export const DOCUMENTED: Readonly<Record<'acquire' | 'renew' | 'release' | 'inspect', (reply: unknown) => boolean>> = {
+export const DOCUMENTED: Readonly<
+  Record<'acquire' | 'release' | 'share' | 'raise' | 'renew' | 'inspect', (reply: unknown) => boolean>
+> = {
   acquire: (reply) => {
-    if (!Array.isArray(reply)) return reply === -1 || isToken(reply);
-    const [wait, place, foreign, last, arrived, own] = reply;
-    if (reply.length === 2) return isToken(wait) && areGrants(place);
-    const numbers =
-      isWhole(wait, LONGEST) && isWhole(place) && isWhole(foreign, 1) && isWhole(last) && isWhole(arrived);
+    if (!Array.isArray(reply)) return reply === -1 || isFence(reply);
+    const [wait, rank, silent, clock, ticket, own] = reply;
+    if (reply.length === 2) return isFence(wait) && areGrants(rank);
+    const numbers = isWhole(wait, LONGEST) && isWhole(rank) && isWhole(silent, 1) && isWhole(clock) && isWhole(ticket);
     return reply.length === 6 && numbers && areGrants(own);
   },
-  renew: (reply) =>
-    [1, 0, -1, -2].some((one) => reply === one) || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
   release: (reply) =>
     reply === 1 ||
     reply === -1 ||
     (isList(reply, 3) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply[2])),
+  share: (reply) =>
+    [1, 0, -1].some((one) => reply === one) || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
+  raise: (reply) => reply === 1,
+  renew: (reply) => [1, 0, -1].some((one) => reply === one),
   inspect: (reply) =>
-    isList(reply, 3) &&
-    (reply[0] === '' || isToken(reply[0])) &&
-    areEntries(reply[1], true) &&
-    areEntries(reply[2], false),
+    isList(reply, 2) &&
+    areRows(reply[0], [
+      (ms) => isWhole(ms) || ms === -1,
+      (fence) => fence === '' || isFence(fence),
+      (over) => isWhole(over, 1),
+    ]) &&
+    areRows(reply[1], [(ms) => isWhole(ms)]),
 };

@@ -1,11 +1,11 @@
 /** A name in the states in which scripts find it, its keys as they are to the byte, and scripts called by hand. */
 import { Redis } from 'ioredis';
-import { inspect, lease, scan, uptime } from '../../src/lua/scripts.ts';
-import { keysOf } from '../../src/store/keys.ts';
+import { inspect, lease, renew, scan, uptime } from '../../src/lua/scripts.ts';
+import { clockKey, keysOf } from '../../src/store/keys.ts';
 import { type Server, startServer } from './server.ts';
 
 /** What does what. */
-const SCRIPTS = { acquire: lease, renew: lease, release: lease, inspect, scan, uptime };
+const SCRIPTS = { acquire: lease, release: lease, share: lease, raise: lease, renew, inspect, scan, uptime };
 
 export type Verb = keyof typeof SCRIPTS;
 export type Arg = string | number | Buffer;
@@ -42,11 +42,15 @@ const ASKED: Readonly<Record<string, readonly (readonly [owner: string, spec: st
 const LAPSED = 'shared and waited for by some who have lapsed';
 /** A client that knows of no keys but the lock's. */
 const FOREIGN = 'held by a foreign client';
-export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN];
+/** The same, with a token that an owner goes on with. */
+const PLAIN = "held by an owner's plain token";
+const OVER = 'held over';
+export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN, PLAIN, OVER];
 
 export class Stage {
   readonly redis: Redis;
-  readonly keys: readonly string[] = keysOf('', 'scene');
+  readonly keys = keysOf('', 'scene');
+  readonly clock = clockKey('');
   private readonly server: Server;
 
   static async open(): Promise<Stage> {
@@ -73,7 +77,9 @@ export class Stage {
 
   /** The answer for the name, or the error that stands in its place. */
   async call(verb: Verb, ...args: readonly Arg[]): Promise<unknown> {
-    const reply = await this.raw(verb, this.keys, [verb, ...args]);
+    const [lock] = this.keys;
+    const keys = verb === 'renew' ? [lock] : verb === 'inspect' ? this.keys : [this.clock, ...this.keys];
+    const reply = await this.raw(verb, keys, [verb, ...args]);
     return Array.isArray(reply) ? reply[1] : reply;
   }
 
@@ -82,13 +88,20 @@ export class Stage {
     await redis.flushdb();
     const asked = ASKED[scene === LAPSED ? 'shared and waited for' : scene] ?? [];
     for (const [owner, spec] of asked) await this.call('acquire', owner, spec, LATER, '1', '');
-    const [lock = '', , due = ''] = this.keys;
-    if (scene === LAPSED) await redis.zadd(due, 'XX', 1, 'b', 2, 'a');
+    const [lock, claims, specs] = this.keys;
+    if (scene === LAPSED) {
+      await redis.zadd(claims, 'XX', 1, 'b');
+      await redis.hset(specs, 'a', `${specOf('s', 1, 2)} 1`);
+    }
     if (scene === FOREIGN) await redis.set(lock, 'foreign', 'PX', LONG);
+    if (scene === PLAIN) await redis.set(lock, 'a', 'PX', LONG);
+    if (scene !== OVER) return;
+    await this.call('acquire', 'a', specOf('x'), LATER, '1', '');
+    await this.call('release', 'a', 0, '-', LATER, LONG);
   }
 
   /** All keys of the server: what DUMP tells, and when they expire. */
-  async snapshot(): Promise<Readonly<Record<string, string>>> {
+  async snapshot(): Promise<Record<string, string | undefined>> {
     const keys = (await this.redis.keys('*')).sort();
     const reads = this.redis.pipeline();
     for (const key of keys) reads.dumpBuffer(key).pexpiretime(key);

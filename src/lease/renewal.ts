@@ -111,7 +111,8 @@ export class Renewal {
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
     const sent = { ttl, until: since.now + within + 1 };
     this.onTheWay = sent;
-    const renewed = ttl === request.ttl ? request : { ...request, ttl };
+    const same = ttl === request.ttl && lease.mode === request.mode;
+    const renewed = same ? request : { ...request, ttl, mode: lease.mode };
     store.renew(renewed, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
         this.onTheWay = undefined;

@@ -1,69 +1,57 @@
--- Asks for a lease: joins the queue, settles, and tells whether the owner is a holder now. Idempotent per owner.
--- KEYS   see include/name
--- ARGV   1 owner  2 spec  3 not-after, ms of server time  4 "1" to stay in the queue when denied
---        5 arrival, as an earlier denial told it, or ""
--- Reply  token granted · { token, { own grants … } } granted, and others with it · -1 came too late
---        { ms until something lapses, place in the queue, 1 if a foreign client holds it, last token, arrival,
---          { own grants … } } denied
-local owner, text, notAfter, stay, arrived, more = ...
-local latest, arrival = whole(notAfter, 0, HIGHEST), whole(arrived, 0, HIGHEST - 1)
-if not latest or owner == '' or not (arrival or arrived == '') or more then
-  return refused('ARGUMENT', 'owner, spec, not-after, "1" to stay, arrival')
-end
-if now > latest then return -1 end
---include model
---include memory
-if unreadable then return refused('CORRUPTED', unreadable) end
-if redis.call('EXISTS', lock, due, queue, specs) == 0 and token < HIGHEST then
-  local ttl, waiterTtl = string.match(text, '^x 1 0 ([1-9]%d*) ([1-9]%d*) [psc%-]%S*$')
-  if ttl and #ttl < 10 and #waiterTtl < 10 then -- x, and nobody is here: as below, sooner
-    token = math.max(token + 1, micros)
-    redis.call('SET', lock, owner, 'PX', ttl)
-    return remember(ttl, owner)
-  end
-end
---include name
+-- Asks for a lease. Who is denied may stay in the queue: asking again keeps its place, and tells it whether it is a
+-- holder by now. Asking is idempotent for an owner.
+-- KEYS   the clock; then of each name lock, claims, specs
+-- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to stay in the queue, ticket as a denial told it or ""
+-- Reply  fence, or { fence, { owner, fence … of others who were granted by it } } granted
+--        { ms until a holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
+--        -1 came too late
+--include again
+--include lapse
 --include queue
---include own
-local spec = parse(text)
-if spec.token ~= '' then return refused('ARGUMENT', 'the spec is none') end
-local left = holder and redis.call('PTTL', lock) or 0
-if left == -1 then unreadable = 'the key has no expiry, so it is no lock' end
-if unreadable then return refused('CORRUPTED', unreadable) end
-if token >= HIGHEST then return refused('EXHAUSTED', 'fencing tokens have reached 2^53 - 1') end
-if (entry.mode or spec.mode) ~= spec.mode or (holder == owner and spec.mode == 's') then
-  return refused('OWNER', 'this owner already has or awaits a lease in another mode')
-end
-local stays = place or stay == '1'
-local busy = holder and holder ~= owner and not shares and #lapsed == 0 and (stays or not arrival)
---include keep
---include near
---include enqueue
-local rank, others = waiters, {}
-if not busy then
-  --include settle
-  lapse()
-  if holder == owner then
-    if lastOwner ~= owner then token = math.max(token + 1, micros) end
-    redis.call('PEXPIRE', lock, spec.ttl)
-    return remember(spec.ttl, owner)
-  elseif shares then
-    redis.call('ZADD', due, now + spec.ttl, owner)
-    redis.call('HSET', specs, owner, (string.gsub(known, '^(%a %d+ %d+) %d+', '%1 ' .. spec.ttl)))
-    keep(spec.ttl)
-    return entry.token
-  elseif waiters == 0 and fits(spec) then
-    return grant(owner, spec, text, spec.ttl)
+
+-- Leaves self in the queue, if it stays, and tells what there is to wait for.
+local function deny(name, self, stays)
+  local left, last = name:untilLapse(), stays and not self.queued and not self.ticket
+  if last then self.ticket = clock:draw() end
+  if stays and not self.queued then
+    name.scores[#name.scores + 1], name.scores[#name.scores + 2] = string.format('%d', self.ticket), self.owner
   end
-  enqueue()
-  local mine = settle(spec.channel, owner)
-  if mine then return { mine, own } end
-  rank, others = redis.call('ZRANK', queue, owner), own
-  if not stays then drop(owner) end
-  if grants > 0 and holder then left = redis.call('PTTL', lock) end
-elseif stays then -- nothing to settle
-  rank = enqueue()
+  if stays then name:await(self.owner, self.spec) end
+  name:commit()
+  local notWaiting = name.sharers + (name.beyond > 0 and 1 or 0)
+  local rank = name.count - notWaiting - (last and 1 or 0)
+  if stays and not last then rank = redis.call('ZRANK', name.claims, self.owner) - notWaiting end
+  local ticket = stays and (self.ticket or whole(redis.call('ZSCORE', name.claims, self.owner), FIRST, HIGHEST - 1)) or 0
+  return { left, rank, name.holder and name.holder.plain and 1 or 0, math.min(clock:highest(), HIGHEST - 1), ticket, name.own }
 end
-local wait = holder and left or (redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or now) - now
-local foreign = (holder and holder ~= lastOwner) and 1 or 0
-return { math.min(wait, LONGEST), rank, foreign, token, arrival or micros, others }
+
+local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, told, more)
+  local latest, ticket = whole(notAfter, 0, HIGHEST), whole(told, FIRST, HIGHEST - 1)
+  if owner == '' or not latest or not ticket and told ~= '' or more then
+    return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
+  end
+  if call.now > latest then return -1 end
+  local count = redis.call('ZCARD', claimsKey)
+  local ttl = string.match(text, '^x 1 0 ([1-9]%d*) ')
+  if count == 0 and ttl and #ttl < 10 then -- an exclusive lease, and nobody to be overtaken: as below, sooner
+    local fence = string.format('%d', clock:upcoming())
+    if redis.call('SET', lockKey, valueOf(owner, fence, ttl), 'NX', 'PX', ttl) then
+      clock:draw()
+      return fence
+    end
+  end
+  local spec = Name.parseSpec(text)
+  if not spec or spec.asked ~= text then return redis.error_reply('REDISYNC_ARGUMENT the spec is none') end
+  local name = Name.load(lockKey, claimsKey, specsKey, count, redis.call('GET', lockKey))
+  local own = name:claimOf(owner)
+  local fence = name:again(owner, spec, own)
+  if fence then return fence end
+  clock:upcoming() -- refuses, where there is none
+  local self = { owner = owner, spec = spec, ticket = ticket, queued = own and own.queued }
+  local waits = not (own and own.over) -- who is held over has a claim already
+  name:settle(spec.channel, waits and self)
+  if not self.fence then return deny(name, self, waits and (self.queued or stay == '1')) end
+  if not name.claimed then name.gone[owner] = nil end
+  name:commit()
+  return #name.own > 0 and { self.fence, name.own } or self.fence
+end

@@ -1,37 +1,40 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
--- KEYS   see include/name
--- Reply  { token or "", { owner, mode, permits, remaining ms … }, { owner, mode, permits, waited ms … } }
---        remaining is -1 where the key has no expiry, and so is no lock
-if ... then return refused('ARGUMENT', 'none') end
---include name
---include model
---include queue
-if unreadable then return refused('CORRUPTED', unreadable) end
-local holders, waiting = {}, {}
-local function list(into, owner, mode, permits, ms)
-  for _, value in ipairs({ owner, mode, permits, ms }) do into[#into + 1] = value end
+-- KEYS   of each name lock, claims, specs
+-- ARGV   of each name inspect
+-- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, ms left, fence or "", 1 if held over … },
+--        { owner, mode, permits, ms waited … } }; -1 ms left where a key has no expiry, and so is no lock
+--include batch
+--include claims
+--include holder
+
+local function add(list, ...)
+  for _, value in ipairs({ ... }) do list[#list + 1] = value end
 end
-if holder then list(holders, holder, 'x', 1, math.min(redis.call('PTTL', lock), HIGHEST - 1)) end
-local arrivals = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
-local queued = {}
-for i = 1, #arrivals, 2 do queued[arrivals[i]] = true end
-local due_ = redis.call('ZRANGE', due, 0, -1, 'WITHSCORES')
-local over = {}
-for _, owner in ipairs(lapsed) do over[owner] = true end
-for i = 1, #due_, 2 do
-  local owner, left = due_[i], due_[i + 1] - now
-  if not over[owner] and not queued[owner] then
-    local spec = parse(redis.call('HGET', specs, owner))
-    if not spec.mode then return refused('CORRUPTED', 'the spec of a shared lease is unreadable') end
-    list(holders, owner, spec.mode, spec.permits, math.min(left, LONGEST))
+
+local function inspect(lockKey, claimsKey, specsKey, more)
+  if more then return redis.error_reply('REDISYNC_ARGUMENT none') end
+  local holders, waiting, specs = {}, {}, {}
+  local held = Name.parseHolder(redis.call('GET', lockKey))
+  if held then
+    local left = math.min(redis.call('PTTL', lockKey), HIGHEST - 1)
+    add(holders, held.owner, 'x', 1, left, held.fence or '', held.over and 1 or 0)
   end
-end
-for i = 1, #arrivals, 2 do
-  local owner = arrivals[i]
-  if not over[owner] then
-    local spec = parse(redis.call('HGET', specs, owner))
-    local waited = math.floor((micros - arrivals[i + 1]) / 1000)
-    if spec.mode then list(waiting, owner, spec.mode, spec.permits, math.min(math.max(0, waited), HIGHEST - 1)) end
+  local members = redis.call('ZRANGE', claimsKey, 0, -1, 'WITHSCORES')
+  local kept = redis.call('HGETALL', specsKey)
+  for i = 1, #kept, 2 do specs[kept[i]] = kept[i + 1] end
+  for i = 1, #members, 2 do
+    local owner, score = members[i], tonumber(members[i + 1])
+    local spec = Name.parseSpec(specs[owner])
+    if score > call.now and score < FIRST then
+      if not spec or spec.last == 0 then
+        return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
+      end
+      add(holders, owner, 's', spec.permits, score - call.now, string.format('%d', spec.last), spec.over and 1 or 0)
+    elseif score >= FIRST and spec and spec.last > call.now then
+      add(waiting, owner, spec.mode, spec.permits, math.max(0, call.now - math.floor(score / 1000)))
+    end
   end
+  return { holders, waiting }
 end
-return { token > 0 and string.format('%.0f', token) or '', holders, waiting }
+
+return batch({ inspect = inspect }, 0, 3)

@@ -1,5 +1,13 @@
--- One slice of the keys that match: a script, so that it ends by its deadline as every other call.
+-- One slice of the keys that tell of names which are held or waited for: locks by their values, and claims by their keys.
+-- A script, so that it ends by its deadline as every other call.
 -- KEYS   none
--- ARGV   1 cursor  2 pattern
--- Reply  { next cursor, { keys … } }
-return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)
+-- ARGV   cursor, the glob of claims
+-- Reply  { next cursor, { locks … }, { claims … } }
+local strings = redis.call('SCAN', ARGV[1], 'COUNT', 1000, 'TYPE', 'string')
+local claims = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000, 'TYPE', 'zset')
+local locks = {}
+for _, key in ipairs(strings[2]) do
+  local tail = redis.call('GETRANGE', key, -40, -1) -- a value's end: a fence, a ttl, and that it is held over
+  if string.find(tail, ' %d+ %d+$') or string.find(tail, ' %d+ %d+ over$') then locks[#locks + 1] = key end
+end
+return { strings[1], locks, claims[2] }

@@ -7,9 +7,12 @@ export interface Batch {
   readonly values: readonly (string | number)[];
 }
 
-/** Every call has as many keys as the others. A script tells their arguments apart by their number, so all get the longest's. */
-export const batchOf = (calls: readonly Call[]): Batch => {
-  const values: (string | number)[] = [];
+/**
+ * Every call has as many keys as the others, behind the clock that they share; `ofSlot` where all are of one slot. A script tells their arguments apart by their number, so all get the longest's.
+ */
+export const batchOf = (calls: readonly Call[], ofSlot: boolean): Batch => {
+  const clock = calls[0]?.command.clock?.(ofSlot);
+  const values: (string | number)[] = clock === undefined ? [] : [clock];
   for (const { command } of calls) values.push(...command.keys);
   const keys = values.length;
   const args = calls.map(({ command, notAfter = 0 }) => command.args(notAfter));

@@ -28,6 +28,8 @@ export type Reply = readonly unknown[];
 export interface Command<T> {
   readonly script: Script;
   readonly keys: readonly string[];
+  /** The key that goes once before those of all names, where the script takes one: of the server, or of the slot of `keys`. */
+  readonly clock?: (ofSlot: boolean) => string;
   /** Made when it is sent, with the not-after if there is one: first the verb, where the script does one a name. */
   readonly args: (notAfter: number) => readonly (string | number)[];
   /** What the reply says, with the server's time; undefined to send the command again, within the same deadline. */
@@ -74,11 +76,12 @@ export const plain = (error: unknown): Error => {
   return Object.assign(new Error(message), { name });
 };
 
-/** The error that an error reply stands for; undefined where it is none of Redis's own, so that the outcome is unknown. */
+/** The error that an error reply stands for; undefined where it is none of Redis's own, or came when some was written: the outcome is unknown. */
 export const refusalOf = ({ lock = '', args }: Command<unknown>, error: Error): RedisyncError | undefined => {
   const { message } = error;
   if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) return new LockCorruptedError(lock, error);
   if (message.startsWith('REDISYNC_EXHAUSTED')) return new FenceExhaustedError(lock);
   if (message.startsWith('REDISYNC_OWNER')) return new OwnerConflictError(lock, String(args(0)[1]));
+  if (message.startsWith('REDISYNC_UNFINISHED')) return undefined;
   return REFUSED.test(message) ? new RedisRefusedError(lock || undefined, TRANSIENT.test(message), error) : undefined;
 };

@@ -1,11 +1,11 @@
 /** From a name to its keys in Redis. All keys of a name share a slot, whatever the name, and no two names share a key. */
 import { slotOf, tagIn } from './slot.ts';
 
-/** lock, last, due, queue, specs: see lua/include/model. */
-export type Keys = readonly [string, string, string, string, string];
+/** lock, claims, specs: see lua/include/holder and lua/include/claims. */
+export type Keys = readonly [lock: string, claims: string, specs: string];
 
-const SIDE = /~redisync[:./](?:last|due|queue|specs)$/;
-const LIKE_SIDE = /~redisync[:./](?:last|due|queue|specs)~*$/;
+const SIDE = /~redisync[:./](?:claims|specs)$/;
+const LIKE_SIDE = /~redisync[:./](?:claims|specs|clock)~*$/;
 
 /** What the search for tags has come by: it goes through the numbers once, however many slots are asked for. */
 const tags = new Map<number, number>();
@@ -39,16 +39,30 @@ const sides = (lock: string): string => {
 export const keysOf = (prefix: string, name: string): Keys => {
   const lock = prefix + (LIKE_SIDE.test(name) ? `${name}~` : name);
   const side = sides(lock);
-  return [lock, `${side}last`, `${side}due`, `${side}queue`, `${side}specs`];
+  return [lock, `${side}claims`, `${side}specs`];
 };
 
-/** The glob that every side key matches. */
-export const SIDE_KEYS = '*~redisync[:./]*';
+/**
+ * The key of the clock: one for a server, or one for the slot where keys of a Cluster go together. Where its usual key is in
+ * that slot, as with a tag in the prefix, it is that, so that those who know of no slots have the same.
+ */
+export const clockKey = (prefix: string, slot?: number): string => {
+  const usual = `${prefix}~redisync:clock`;
+  if (slot === undefined || slotOf(usual) === slot) return usual;
+  const tag = `{${tagOf(slot)}}`;
+  const tagged = `${prefix}${tag}~redisync:clock`;
+  return slotOf(tagged) === slot ? tagged : `${tag}${usual}`;
+};
 
-/** The name that a lock's key stands for. */
-export const nameOfLock = (prefix: string, lock: string): string => {
-  const name = lock.slice(prefix.length);
-  return LIKE_SIDE.test(name) ? name.slice(0, -1) : name;
+/** The glob that the key of every name's claims matches. */
+export const CLAIMS = '*~redisync[:./]claims';
+
+/** The name that a lock's key stands for, or undefined for any other key. */
+export const nameOfLock = (prefix: string, lock: string): string | undefined => {
+  if (!lock.startsWith(prefix) || lock === prefix) return undefined;
+  const body = lock.slice(prefix.length);
+  const name = LIKE_SIDE.test(body) ? body.slice(0, -1) : body;
+  return keysOf(prefix, name)[0] === lock ? name : undefined;
 };
 
 /** The name that a side key belongs to, or undefined for any other key. */
@@ -58,7 +72,6 @@ export const nameOf = (prefix: string, key: string): string | undefined => {
   const body = key.slice(0, side.index);
   const kind = key.charAt(side.index + '~redisync'.length);
   const lock = kind === '.' ? body : kind === ':' ? body.slice(1, -1) : body.slice(body.indexOf('}') + 1);
-  if (!lock.startsWith(prefix)) return undefined;
   const name = nameOfLock(prefix, lock);
-  return keysOf(prefix, name).includes(key) ? name : undefined;
+  return name !== undefined && keysOf(prefix, name).includes(key) ? name : undefined;
 };

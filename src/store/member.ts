@@ -19,9 +19,11 @@ import { RedisUnreachableError } from '../errors.ts';
 import { cancel } from './cancel.ts';
 import type { Answer, Mode, Release, Released, Renewal, Request, Store } from './store.ts';
 
-/** The store of a node, which can tell how long its server has been up. */
+/** The store of a node, which can tell how long its server has been up, and whose clock can be raised. */
 export interface Node extends Store {
   uptime(within: number): Observable<number>;
+  /** Emits once the clock by which the name draws is at least at this fence. */
+  raise(name: string, fence: number, within: number): Observable<true>;
 }
 
 /** An owner's dealings with the node. */

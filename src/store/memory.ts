@@ -14,19 +14,7 @@ import {
 import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
 import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
-import {
-  blank,
-  exclusiveOf,
-  inOrder,
-  isFree,
-  type Listener,
-  lapse,
-  type Name,
-  nextOf,
-  remember,
-  settle,
-  ticketOf,
-} from './memory/name.ts';
+import { blank, draw, inOrder, isFree, type Listener, lapse, leaseOf, type Name, settle } from './memory/name.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /**
@@ -45,6 +33,8 @@ export class Memory {
   latency: number;
   /** @internal */
   readonly names = new Map<string, Name>();
+  /** @internal The highest number that was drawn, for a ticket or a fence. */
+  clock = 0;
 
   /** @throws TypeError, RangeError */
   constructor(options: { readonly latency?: number | undefined } = {}) {
@@ -54,7 +44,7 @@ export class Memory {
   }
 }
 
-const placeOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
+const claimOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
   owner,
   mode,
   permits,
@@ -73,67 +63,90 @@ export class MemoryStore implements Store, Listener {
   }
 
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
-    const { name, owner, mode, ttl, waiterTtl } = request;
+    const { name, owner, mode, permits, ttl, waiterTtl } = request;
+    const { memory } = this;
     return this.call(name, within, (at, now): Answer => {
-      const before = at.holders.get(owner) ?? at.queue.get(owner);
-      if (before && before.mode !== mode) throw new OwnerConflictError(name, owner);
-      const held = at.holders.get(owner);
-      if (held) {
-        held.due = now + ttl;
-        if (mode === 'exclusive') remember(at, at.last, now, ttl);
-        return { granted: true, fence: held.fence };
+      const holder = at.holders.get(owner);
+      const queued = at.queue.get(owner);
+      const before = holder ?? queued;
+      if (before && (before.mode !== mode || (holder && permits > holder.permits))) {
+        throw new OwnerConflictError(name, owner);
       }
-      const ticket = before?.ticket ?? request.ticket ?? ticketOf(at, now);
-      at.queue.set(owner, { ...request, ticket, listener: this, due: now + waiterTtl, fence: 0 });
-      if (!before && request.ticket !== undefined) inOrder(at);
-      settle(at, now, owner);
-      const mine = at.holders.get(owner);
+      if (holder && !holder.over) {
+        holder.due = now + ttl;
+        return { granted: true, fence: holder.fence };
+      }
+      const ticket = queued?.ticket ?? request.ticket ?? Number.POSITIVE_INFINITY;
+      const self = { ...request, ticket, listener: this, due: now + waiterTtl };
+      const waits = !holder || mode === 'exclusive'; // who is held over beside others has no second claim
+      settle(at, memory, now, waits ? self : undefined);
+      const mine = leaseOf(at, owner, 0);
       if (mine) return { granted: true, fence: mine.fence };
-      const rank = [...at.queue.keys()].indexOf(owner);
-      if (!stay && !before) at.queue.delete(owner);
-      const alone = exclusiveOf(at);
-      const dues = (alone ? [alone] : [...at.holders.values(), ...at.queue.values()]).map(({ due }) => due - now);
-      return { granted: false, wait: Math.min(...dues), rank, announced: true, clock: at.last, ticket };
+      const stays = waits && (stay || queued !== undefined);
+      if (stays) at.queue.set(owner, { ...self, ticket: Number.isFinite(ticket) ? ticket : draw(memory, now) });
+      const waiting = inOrder(at);
+      return {
+        granted: false,
+        wait: Math.min(...[...at.holders.values()].map(({ due }) => due - now)),
+        rank: stays ? waiting.findIndex((waiter) => waiter.owner === owner) : waiting.length,
+        announced: true,
+        clock: memory.clock,
+        ticket: at.queue.get(owner)?.ticket ?? 0,
+      };
     });
   }
 
   renew(request: Request, fence = 0, within: number, downgrade = false): Observable<Renewal> {
     const { name, owner, ttl } = request;
     return this.call(name, within, (at, now): Renewal => {
-      const held = at.holders.get(owner);
-      if (held && fence > 0 && held.fence > fence) return 'taken'; // a later lease of its owner
-      if (!held) return exclusiveOf(at) || at.last > fence ? 'taken' : 'gone';
-      remember(at, at.last, now, ttl);
-      held.due = now + ttl;
-      if (downgrade && held.mode === 'exclusive') {
-        at.holders.set(owner, { ...held, ...request, mode: 'shared' });
-        settle(at, now);
+      const lease = leaseOf(at, owner, fence);
+      if (!lease) return 'taken';
+      lease.due = now + ttl;
+      if (downgrade && lease.mode === 'exclusive') {
+        at.holders.set(owner, { ...lease, ...request, mode: 'shared' });
+        settle(at, this.memory, now);
       }
       return 'renewed';
     });
   }
 
-  release({ name, owner }: Release, within: number): Observable<Released> {
+  release({ name, owner, fence = 0, keep = 0 }: Release, within: number): Observable<Released> {
     return this.call(name, within, (at, now): Released => {
-      const held = owner === undefined ? at.holders.size > 0 : at.holders.delete(owner);
-      if (owner !== undefined) at.queue.delete(owner);
-      else {
-        at.holders.clear();
-        remember(at, nextOf(at, now), now); // the broken leases learn from it that they were taken
+      const lease = owner === undefined ? undefined : leaseOf(at, owner, fence);
+      const held = owner === undefined ? at.holders.size > 0 : lease !== undefined;
+      if (owner === undefined) at.holders.clear();
+      else if (lease && keep > 0) {
+        at.holders.set(owner, { ...lease, over: true, due: now + keep });
+        return { held, grants: 0, now };
+      } else {
+        if (!lease && fence !== 0) return { held, grants: 0, now }; // an earlier lease of its owner: nothing is touched
+        if (lease) at.holders.delete(owner);
+        at.queue.delete(owner);
       }
-      return { held, grants: settle(at, now), now };
+      return { held, grants: settle(at, this.memory, now), now };
+    });
+  }
+
+  raise(name: string, fence: number, within: number): Observable<true> {
+    return this.call(name, within, () => {
+      this.memory.clock = Math.max(this.memory.clock, fence);
+      return true as const;
     });
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
     return this.call(name, within, (at, now) => ({
       name,
-      holders: [...at.holders.values()].map((holder) => ({ ...placeOf(holder), remaining: holder.due - now })),
-      waiting: [...at.queue.values()].map((waiter) => ({
-        ...placeOf(waiter),
+      holders: [...at.holders.values()].map((holder) => ({
+        ...claimOf(holder),
+        remaining: holder.due - now,
+        ...(holder.over && { over: true as const }),
+      })),
+      waiting: inOrder(at).map((waiter) => ({
+        ...claimOf(waiter),
         waited: Math.max(0, Math.round(now - waiter.ticket / 1_000)),
       })),
-      fence: at.last > 0 ? at.last : undefined,
+      fence: Math.max(0, ...[...at.holders.values()].map(({ fence }) => fence)) || undefined,
     }));
   }
 
@@ -164,7 +177,7 @@ export class MemoryStore implements Store, Listener {
       const at = this.memory.names.get(name) ?? blank();
       lapse(at, now);
       const answer = verb(at, now);
-      if (isFree(at) && at.last === 0) this.memory.names.delete(name);
+      if (isFree(at)) this.memory.names.delete(name);
       else this.memory.names.set(name, at);
       return answer;
     });

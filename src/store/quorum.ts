@@ -128,7 +128,7 @@ export class QuorumStore implements Store {
           map(({ values, errors, left }): Renewal | Error | undefined => {
             const renewed = values.filter((value) => value === 'renewed').length;
             if (renewed >= majority.needed) return 'renewed';
-            if (values.length - renewed > majority.spare) return values.includes('taken') ? 'taken' : 'gone';
+            if (values.length - renewed > majority.spare) return 'taken';
             return left > 0 ? undefined : majority.failure(request.name, values.length, errors);
           }),
           filter((verdict) => verdict !== undefined),

@@ -1,4 +1,4 @@
-/** The store on Redis: four verbs over the scripts, grants from replies and from the subscriber. */
+/** The store on Redis: verbs over the scripts, grants from replies and from the subscriber. */
 import {
   catchError,
   concat,
@@ -26,16 +26,17 @@ import { Connection } from './connection.ts';
 import { COMMAND_TIMEOUT } from './dial.ts';
 import type { Driver } from './driver.ts';
 import { globOf } from './glob.ts';
-import { keysOf, nameOf, nameOfLock, SIDE_KEYS } from './keys.ts';
+import { CLAIMS, clockKey, keysOf, nameOf, nameOfLock } from './keys.ts';
+import { type Read, readAcquire, readInspection, readRelease, readRenewal } from './replies.ts';
 import { ShardListener } from './shard-listener.ts';
-import type { Answer, Grant, Inspection, Mode, Release, Released, Renewal, Request, Store } from './store.ts';
+import { slotOf } from './slot.ts';
+import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 import { type Listener, releaseChannel, Subscriber } from './subscriber.ts';
-
-const RENEWALS: Readonly<Record<string, Renewal>> = { '1': 'renewed', '0': 'gone', '-1': 'taken' };
 
 export class RedisStore implements Store {
   readonly grants$ = new Subject<Grant | undefined>();
   private readonly prefix: string;
+  private readonly serverClock: string;
   private readonly clock: Clock;
   private readonly scheduler: SchedulerLike;
   private readonly connection: Connection;
@@ -44,6 +45,7 @@ export class RedisStore implements Store {
   constructor(client: Client, scheduler: SchedulerLike, commandTimeout = COMMAND_TIMEOUT) {
     const dialling = { commandTimeout, scheduler };
     this.prefix = client.options.keyPrefix ?? '';
+    this.serverClock = clockKey(this.prefix);
     this.clock = clockOf(scheduler);
     this.scheduler = scheduler;
     this.connection = new Connection(client, dialling, () => this.grants$.next(undefined));
@@ -54,8 +56,10 @@ export class RedisStore implements Store {
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
       const [key, owner, token] = message;
+      const name = nameOfLock(this.prefix, key);
+      if (name === undefined) return;
       this.grants$.next({
-        name: nameOfLock(this.prefix, key),
+        name,
         owner,
         fence: token === undefined ? undefined : Number(token),
       });
@@ -67,17 +71,18 @@ export class RedisStore implements Store {
   }
 
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
-    const { name, owner } = request;
+    const { name, owner, replicas } = request;
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
     const until = this.clock.now() + within;
     let asked: Server | undefined;
     let channel = '';
-    const command: Command<Answer> = {
+    const answer$ = this.run<Answer>(within, {
       lock: name,
       script: scripts.lease,
       unhurried: request.ticket !== undefined, // it has its ticket
       keys,
+      clock: this.clockFor(key),
       bounded: true,
       turn: request.turn,
       args: (notAfter) => {
@@ -86,24 +91,12 @@ export class RedisStore implements Store {
       },
       read: (reply, _now, server) => {
         asked = server;
-        if (reply === -1) return undefined; // too late, or the server's clock was not known: it is now
-        if (typeof reply === 'string') return { granted: true, fence: Number(reply) };
-        const [first, second, foreign, drawn, ticket] = reply as Reply;
-        this.share(name, (reply as Reply).at(-1));
-        if (typeof first === 'string') return { granted: true, fence: Number(first) };
-        if (stay) this.listener.open(key, owner, channel);
-        return {
-          granted: false,
-          wait: Number(first),
-          rank: Number(second),
-          announced: foreign !== 1,
-          clock: Number(drawn),
-          ticket: Number(ticket),
-        };
+        const answer = readAcquire(reply);
+        if (stay && answer && !answer.value.granted) this.listener.open(key, owner, channel);
+        return answer;
       },
-    };
-    const answer$ = this.connection.run(command, within);
-    if (!request.replicas) return answer$;
+    });
+    if (!replicas) return answer$;
     return answer$.pipe(
       concatMap((answer) => {
         if (!answer.granted) return of(answer);
@@ -122,89 +115,100 @@ export class RedisStore implements Store {
     );
   }
 
-  renew(request: Request, fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
-    const { name, owner, ttl } = request;
+  /** An exclusive lease by its one key, which is to be had on either side of a slot that moves. */
+  renew(request: Request, fence = 0, within: number, downgrade = false): Observable<Renewal> {
+    const { name, owner, ttl, mode } = request;
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
-    const into = downgrade ? specOf({ ...request, mode: 'shared' }, this.listener.channel(key)) : '';
     const until = this.clock.now() + within;
     let asked: Server | undefined;
-    const command: Command<Renewal> = {
+    const common = {
       lock: name,
-      script: scripts.lease,
       unhurried: true,
-      keys,
       bounded: true, // late, it would undo a later one
-      args: (notAfter) => ['renew', owner, ttl, fence ?? 0, into, notAfter],
-      read: (reply, _now, server) => {
+      read: (reply: unknown, _now: number, server: Server): Read<Renewal> | undefined => {
         asked = server;
-        if (reply === -2) return undefined;
-        const [outcome, grants = []] = typeof reply === 'number' ? [reply] : (reply as Reply);
-        this.share(name, grants);
-        return RENEWALS[String(outcome)] ?? 'gone';
+        return readRenewal(reply);
       },
     };
-    const renewal$ = this.connection.run(command, within);
+    const renewal$ = this.run<Renewal>(
+      within,
+      mode === 'exclusive' && !downgrade
+        ? {
+            ...common,
+            script: scripts.renew,
+            keys: [key],
+            args: (notAfter) => ['renew', owner, fence, ttl, notAfter],
+          }
+        : {
+            ...common,
+            script: scripts.lease,
+            keys,
+            clock: this.clockFor(key),
+            args: (notAfter) => [
+              'share',
+              owner,
+              fence,
+              specOf({ ...request, mode: 'shared' }, this.listener.channel(key)),
+              notAfter,
+            ],
+          },
+    );
     if (!request.replicas) return renewal$;
     return renewal$.pipe(
       concatMap((renewal) => (renewal === 'renewed' ? this.confirmed(request, asked, until, renewal) : of(renewal))),
     );
   }
 
-  release({ name, owner, tell = false }: Release, within: number): Observable<Released> {
+  release({ name, owner, fence = 0, keep = 0, tell = false }: Release, within: number): Observable<Released> {
     const keys = keysOf(this.prefix, name);
-    const command: Command<Released> = {
+    const [key] = keys;
+    return this.run(within, {
       lock: name,
       script: scripts.lease,
       keys,
+      clock: this.clockFor(key),
       bounded: true, // late, it would end what the same owner was granted since
       args: (notAfter) => [
         'release',
         owner ?? '',
-        tell ? `!${releaseChannel(this.prefix, name)}` : this.listener.channel(keys[0]),
+        fence,
+        tell ? `!${releaseChannel(this.prefix, name)}` : this.listener.channel(key),
         notAfter,
+        keep,
       ],
-      read: (reply, now) => {
-        if (reply === -1) return undefined;
-        if (reply === 1) return { held: true, grants: 0, now };
-        const [held, grants, own] = reply as Reply;
-        this.share(name, own);
-        return { held: held === 1, grants: Number(grants), now };
-      },
-    };
-    return this.connection.run(command, within);
+      read: readRelease,
+    });
+  }
+
+  raise(name: string, fence: number, within: number): Observable<true> {
+    const keys = keysOf(this.prefix, name);
+    return this.run(within, {
+      lock: name,
+      script: scripts.lease,
+      keys,
+      clock: this.clockFor(keys[0]),
+      args: () => ['raise', fence],
+      read: () => ({ value: true }),
+    });
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
-    const command: Command<Inspection> = {
+    return this.run(within, {
       lock: name,
       script: scripts.inspect,
       readOnly: true,
       keys: keysOf(this.prefix, name),
       args: () => ['inspect'],
-      read: (reply) => {
-        const [token, holders, waiting] = reply as Reply;
-        return {
-          name,
-          holders: quadruples(holders).map(([owner, mode, permits, remaining]) => ({
-            owner,
-            mode,
-            permits,
-            remaining,
-          })),
-          waiting: quadruples(waiting).map(([owner, mode, permits, waited]) => ({ owner, mode, permits, waited })),
-          fence: token === '' ? undefined : Number(token),
-        };
-      },
-    };
-    return this.connection.run(command, within);
+      read: (reply) => ({ value: readInspection(name, reply) }),
+    });
   }
 
   list(pattern: string, within: number): Observable<string> {
     const wanted = globOf(pattern);
     const slice = (node: Driver, cursor: string): Observable<Reply> =>
       this.connection.run(
-        { script: scripts.scan, keys: [], args: () => [cursor, SIDE_KEYS], read: (reply) => reply as Reply, node },
+        { script: scripts.scan, keys: [], args: () => [cursor, CLAIMS], read: (reply) => reply as Reply, node },
         within,
       );
     const all = (node: Driver): Observable<Reply> =>
@@ -212,8 +216,10 @@ export class RedisStore implements Store {
     return this.uptime(within).pipe(
       mergeMap(() => this.connection.masters), // known once one has answered
       mergeMap(all),
-      concatMap(([, keys]) => keys as string[]),
-      map((key) => nameOf(this.prefix, key)),
+      concatMap(([, locks, claims]) => [
+        ...(locks as string[]).map((key) => nameOfLock(this.prefix, key)),
+        ...(claims as string[]).map((key) => nameOf(this.prefix, key)),
+      ]),
       filter((name): name is string => name !== undefined && wanted.test(name)),
       distinct(),
       mergeMap((name) => this.inspect(name, within), 16),
@@ -261,23 +267,38 @@ export class RedisStore implements Store {
     );
   }
 
-  /** Grants to waiters of this process come in the reply, without a message. */
-  private share(name: string, grants: unknown): void {
-    const pairs = grants as readonly string[];
-    for (let i = 0; i < pairs.length; i += 2) {
-      this.grants$.next({ name, owner: String(pairs[i]), fence: Number(pairs[i + 1]) });
-    }
+  /** The clock of the server, or of the slot of this key where keys of one command share a slot. */
+  private clockFor(key: string): (ofSlot: boolean) => string {
+    return (ofSlot) => (ofSlot ? clockKey(this.prefix, slotOf(key)) : this.serverClock);
+  }
+
+  /** Runs a command on a name. Grants to waiters of this process come in the reply, without a message, and are handed on here. */
+  private run<T>(
+    within: number,
+    {
+      read,
+      ...command
+    }: Omit<Command<T>, 'read'> & {
+      readonly lock: string;
+      readonly read: (reply: unknown, now: number, server: Server) => Read<T> | undefined;
+    },
+  ): Observable<T> {
+    const { lock: name } = command;
+    return this.connection.run<T>(
+      {
+        ...command,
+        read: (reply, now, server) => {
+          const { value, grants = [] } = read(reply, now, server) ?? {};
+          for (let i = 0; i < grants.length; i += 2) {
+            this.grants$.next({ name, owner: String(grants[i]), fence: Number(grants[i + 1]) });
+          }
+          return value;
+        },
+      },
+      within,
+    );
   }
 }
 
 const specOf = ({ mode, permits, limit, ttl, waiterTtl }: Request, channel: string): string =>
   `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${channel}`;
-
-/** Owner, mode, permits, ms: four values an entry, as the script lists them. */
-const quadruples = (flat: unknown): [owner: string, mode: Mode, permits: number, ms: number][] => {
-  const values = flat as readonly (string | number)[];
-  return Array.from({ length: values.length / 4 }, (_, i) => {
-    const [owner, mode, permits, ms] = values.slice(4 * i, 4 * i + 4);
-    return [String(owner), mode === 'x' ? 'exclusive' : 'shared', Number(permits), Number(ms)];
-  });
-};

@@ -76,7 +76,7 @@ export class Sender {
     const [first] = calls;
     if (!first) return;
     const { script, readOnly } = first.command;
-    const { keys, values } = batchOf(calls);
+    const { keys, values } = batchOf(calls, this.apart || isCluster(this.client));
     const refused = (error: Error): void => {
       this.apart ||= error.message.startsWith('CROSSSLOT');
       for (const call of calls) {

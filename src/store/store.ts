@@ -43,8 +43,8 @@ export type Answer =
       readonly ticket: number;
     };
 
-/** Whether the lease was renewed; if not, whether somebody was granted the lock since. */
-export type Renewal = 'renewed' | 'gone' | 'taken';
+/** Whether the lease was renewed. One that is not there any more was taken: granted to another, broken, deleted or flushed. */
+export type Renewal = 'renewed' | 'taken';
 
 /** What is given up: a lease, or a place in the queue. */
 export interface Release {
@@ -53,6 +53,8 @@ export interface Release {
   readonly owner: string | undefined;
   /** Only the lease with this fence. Without one, whatever the owner has. */
   readonly fence?: number | undefined;
+  /** ms for which the lease is held over: nobody's any more, renewed and released no more, and the name is not free before. */
+  readonly keep?: number | undefined;
   /** Whether a store that keeps no queue tells those who listen that a lease was given up. */
   readonly tell?: boolean | undefined;
 }
@@ -85,6 +87,8 @@ export interface Holder {
   readonly permits: number;
   /** ms until it lapses unless it is renewed, by the server's clock; -1 for a foreign key without an expiry, which is no lock. */
   readonly remaining: number;
+  /** Of a lease that was released before its minimum hold: it is held over until it lapses. */
+  readonly over?: true;
 }
 
 /**
@@ -101,7 +105,7 @@ export interface Waiter {
 }
 
 /**
- * What `inspect` tells of a name: the waiters in the order of the queue, and the last fencing token given.
+ * What `inspect` tells of a name: the waiters in the order of the queue, and the highest fence of the holders.
  *
  * @example const isFree = ({ holders, waiting }: Inspection): boolean => holders.length + waiting.length === 0;
  */

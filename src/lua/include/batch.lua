@@ -1,40 +1,36 @@
--- Runs a verb for each of the names that it was called with: what is sent in one tick travels in one call.
--- Each name has five KEYS and its share of ARGV: the verb, what that takes, and "" for the width of the others.
--- Each has an answer of its own, which may be an error.
--- Reply  { server time in ms, answer … }
-local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
-local LONGEST = 2147483647 -- 2^31 - 1: the most ms, permits and limit
+-- Runs a verb for each of the names that a script is called with: what is sent in one tick travels in one call.
+-- A name has its share of KEYS, behind those that are for all, and its share of ARGV: the verb, what that takes, and ""
+-- up to the width of the others. It has an answer of its own, which may be an error; of one that comes behind a write the
+-- code says so, for its outcome is unknown.
+--include call
 
--- The whole number that a text tells, if it is within the bounds.
-local function whole(text, least, most)
-  local number = tonumber(text)
-  return number and number >= least and number <= most and number % 1 == 0 and number or nil
+-- What ends a verb: an error of Redis's, as a table or as a text, or one of Lua's, where values are none of ours.
+local function failure(reason, code)
+  local text = type(reason) == 'table' and reason.err or string.match(reason, '%u[%u_]+ .*')
+  return { err = code .. (text or 'REDISYNC_CORRUPTED ' .. reason) }
 end
 
-local function refused(code, why)
-  return redis.error_reply('REDISYNC_' .. code .. ' ' .. why)
-end
-
-local width = #ARGV * 5 / #KEYS
-if #KEYS % 5 ~= 0 or width % 1 ~= 0 then return refused('ARGUMENT', 'KEYS are five a name, ARGV as many for each') end
-local clock = redis.call('TIME')
-local micros = clock[1] * 1000000 + clock[2]
-local now = math.floor(micros / 1000)
---verbs
-local answers = { now }
-for i = 0, #KEYS / 5 - 1 do
-  local key, arg = 5 * i, width * i
-  local verb, ok, reply = ARGV[arg + 1]
-  local run = --choice
-  if run then
-    ok, reply = pcall(run, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4], KEYS[key + 5],
-      unpack(ARGV, arg + 2, arg + width))
-  else
-    reply = refused('ARGUMENT', 'a verb comes first')
+local function batch(verbs, shared, each)
+  local names = (#KEYS - shared) / each
+  local width = #ARGV / names
+  if names < 1 or names % 1 ~= 0 or width < 1 or width % 1 ~= 0 then
+    return redis.error_reply('REDISYNC_ARGUMENT KEYS and ARGV are as many for each name')
   end
-  if not ok and type(reply) ~= 'table' then -- Redis's own, or Lua's of values that are none of ours
-    reply = { err = string.match(reply, '%u%u+ .*') or 'REDISYNC_CORRUPTED ' .. reply }
+  local answers, messages = { call.now }, call.messages
+  for i = 0, names - 1 do
+    local key, arg, told = shared + each * i, width * i, #messages
+    local verb, ok, reply = verbs[ARGV[arg + 1]], true, nil
+    call.dirty = false
+    if verb then
+      ok, reply = pcall(verb, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], unpack(ARGV, arg + 2, arg + width))
+    else
+      reply = redis.error_reply('REDISYNC_ARGUMENT a verb comes first')
+    end
+    if not ok then
+      for last = #messages, told + 1, -1 do messages[last] = nil end
+      reply = failure(reply, call.dirty and 'REDISYNC_UNFINISHED ' or '')
+    end
+    answers[i + 2] = reply
   end
-  answers[i + 2] = reply
+  return answers
 end
-return answers

@@ -1,11 +1,11 @@
--- What every script knows of a name.
--- KEYS  1 lock   STRING  the exclusive holder's owner, PX: the wire format of every plain Redis lock
---       2 last   STRING  "token ttl owner" of the last grant: the memory that makes tokens rise
---       3 due    ZSET    owner -> ms at which it lapses, for shared holders and waiters alike
---       4 queue  ZSET    owner -> order of arrival, for waiters only
---       5 specs  HASH    owner -> spec, '' -> permits in use, while there is a shared holder
--- A spec is "mode permits limit ttl waiterTtl channel", and a shared holder's goes on with its token:
--- mode x or s, limit 0 for none, channel -… for a coordinator that does not listen yet.
--- Each key that counts is read before the first write: one of another type ends the script with WRONGTYPE, and one that
--- cannot be read with REDISYNC_CORRUPTED, nothing written. So do arguments that are none, with REDISYNC_ARGUMENT.
-local holder = redis.call('GET', lock)
+-- A name that is locked: its keys, what there is at them, and what is planned. What follows are its methods.
+--include call
+local Name = { call = call, now = call.now }
+Name.__index = Name
+
+-- Writes, so that an error behind it is known to be one of unknown outcome.
+function Name.write(name, ...)
+  local reply = redis.call(...)
+  name.call.dirty = true
+  return reply
+end

@@ -1,8 +1,5 @@
-/** What the memory knows of a name, and the fragment settle of the scripts on it: plain data in place of keys. */
+/** What the memory knows of a name, and what the scripts do with the claims on it: plain data in place of keys. */
 import type { Grant, Request } from '../store.ts';
-
-/** ms for which the last token is remembered, as in lua/include/settle. */
-const MEMORY = 3_600_000;
 
 /** The coordinator that a waiter is told through. */
 export interface Listener {
@@ -10,62 +7,63 @@ export interface Listener {
   tell(grant: Grant): void;
 }
 
-/** A holder, or a waiter in the queue. */
-export interface Place extends Request {
+/** Who waits. */
+export interface Waiter extends Request {
   readonly listener: Listener;
   readonly ticket: number;
+  /** When it is dead unless it asks again, ms. */
+  readonly due: number;
+}
+
+/** Who holds. */
+export interface Holder extends Request {
+  readonly fence: number;
+  /** Whether its lease was released and is held over. */
+  readonly over: boolean;
   /** When it lapses, ms. */
   due: number;
-  /** The token of a holder. */
-  readonly fence: number;
 }
 
-/** A Map keeps the order of insertion, which is the order of the queue. */
 export interface Name {
-  readonly holders: Map<string, Place>;
-  readonly queue: Map<string, Place>;
-  last: number;
-  /** When the last token is forgotten, ms. */
-  until: number;
+  readonly holders: Map<string, Holder>;
+  readonly queue: Map<string, Waiter>;
 }
 
-export const blank = (): Name => ({ holders: new Map(), queue: new Map(), last: 0, until: 0 });
+/** The highest number that was drawn, for a ticket or a fence. */
+export interface Numbers {
+  clock: number;
+}
+
+export const blank = (): Name => ({ holders: new Map(), queue: new Map() });
 
 export const isFree = ({ holders, queue }: Name): boolean => holders.size + queue.size === 0;
 
-export const exclusiveOf = ({ holders }: Name): Place | undefined =>
+export const exclusiveOf = ({ holders }: Name): Holder | undefined =>
   [...holders.values()].find(({ mode }) => mode === 'exclusive');
 
-/** Remembers a new token, or the last one for longer. */
-export const remember = (name: Name, fence: number, now: number, ttl = 0): number => {
-  name.last = fence;
-  name.until = now + Math.max(MEMORY, ttl);
-  return fence;
+/** It rises, and keeps up with the time in µs. */
+export const draw = (numbers: Numbers, now: number): number => {
+  numbers.clock = Math.max(numbers.clock + 1, Math.floor(now * 1_000));
+  return numbers.clock;
 };
 
-/** The token of the next grant: it rises, and keeps up with the clock in µs. */
-export const nextOf = ({ last }: Name, now: number): number => Math.max(last + 1, Math.floor(now * 1_000));
-
-/** The order of arrival of one that joins the queue, by the clock in µs. */
-export const ticketOf = ({ queue }: Name, now: number): number =>
-  Math.max(Math.floor(now * 1_000), ([...queue.values()].at(-1)?.ticket ?? 0) + 1);
-
-/** Drops who has lapsed. */
-export const lapse = (name: Name, now: number): void => {
-  for (const places of [name.holders, name.queue]) {
+/** Drops the holders that have lapsed and the waiters that are dead: at once, where the scripts wait until it matters. */
+export const lapse = ({ holders, queue }: Name, now: number): void => {
+  for (const places of [holders, queue]) {
     for (const { owner, due } of places.values()) if (due <= now) places.delete(owner);
   }
-  if (name.until <= now) name.last = 0;
 };
 
-/** Puts a waiter that has come back where it stood. */
-export const inOrder = ({ queue }: Name): void => {
-  const waiters = [...queue.values()].sort((a, b) => a.ticket - b.ticket);
-  queue.clear();
-  for (const waiter of waiters) queue.set(waiter.owner, waiter);
+/** The lease with this fence; 0 for whatever the owner has. One that is held over is nobody's. */
+export const leaseOf = ({ holders }: Name, owner: string, fence: number): Holder | undefined => {
+  const holder = holders.get(owner);
+  return holder && !holder.over && (fence === 0 || holder.fence === fence) ? holder : undefined;
 };
 
-const fits = (name: Name, { mode, permits, limit }: Place): boolean => {
+/** In the order of the queue. */
+export const inOrder = ({ queue }: Name): Waiter[] => [...queue.values()].sort((a, b) => a.ticket - b.ticket);
+
+const fits = (name: Name, { mode, permits, limit }: Request): boolean => {
   if (mode === 'exclusive') return name.holders.size === 0;
   if (exclusiveOf(name)) return false;
   const used = [...name.holders.values()].reduce((sum, holder) => sum + holder.permits, 0);
@@ -73,19 +71,27 @@ const fits = (name: Name, { mode, permits, limit }: Place): boolean => {
 };
 
 /**
- * Grants from the head of the queue for as long as the head fits; a waiter whose coordinator has closed is passed
- * over. `self`, who asks, reads its grant from the answer, with its full ttl. Returns how many were granted.
+ * Grants from the head of the queue for as long as the head fits; a waiter whose coordinator has closed is passed over.
+ * `self`, who asks, has its turn by its ticket, and reads its grant from the answer, with its full ttl. Returns how many
+ * others were granted.
  */
-export const settle = (name: Name, now: number, self?: string): number => {
+export const settle = (name: Name, numbers: Numbers, now: number, self?: Waiter): number => {
   let grants = 0;
-  for (const waiter of [...name.queue.values()]) {
+  const others = inOrder(name).filter(({ owner }) => owner !== self?.owner);
+  for (const waiter of self ? [...others, self].sort((a, b) => a.ticket - b.ticket) : others) {
     const { owner, ttl, waiterTtl, listener } = waiter;
     if (!fits(name, waiter)) break;
-    if (owner !== self && listener.closed) continue;
-    const fence = remember(name, nextOf(name, now), now, ttl);
+    if (waiter !== self && listener.closed) continue;
+    const fence = draw(numbers, now);
     name.queue.delete(owner);
-    name.holders.set(owner, { ...waiter, fence, due: now + (owner === self ? ttl : Math.min(ttl, waiterTtl)) });
-    if (owner !== self) listener.tell({ name: waiter.name, owner, fence });
+    name.holders.set(owner, {
+      ...waiter,
+      fence,
+      over: false,
+      due: now + (waiter === self ? ttl : Math.min(ttl, waiterTtl)),
+    });
+    if (waiter === self) continue;
+    listener.tell({ name: waiter.name, owner, fence });
     grants += 1;
   }
   return grants;

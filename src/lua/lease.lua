@@ -1,0 +1,20 @@
+-- What changes who holds a name, for many names in one call. First all is written, the clock last; then it is told.
+-- KEYS   the clock; then of each name lock, claims, specs
+-- ARGV   of each name a verb and what that takes: acquire, release, share, raise
+-- Reply  { server time in ms, answer … }
+--include batch
+--include clock
+--include acquire
+--include release
+--include share
+--include raise
+local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
+local kept, reason = pcall(clock.keep, clock)
+if not kept then return failure(reason, 'REDISYNC_UNFINISHED ') end
+if #call.messages > 0 then
+  local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it
+  replicate(redis.REPL_NONE) -- who listens to a replica must not hear of it, too
+  for _, message in ipairs(call.messages) do redis.pcall(unpack(message)) end
+  replicate(redis.REPL_ALL)
+end
+return answers

@@ -1,0 +1,73 @@
+/** What the replies of the scripts say: pure functions of what their headers document. */
+import type { Reply } from './call.ts';
+import type { Answer, Inspection, Mode, Released, Renewal } from './store.ts';
+
+/** What a reply says to who asked, and the grants to waiters of this process that it brings: owner, fence, owner, fence … */
+export interface Read<T> {
+  readonly value: T;
+  readonly grants?: readonly unknown[] | undefined;
+}
+
+const LATE = -1;
+
+/** Undefined where the call came too late, or the server's time was not known: it is now. So with all that carry a not-after. */
+export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
+  if (reply === LATE) return undefined;
+  const [first, ...rest] = typeof reply === 'string' ? [reply, []] : (reply as Reply);
+  const grants = rest.at(-1) as Reply;
+  if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants };
+  const [rank, silent, clock, ticket] = rest;
+  return {
+    value: {
+      granted: false,
+      wait: Number(first),
+      rank: Number(rank),
+      announced: silent !== 1,
+      clock: Number(clock),
+      ticket: Number(ticket),
+    },
+    grants,
+  };
+};
+
+export const readRenewal = (reply: unknown): Read<Renewal> | undefined => {
+  if (reply === LATE) return undefined;
+  const [renewed, grants] = typeof reply === 'number' ? [reply] : (reply as Reply);
+  return { value: renewed === 1 ? 'renewed' : 'taken', grants: grants as Reply | undefined };
+};
+
+export const readRelease = (reply: unknown, now: number): Read<Released> | undefined => {
+  if (reply === LATE) return undefined;
+  const [held, grants, own] = typeof reply === 'number' ? [reply, 0] : (reply as Reply);
+  return { value: { held: held === 1, grants: Number(grants), now }, grants: own as Reply | undefined };
+};
+
+export const readInspection = (name: string, reply: unknown): Inspection => {
+  const [holders, waiting] = reply as Reply;
+  const held = rowsOf(holders, 6);
+  const fences = held.map(([, , , , fence]) => Number(fence));
+  return {
+    name,
+    holders: held.map(([owner, mode, permits, remaining, , over]) => ({
+      ...claimOf(owner, mode, permits),
+      remaining: Number(remaining),
+      ...(over === 1 && { over: true as const }),
+    })),
+    waiting: rowsOf(waiting, 4).map(([owner, mode, permits, waited]) => ({
+      ...claimOf(owner, mode, permits),
+      waited: Number(waited),
+    })),
+    fence: Math.max(0, ...fences) || undefined,
+  };
+};
+
+const claimOf = (owner: unknown, mode: unknown, permits: unknown): { owner: string; mode: Mode; permits: number } => ({
+  owner: String(owner),
+  mode: mode === 'x' ? 'exclusive' : 'shared',
+  permits: Number(permits),
+});
+
+const rowsOf = (flat: unknown, width: number): Reply[] => {
+  const values = flat as Reply;
+  return Array.from({ length: values.length / width }, (_, i) => values.slice(width * i, width * i + width));
+};
