@@ -1,8 +1,9 @@
-/** Locks as a part of a Fastify service: one coordinator, `app.locks`, that is closed with it. Nest's provider is the same three lines. */
+/** Locks as a part of a Fastify service: one coordinator, `app.locks`, that is closed with it. */
 import { setTimeout as work } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
-import { type CoordinatorOptions, LockCoordinator, LockTimeoutError } from 'redisync';
+import { type CoordinatorOptions, LockCoordinator, LockTimeoutError, RedisyncError } from 'redisync';
+import { firstValueFrom } from 'rxjs';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -10,16 +11,19 @@ declare module 'fastify' {
   }
 }
 
-/** The provider. In Nest: `{ provide: LockCoordinator, useFactory }`, and `close()` in `onApplicationShutdown`. */
+/** The provider. What is under way when the service closes is answered; who waits for a lock is told at once. */
 const provideLocks = (app: FastifyInstance, redis: Redis, options?: CoordinatorOptions): void => {
   app.decorate('locks', new LockCoordinator(redis, options));
-  app.addHook('onClose', () => app.locks.close()); // gives back what is held, so that other processes go on at once
+  app.addHook('preClose', () => app.locks.close({ drain: 10_000 }));
 };
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const app = Fastify();
-provideLocks(app, redis, { ttl: 10_000, identity: `web ${process.pid}` });
-app.setErrorHandler((error, _, reply) => reply.code(error instanceof LockTimeoutError ? 409 : 500).send(String(error)));
+provideLocks(app, redis, { ttl: 10_000 });
+app.setErrorHandler((error, _, reply) => {
+  const failed = error instanceof RedisyncError ? 503 : 500; // Redis is out of reach, the lease was lost, we are stopping
+  return reply.code(error instanceof LockTimeoutError ? 409 : failed).send(String(error));
+});
 app.post<{ Params: { id: string } }>('/orders/:id', async ({ params }) => {
   await using lease = await app.locks.mutex(`example:order:${params.id}`).acquire({ timeout: 200 });
   await work(50, undefined, { signal: lease.signal }); // charge the order
@@ -31,6 +35,9 @@ const post = async (id: string): Promise<number> =>
 console.log('side by side, and one after another:', await Promise.all(['1', '1', '2'].map(post)));
 const elsewhere = await app.locks.mutex('example:order:3').acquire();
 console.log('busy:', await post('3'));
+await elsewhere.release();
+const begun = post('4');
+await firstValueFrom(app.locks.events$); // it has its lock
 await app.close();
-console.log('given back:', !elsewhere.held);
+console.log('begun before it closes:', await begun);
 redis.disconnect();

@@ -4,7 +4,7 @@ import { LockCoordinator } from 'redisync';
 import { concat, finalize, fromEvent, interval, map, of, switchMap, takeUntil } from 'rxjs';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
-const locks = new LockCoordinator(redis, { identity: `process ${process.pid}` });
+const locks = new LockCoordinator(redis);
 
 /** What only the leader does. Its token goes with every write, so that a leader of yesterday is refused. */
 const schedule = (fence: number | undefined) => interval(200).pipe(map((n) => `task ${n} under token ${fence}`));

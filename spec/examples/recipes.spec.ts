@@ -2,8 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { type Ended, run, start } from './run.ts';
+import { run, start } from './run.ts';
 
 const ELSEWHERE = ['testing.ts']; // runs without Redis, and has a spec of its own
 
@@ -155,26 +156,52 @@ describe('the examples', function () {
     expect(await outcome('fenced-redis.ts')).to.deep.equal(['late: token N is too low', 'written by the next']);
   });
 
-  it('fastify: an order at a time, 409 when busy, and what is held is given back when the service is closed', async () => {
+  it('fastify: an order at a time, 409 when busy, and what is under way when the service is closed is answered', async () => {
     expect(await outcome('fastify.ts')).to.deep.equal([
       'side by side, and one after another: [ 200, 200, 200 ]',
       'busy: 409',
-      'given back: true',
+      'begun before it closes: 200',
     ]);
   });
 
-  it('http-service: serves an order at a time, answers when busy, and gives back what it holds when it is stopped', async () => {
-    ran.add('http-service.ts');
-    const service = start('http-service.ts', server.url);
-    const port = /\d+$/.exec(await service.seen(/"port":\d+/))?.[0];
-    const post = async (path: string): Promise<number> =>
-      (await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST' })).status;
-    expect(await Promise.all([post('/orders/1'), post('/orders/1'), post('/orders/2')])).to.deep.equal([200, 200, 200]);
-    await redis.set('example:/orders/3', 'somebody else', 'PX', 5_000);
-    expect(await post('/orders/3')).to.equal(409);
-    service.kill('SIGTERM');
-    const { code }: Ended = await service.ended;
-    expect(code).to.equal(0);
+  describe('http-service', () => {
+    const begin = async (url: string) => {
+      ran.add('http-service.ts');
+      const service = start('http-service.ts', url);
+      const port = /\d+$/.exec(await service.seen(/"port":\d+/))?.[0];
+      const post = async (path: string): Promise<number> =>
+        (await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST' })).status;
+      return { service, post };
+    };
+
+    it('serves an order at a time, and answers 409 when it is busy', async () => {
+      const { service, post } = await begin(server.url);
+      expect(await Promise.all([post('/orders/1'), post('/orders/1'), post('/orders/2')])).to.deep.equal([
+        200, 200, 200,
+      ]);
+      await redis.set('example:/orders/3', 'somebody else', 'PX', 5_000);
+      expect(await post('/orders/3')).to.equal(409);
+      service.kill('SIGTERM');
+      expect((await service.ended).code).to.equal(0);
+    });
+
+    it('serves to the end what is under way when it is stopped, and answers 503 to who waits', async () => {
+      const { service, post } = await begin(server.url);
+      await redis.set('example:/orders/5', 'somebody else', 'PX', 5_000);
+      const answers = [post('/orders/4'), post('/orders/5')];
+      await eventually('one is served', async () => (await redis.exists('example:/orders/4')) === 1);
+      service.kill('SIGTERM');
+      expect(await Promise.all(answers)).to.deep.equal([200, 503]);
+      expect((await service.ended).code).to.equal(0);
+      expect(await redis.exists('example:/orders/4')).to.equal(0);
+    });
+
+    it('answers 503 when Redis is out of reach', async () => {
+      const { service, post } = await begin('redis://127.0.0.1:1');
+      expect(await post('/orders/1')).to.equal(503);
+      service.kill('SIGTERM');
+      expect((await service.ended).code).to.equal(0);
+    });
   });
 
   it('logger: every event is a line of JSON', async () => {

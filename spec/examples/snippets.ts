@@ -71,8 +71,8 @@ import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Redis } from 'ioredis';
 import type { Lease, LockCoordinator } from 'redisync';
 type Work = (signal?: AbortSignal) => Promise<string>;
-interface Order { readonly id: string }
 declare global {
+  interface Order { readonly id: string }
   const redis: Redis;
   const locks: LockCoordinator;
   const lease: Lease;
