@@ -73,6 +73,23 @@ describe('redisync elect', () => {
     expect(await run.ended).to.equal(143);
   });
 
+  it('prints who leads, and when nobody does', async () => {
+    const listener = await redisync(server.url, 'elect', '--listen', 'heard');
+    await eventually('nobody leads', () => listener.out === '\n');
+    const run = await candidate('heard');
+    await eventually('one leads', () => /^\n\S+:\d+:[0-9a-f-]{36}\n$/.test(listener.out));
+    run.type('\n');
+    expect(await run.ended).to.equal(5);
+    await eventually('nobody leads any more', () => listener.out.endsWith('\n\n'));
+    const json = await redisync(server.url, 'elect', '--listen', 'heard', '--json');
+    await eventually('it is told', () => json.out.endsWith('\n'));
+    expect(JSON.parse(json.out)).to.include({ name: 'heard', leader: null });
+    for (const { child, ended } of [listener, json]) {
+      child.kill('SIGINT');
+      expect(await ended).to.equal(130);
+    }
+  });
+
   it('leaves the queue on a signal while it follows', async () => {
     await redis.set('following', 'somebody', 'PX', 60_000);
     const run = await candidate('following');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, type Run, redisync, SOURCE, start } from './support/command.ts';
+import { builtCommand, endAll, onTerminal, type Run, redisync, SOURCE, start } from './support/command.ts';
 
 describe('redisync run', () => {
   let server: Server;
@@ -61,7 +61,34 @@ describe('redisync run', () => {
     expect([await child.ended, child.out]).to.deep.equal([0, '--try -- -x\n']);
   });
 
+  it('holds the lock until it is interrupted where there is no command', async () => {
+    const child = await run('kept');
+    await eventually('it is held', async () => (await redis.exists('kept')) === 1);
+    await eventually('it says so', () => /^redisync: holding "kept" under token \d{16}, until /.test(child.err));
+    child.child.kill('SIGINT');
+    expect([await child.ended, child.out, await redis.exists('kept')]).to.deep.equal([0, '', 0]);
+  });
+
+  it('exits with 79 when a lock that is held without a command is lost', async () => {
+    const child = await run('kept:lost', '--ttl', '1s');
+    await eventually('it is held', async () => (await redis.exists('kept:lost')) === 1);
+    await redis.set('kept:lost', 'a thief', 'PX', 5_000);
+    expect(await child.ended).to.equal(79);
+    expect(child.err).to.match(/The lease on "kept:lost" is lost/);
+  });
+
   describe('when the lock is busy', () => {
+    it('says on a terminal, or with --verbose, for whom it waits and behind how many', async () => {
+      await busy('busy:seen');
+      const words = /waiting for "busy:seen": held by somebody \((5\d|60|1m00)s left\); (\d) ahead in the queue/;
+      const piped = await run('busy:seen', '--verbose', '--', 'true');
+      await eventually('it says so', () => words.exec(piped.err)?.[2] === '0');
+      const shown = await onTerminal(server.url, 'run', 'busy:seen', '--', 'true');
+      await eventually('it says so', () => words.exec(shown.out)?.[2] === '1');
+      await redis.del('busy:seen');
+      expect([await piped.ended, await shown.ended]).to.deep.equal([0, 0]);
+    });
+
     const busy = async (name: string): Promise<unknown> => redis.set(name, 'somebody', 'PX', 60_000);
 
     it('exits with 75 at once with --try, and says who holds it', async () => {
@@ -172,7 +199,8 @@ describe('redisync run', () => {
 
   describe('exits with 64 and one line that says how to mend it', () => {
     const wrong: readonly (readonly [why: string, args: readonly string[], said: RegExp])[] = [
-      ['no command', ['run', 'x'], /no command: write it behind --/],
+      ['no command for several names', ['run', 'x', 'y'], /no command: write it behind --/],
+      ['no command to lead with', ['elect', 'x'], /no command: write it behind --/],
       ['no name', ['run', '--', 'true'], /missing required argument 'name'; see redisync run --help/],
       ['an unknown option', ['run', 'x', '--tyr', '--', 'true'], /unknown option '--tyr' \(Did you mean --try\?\)/],
       ['an unknown command', ['rnu', 'x'], /unknown command 'rnu' \(Did you mean run\?\)/],
@@ -272,6 +300,8 @@ describe('redisync run', () => {
       expect(child.out).to.match(new RegExp(`Usage: redisync ${name} [^]*\nExample:\n  redisync ${name} `));
     };
     await Promise.all(['run', 'elect', 'ls', 'inspect', 'watch', 'break', 'doctor'].map(show));
+    const verb = await redisync(server.url, 'help', 'ls');
+    expect([await verb.ended, verb.out.split('\n')[0]]).to.deep.equal([0, 'Usage: redisync ls [options] [pattern]']);
     const version = await redisync(server.url, '--version');
     expect([await version.ended, version.out]).to.deep.equal([0, `${process.env.npm_package_version ?? '0.1.0'}\n`]);
   });

@@ -69,4 +69,20 @@ describe('redisync, beside a single Redis', () => {
     expect(await none.ended).to.equal(1);
     expect(JSON.parse(none.out)).to.include({ severity: 'error', code: 'UNREACHABLE' });
   });
+
+  it('has a doctor that says what to do where the server wants a password, or another one', async () => {
+    const server = await startServer();
+    const admin = new Redis(server.url);
+    await admin.config('SET', 'requirepass', 'secret');
+    for (const url of [server.url, server.url.replace('//', '//:wrong@')]) {
+      const run = await redisync(url, 'doctor');
+      expect(await run.ended).to.equal(1);
+      expect(run.out).to.match(
+        /(NOAUTH|WRONGPASS).*Set user and password where the connection is made, as in its URL\.\n/,
+      );
+      expect(run.out).not.to.include('wrong@');
+    }
+    admin.disconnect();
+    await server.stop();
+  });
 });

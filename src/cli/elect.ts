@@ -1,14 +1,29 @@
 /** `redisync elect`: runs a command while leading. */
 import type { Command } from 'commander';
-import { concatMap, defer, EMPTY, filter, finalize, firstValueFrom, map, merge, type Observable } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  filter,
+  finalize,
+  firstValueFrom,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  tap,
+} from 'rxjs';
 import type { Lease } from '../index.ts';
 import { withLocks } from './connect.ts';
-import { checked, codeOfSignal, EXIT } from './exit.ts';
+import { checked, codeOfSignal, EXIT, Failure } from './exit.ts';
 import { refresh } from './hold.ts';
-import { common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
+import { type Common, common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
 import { braced, ending$ } from './signals.ts';
+import { output } from './stdio.ts';
 import { type Outcome, type Supervision, supervise } from './supervise.ts';
+import { jsonLine, printable } from './values.ts';
 
 /** One time in office; undefined if it was over before it began. */
 const serve = async (lease: Lease, terms: Supervision, wanted: () => boolean): Promise<Outcome | undefined> => {
@@ -26,7 +41,29 @@ const codeOf = (outcome: Outcome | undefined): number | undefined => {
   return outcome.lost !== undefined && !outcome.stopped ? EXIT.lost : outcome.code;
 };
 
+interface Options extends Supervised {
+  readonly listen?: boolean;
+}
+
+/** A line for each leader, as it changes; an empty one for none. */
+const listen = (name: string, { json, ...where }: Common): Promise<number> =>
+  withLocks(where, {}, (locks) => {
+    const leaders$ = checked(() => locks.watch(name)).pipe(
+      map(({ holders: [leader], fence }) => ({ name, leader: leader?.owner, fence })),
+      distinctUntilChanged((a, b) => a.leader === b.leader && a.fence === b.fence),
+      tap(({ leader = '', fence = null }) => {
+        const line = json ? jsonLine({ name, leader: leader || null, fence, at: Date.now() }) : printable(leader);
+        output().write(`${line}\n`);
+      }),
+      ignoreElements(),
+    );
+    return firstValueFrom(merge(leaders$, ending$.pipe(map(codeOfSignal))));
+  });
+
 const elect = async (name: string, command: readonly string[], options: Supervised): Promise<number> => {
+  if (command.length === 0) {
+    throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync elect NAME -- COMMAND; or --listen');
+  }
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);
   return withLocks(options, lockOptions(options), async (locks) => {
@@ -67,10 +104,11 @@ export const addElect = (program: Command, operands: readonly string[]): void =>
       'Campaigns for NAME, runs COMMAND while leading, ends it before the leadership is lost, and campaigns again. ' +
         'When COMMAND ends by itself, it resigns and exits with its code. See `redisync run --help`.',
     )
-    .usage('[options] NAME -- COMMAND [ARG…]')
+    .usage('[options] NAME [-- COMMAND [ARG…]]')
     .argument('<name>', 'what is campaigned for')
-    .action(async (name: string, options: Supervised) => {
-      process.exitCode = await elect(name, operands, options);
+    .option('--listen', 'run nothing: print who leads, at each change')
+    .action(async (name: string, options: Options) => {
+      process.exitCode = await (options.listen ? listen(name, options) : elect(name, operands, options));
     });
   supervised(command, ['term', 'kill']);
   common(command, 'events on stderr, one JSON object a line', 'redisync elect scheduler -- node scheduler.js');

@@ -1,6 +1,6 @@
 /** Acquires the locks of a command. */
-import { firstValueFrom } from 'rxjs';
-import { type Lease, type Lock, type LockCoordinator, LockLostError } from '../index.ts';
+import { catchError, EMPTY, filter, firstValueFrom, map, mergeMap, type Subscription } from 'rxjs';
+import { type Inspection, type Lease, type Lock, type LockCoordinator, LockLostError } from '../index.ts';
 import { codeOfSignal, Failure } from './exit.ts';
 import { ending$ } from './signals.ts';
 import { spoken } from './values.ts';
@@ -38,6 +38,27 @@ export const holdAll = async (locks: readonly Lock[], wait: number | undefined, 
   }
 };
 
+/** Says, each time that a place in a queue is taken, for whom and behind how many. Watching never influences the wait. */
+export const sayWaits = (locks: LockCoordinator, say: (message: string) => void): Subscription =>
+  locks.events$
+    .pipe(
+      filter((event) => event.type === 'waiting'),
+      mergeMap(({ name, owner }) =>
+        locks.inspect(name).pipe(
+          map(({ holders, waiting }) => {
+            const place = waiting.findIndex((waiter) => waiter.owner === owner);
+            const ahead = place < 0 ? waiting.length : place;
+            return `waiting for ${JSON.stringify(name)}: held by ${held(holders)}; ${ahead} ahead in the queue`;
+          }),
+          catchError(() => EMPTY), // what matters of it is told by the wait itself
+        ),
+      ),
+    )
+    .subscribe(say);
+
+const held = (holders: Inspection['holders']): string =>
+  holders.map(({ owner, remaining }) => `${owner} (${spoken(remaining)} left)`).join(', ') || 'nobody any more';
+
 /** A lease that was handed over begins with less than its ttl: a command that starts now should not be stopped for it. */
 export const refresh = async (lease: Lease, enough: number): Promise<void> => {
   if (lease.remaining() <= enough) await lease.renew();
@@ -46,6 +67,5 @@ export const refresh = async (lease: Lease, enough: number): Promise<void> => {
 /** Who is in the way. Errors if Redis cannot tell: then it is not known to be busy. */
 export const busyWith = async (locks: LockCoordinator, name: string): Promise<string> => {
   const { holders, waiting } = await firstValueFrom(locks.inspect(name));
-  const by = holders.map(({ owner, remaining }) => `${owner} (${spoken(remaining)} left)`).join(', ');
-  return `${JSON.stringify(name)} is busy: held by ${by || 'nobody any more'}; ${waiting.length} waiting`;
+  return `${JSON.stringify(name)} is busy: held by ${held(holders)}; ${waiting.length} waiting`;
 };

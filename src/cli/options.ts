@@ -70,8 +70,6 @@ export const supervision = (options: Supervised, command: readonly string[], rep
   const margin = onLost === 'ignore' ? 0 : Math.min(1_000, ttl / 10);
   const ofHold = Math.max(0, Math.floor((maxHold - margin) / 3));
   const { grace = Math.min(DEFAULT_GRACE, most, ofHold) } = options;
-  if (command.length === 0)
-    throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync run NAME -- COMMAND');
   if (grace > most) {
     throw new Failure(
       EXIT.usage,

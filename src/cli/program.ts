@@ -29,7 +29,7 @@ const programOf = async (name: string, operands: readonly string[]): Promise<Com
     .description('Locks on Redis for shells and cron, and eyes on them.')
     .version(version)
     .addHelpText('after', '\nExample:\n  redisync run nightly --try -- ./backup.sh')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'tell more about a command')
     .exitOverride()
     .configureOutput({ writeOut: (text) => void output().write(text), outputError: () => undefined });
   const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);

@@ -1,12 +1,16 @@
 /** `redisync run`: holds locks while a command runs. */
+import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
+import { firstValueFrom, map, race } from 'rxjs';
 import { type Lease, type Lock, type LockCoordinator, LockTimeoutError, RedisyncError } from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked, EXIT, Failure } from './exit.ts';
-import { busyWith, holdAll } from './hold.ts';
+import { busyWith, holdAll, sayWaits } from './hold.ts';
+import { lossOf, timeLeft } from './loss.ts';
 import { common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
-import { braced } from './signals.ts';
+import { braced, ending$ } from './signals.ts';
+import { STDERR } from './stdio.ts';
 import { type Supervision, supervise } from './supervise.ts';
 import { integer, milliseconds } from './values.ts';
 
@@ -18,6 +22,7 @@ interface Options extends Supervised {
   readonly permits?: number;
   readonly conflictExitCode: number;
   readonly skipOk?: boolean;
+  readonly verbose?: boolean;
 }
 
 const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits = 1 }: Options): Lock => {
@@ -25,11 +30,14 @@ const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits =
   return shared ? locks.readWriteLock(name).read : locks.mutex(name);
 };
 
-const check = (names: readonly string[], options: Options, { grace, margin, maxHold }: Supervision): void => {
+const check = (names: readonly string[], options: Options, { command, grace, margin, maxHold }: Supervision): void => {
   const { shared, limit, permits } = options;
   const longer = Math.floor(grace + margin); // whole ms are all that can be asked for
   const remedy = grace > 0 ? 'lower --grace, or raise it' : 'raise it';
   const wrong =
+    (command.length === 0 &&
+      names.length > 1 &&
+      'no command: write it behind --, as in redisync run NAME -- COMMAND') ||
     (limit !== undefined && !shared && '--limit needs --shared') ||
     (permits !== undefined && limit === undefined && '--permits needs --limit: how many permits there are') ||
     (new Set(names).size < names.length && 'a name was given twice: give each once') ||
@@ -61,9 +69,11 @@ const run = async (names: readonly string[], command: readonly string[], options
   return withLocks(options, { ...lockOptions(options), ...limits }, async (locks) => {
     braced();
     locks.events$.subscribe(report.event);
+    if (!options.json && (options.verbose ?? isatty(STDERR))) sayWaits(locks, report.say);
     const made = checked(() => names.map((name) => lockOf(locks, name, options)));
     const leases = await hold(locks, made, options, terms);
-    return typeof leases === 'number' ? leases : finish(leases, terms);
+    if (typeof leases === 'number') return leases;
+    return command.length > 0 ? finish(leases, terms) : keep(leases, terms);
   });
 };
 
@@ -81,17 +91,30 @@ const finish = async (leases: readonly Lease[], terms: Supervision): Promise<num
   return code;
 };
 
+/** Without a command: until a signal asks for the end, which is no failure, or the lock is lost. */
+const keep = async (leases: readonly Lease[], { report, maxHold }: Supervision): Promise<number> => {
+  for (const { name, fence } of leases)
+    report.say(`holding ${JSON.stringify(name)} under token ${fence}, until interrupted`);
+  const lost$ = lossOf(leases, timeLeft(leases, maxHold), 0, () => undefined);
+  const lost = await firstValueFrom(race(lost$, ending$.pipe(map(() => undefined))));
+  await Promise.all(leases.map((lease) => lease.release()));
+  if (lost === undefined) return 0;
+  report.say(lost);
+  return EXIT.lost;
+};
+
 export const addRun = (program: Command, operands: readonly string[]): void => {
   const command = program
     .command('run')
     .summary('hold locks while a command runs')
     .description(
       'Holds the locks while COMMAND runs, with our stdin, stdout and stderr, in a process group of its own. ' +
-        'It finds REDISYNC_NAME, REDISYNC_OWNER and REDISYNC_FENCE in its environment.\n\n' +
+        'It finds REDISYNC_NAME, REDISYNC_OWNER and REDISYNC_FENCE in its environment. ' +
+        'Without COMMAND it holds the one NAME until it is interrupted.\n\n' +
         'Exit code: that of COMMAND, 128 + its signal, 126 or 127 if it cannot be run; 75 if the lock is busy, ' +
         '79 if it was lost, 69 without Redis, 64 for wrong usage.',
     )
-    .usage('[options] NAME… -- COMMAND [ARG…]')
+    .usage('[options] NAME… [-- COMMAND [ARG…]]')
     .argument('<name...>', 'the locks, held together')
     .addOption(new Option('--try', 'one attempt: do not wait').conflicts('wait'))
     .option('--wait <duration>', 'wait no longer than this (default: as long as it takes)', milliseconds('0s'))
@@ -103,6 +126,7 @@ export const addRun = (program: Command, operands: readonly string[]): void => {
       new Option('--conflict-exit-code <n>', 'the exit code when busy').argParser(integer(0, 255)).default(EXIT.busy),
     )
     .option('--skip-ok', 'exit with 0 when busy')
+    .option('--verbose', 'say for whom it waits, as it does on a terminal')
     .action(async (names: string[], options: Options) => {
       process.exitCode = await run(names, operands, options);
     });

@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { EXIT } from './exit.ts';
 
-const STDERR = 2;
+export const STDERR = 2;
 
 /** ms until a pipe that is full, and that somebody else has made non-blocking, is tried again. */
 const FULL = 20;

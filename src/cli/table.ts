@@ -76,43 +76,77 @@ const pad = (text: string, width: number, numeric: boolean | undefined): string 
 };
 
 /** What a narrow terminal leaves out, first to last: a token is long, and tells the least at a look. */
-const DISPENSABLE: readonly string[] = ['token', 'mode', 'hand-offs', 'waiting', 'remaining'];
+const DISPENSABLE: readonly string[] = ['token', 'mode', 'hand-offs'];
+
+/** What only a very narrow one leaves out. */
+const DEAR: readonly string[] = ['waiting', 'remaining'];
+
+/** How much is to be seen of the columns whose text has no bound: of a holder its host and process, as a rule. */
+const READABLE: Readonly<Record<string, number>> = { name: 12, holder: 28 };
+
+/** Enough to guess by. */
+const GUESSABLE: Readonly<Record<string, number>> = { name: 8, holder: 8 };
+
+/** Room for two, of which each gets what it wants, or half and what the other leaves: a long name does not cut the holders. */
+const share = (wanted: readonly number[], room: number): number[] => {
+  const half = Math.floor(room / wanted.length);
+  const spare = wanted.reduce((sum, width) => sum + Math.max(0, half - width), 0);
+  return wanted.map((width) => Math.max(1, Math.min(width, half + spare)));
+};
+
+const cellsOf = (columns: readonly Column[], rows: readonly Row[]): string[][] => [
+  columns.map(({ title }) => title),
+  ...rows.map((row) => columns.map(({ text }) => printable(text(row)))),
+];
+
+/** The widths of columns that fit; undefined where less than `least` would be seen of a name or a holder. */
+const widthsOf = (
+  columns: readonly Column[],
+  cells: string[][],
+  width: number,
+  least: Readonly<Record<string, number>>,
+): number[] | undefined => {
+  const natural = columns.map((_, i) => Math.max(...cells.map((line) => stringWidth(line[i] ?? ''))));
+  const unbound = columns.flatMap(({ key }, i) => (key in READABLE ? [i] : []));
+  const all = natural.reduce((sum, w) => sum + w + 2, -2);
+  if (all <= width) return natural;
+  const wanted = unbound.map((i) => natural[i] ?? 0);
+  const shares = share(wanted, width - all + wanted.reduce((sum, w) => sum + w, 0));
+  const widths = natural.map((w, i) => shares[unbound.indexOf(i)] ?? w);
+  const hidden = columns.some(({ key }, i) => (widths[i] ?? 0) < Math.min(natural[i] ?? 0, least[key] ?? 0));
+  return hidden ? undefined : widths;
+};
+
+/** The columns themselves, then fewer and fewer of them. */
+const fewer = (columns: readonly Column[], keys: readonly string[]): Column[][] =>
+  keys.map((_, i) => columns.filter(({ key }) => !keys.slice(0, i + 1).includes(key)));
 
 /**
- * The first line is the head. Names and owners, which have no bound, share what the other columns leave; where that is
- * too little, columns are left out.
+ * The first line is the head. Names and holders share what the other columns leave. Where they could not be read, what is
+ * dispensable is left out; then they are cut shorter; and only then what is dear is left out as well.
  */
 export const linesOf = (
   columns: readonly Column[],
   rows: readonly Row[],
   width = Number.POSITIVE_INFINITY,
 ): string[] => {
-  const cells = [
-    columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ text }) => printable(text(row)))),
+  const dispensed = [[...columns], ...fewer(columns, DISPENSABLE)];
+  const bare = dispensed.at(-1) ?? [];
+  const attempts: (readonly [Column[], Readonly<Record<string, number>>])[] = [
+    ...dispensed.map((some) => [some, READABLE] as const),
+    ...[bare, ...fewer(bare, DEAR)].map((some) => [some, GUESSABLE] as const),
+    [fewer(bare, DEAR).at(-1) ?? bare, {}],
   ];
-  const widths = columns.map((_, i) => Math.max(...cells.map((line) => stringWidth(line[i] ?? ''))));
-  const excess = (): number => widths.reduce((sum, w) => sum + w + 2, -2) - width;
-  const shorten = (i: number): void => {
-    const wide = widths[i] ?? 0;
-    if (excess() > 0) widths[i] = Math.max(Math.min(wide, 12), wide - excess());
-  };
-  shorten(2);
-  shorten(0);
-  const least = DISPENSABLE.find((key) => columns.some((column) => column.key === key));
-  if (excess() > 0 && least)
-    return linesOf(
-      columns.filter(({ key }) => key !== least),
-      rows,
-      width,
-    );
-  return cells.map((line) =>
-    cut(
-      columns.map(({ numeric }, i) => pad(cut(line[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, numeric)).join('  '),
-      width,
-    ).trimEnd(),
-  );
+  for (const [some, least] of attempts) {
+    const cells = cellsOf(some, rows);
+    const widths = widthsOf(some, cells, width, least);
+    if (widths) return cells.map((line) => cut(drawn(some, line, widths), width).trimEnd());
+  }
+  return [];
 };
+
+const drawn = (columns: readonly Column[], line: readonly string[], widths: readonly number[]): string =>
+  columns.map(({ numeric }, i) => pad(cut(line[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, numeric)).join('  ');
 
 export const sorted = (rows: readonly Row[], by: Column, reverse: boolean): Row[] => {
   const compare = (a: Row, b: Row): number => {

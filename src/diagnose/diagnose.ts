@@ -130,12 +130,13 @@ const databaseOf = ({ options }: Client, { message }: Error): Remark => {
   return remark('error', 'DATABASE', `asked for database ${db}: ${message}`, advice);
 };
 
-const failureOf = ({ message }: Error): Remark =>
-  /NOPERM/.test(message)
-    ? remark(
-        'warning',
-        'ACL',
-        message,
-        'Without INFO, TIME and CLUSTER INFO the settings of the server cannot be checked.',
-      )
-    : remark('error', 'UNREACHABLE', message, 'See whether the server runs, and whether it can be reached from here.');
+const failureOf = ({ message }: Error): Remark => {
+  if (/NOPERM/.test(message)) {
+    const advice = 'Without INFO, TIME and CLUSTER INFO the settings of the server cannot be checked.';
+    return remark('warning', 'ACL', message, advice);
+  }
+  const advice = /NOAUTH|WRONGPASS/.test(message)
+    ? 'Set user and password where the connection is made, as in its URL.'
+    : 'See whether the server runs, and whether it can be reached from here.';
+  return remark('error', 'UNREACHABLE', message, advice);
+};
