@@ -1,5 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Context, type ContextManager, context, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  type ContextManager,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -135,7 +143,7 @@ describe('instrument()', () => {
     expect(bad?.status).to.deep.equal({ code: SpanStatusCode.ERROR, message: 'The lease was lost: taken' });
   });
 
-  it('counts the lease of one owner once, however many have it', async () => {
+  it('counts one lease of one owner, however many have it', async () => {
     begin();
     const twins = [1, 2].map(() => locks.mutex('twins', { owner: 'me' }).acquire());
     const [one, two] = await Promise.all(twins);
@@ -145,7 +153,7 @@ describe('instrument()', () => {
     expect(spans.getFinishedSpans()).to.have.lengthOf(1);
   });
 
-  it('attaches no span to the trace of somebody else, on whose connection or by whose release it was granted', async () => {
+  it('makes a span the child of what was active at the subscription, whoever has brought the grant', async () => {
     const contexts = new AsyncLocalStorage<Context>();
     const manager: ContextManager = {
       active: () => contexts.getStore() ?? ROOT_CONTEXT,
@@ -157,13 +165,21 @@ describe('instrument()', () => {
     context.setGlobalContextManager(manager);
     try {
       begin();
-      const request = tracerProvider.getTracer('spec').startSpan('request');
-      await context.with(trace.setSpan(ROOT_CONTEXT, request), async () => {
-        await (await locks.mutex('traced').acquire()).release();
-      });
-      const [hold] = spans.getFinishedSpans();
-      expect(hold?.name).to.equal('redisync.hold');
-      expect(hold?.parentSpanContext).to.equal(undefined);
+      const tracer = tracerProvider.getTracer('spec');
+      const [one, two] = [tracer.startSpan('one'), tracer.startSpan('two')];
+      const within = (span: Span | undefined) => (span ? trace.setSpan(ROOT_CONTEXT, span) : ROOT_CONTEXT);
+      const lock = locks.mutex('traced');
+      const acquire = (span?: Span) => context.with(within(span), () => lock.acquire());
+      const first = await acquire(one);
+      const second = acquire(two);
+      await eventually('the second waits', async () => (await values())['redisync.waiting'] === 1);
+      const third = acquire();
+      await eventually('the third waits', async () => (await values())['redisync.waiting'] === 2);
+      await context.with(within(one), () => first.release()); // hands the lock to the second, in the context of the first
+      await (await second).release();
+      await (await third).release();
+      const parents = spans.getFinishedSpans().map(({ parentSpanContext }) => parentSpanContext?.spanId);
+      expect(parents).to.deep.equal([one.spanContext().spanId, two.spanContext().spanId, undefined]);
     } finally {
       context.disable();
     }

@@ -10,7 +10,6 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
-import { Open } from './otel/open.ts';
 
 /**
  * Where metrics and spans go, and what metrics tell of a lock's name.
@@ -41,8 +40,8 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * - `redisync.grants`, `redisync.losses` (by `redisync.loss.reason`), `redisync.abandoned`, `redisync.time_outs`, `redisync.hand_offs`,
  *   `redisync.renewal.failures`, `redisync.attempt.failures`: counters
  * - `redisync.held`, `redisync.waiting`: how many leases and waiters this process has now
- * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is the root
- *   of a trace of its own: locks share their connections, so the context in which one is granted may be another's
+ * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is a child of
+ *   what was active where the lock was subscribed to, or acquired, whoever's release or connection has brought the grant
  *
  * A wait that times out is `abandoned` too, as every wait that ends before its turn. Watching never influences locking.
  *
@@ -93,9 +92,9 @@ class Telemetry {
   private readonly to: ReturnType<typeof instruments>;
   private readonly tracer: Tracer;
   private readonly nameTemplate: (name: string) => string | undefined;
-  /** What was seen to begin, and is to be ended once, however it ends. */
-  private readonly waiting = new Open<Attributes>();
-  private readonly held = new Open<{ readonly attributes: Attributes; readonly span: Span }>();
+  /** What was seen to begin, and is to be ended once, however it ends: an owner has one lease on a name. */
+  private readonly waiting = new Map<string, Attributes>();
+  private readonly held = new Map<string, { readonly attributes: Attributes; readonly span: Span }>();
 
   constructor({ meterProvider, tracerProvider, nameTemplate = () => undefined }: Instrumentation) {
     this.to = instruments(meterProvider ?? metrics.getMeterProvider());
@@ -109,7 +108,7 @@ class Telemetry {
     const attributes: Attributes = template === undefined ? {} : { 'redisync.lock.template': template };
     switch (event.type) {
       case 'waiting':
-        this.waiting.add(keyOf(event), attributes);
+        this.waiting.set(keyOf(event), attributes);
         to.waiting.add(1, attributes);
         break;
       case 'acquired':
@@ -138,7 +137,7 @@ class Telemetry {
         break;
       case 'renewalFailed':
         to.renewalFailures.add(1, attributes);
-        this.held.first(keyOf(event))?.span.addEvent('renewal failed', { reason: event.error.message }, event.at);
+        this.held.get(keyOf(event))?.span.addEvent('renewal failed', { reason: event.error.message }, event.at);
         break;
       case 'attemptFailed':
         to.attemptFailures.add(1, attributes);
@@ -155,24 +154,25 @@ class Telemetry {
   private begin({ name, owner, at, fence }: LockEvent & { type: 'acquired' }, attributes: Attributes): void {
     const about = { 'redisync.lock': name, 'redisync.owner': owner, ...attributes };
     const span = this.tracer.startSpan('redisync.hold', {
-      root: true,
       startTime: at,
       attributes: fence === undefined ? about : { ...about, 'redisync.fence': fence },
     });
-    this.held.add(keyOf({ name, owner }), { attributes, span });
+    this.held.set(keyOf({ name, owner }), { attributes, span });
     this.to.held.add(1, attributes);
   }
 
   private end(key: string, at: number, reason?: LossReason): void {
-    const open = this.held.take(key);
+    const open = this.held.get(key);
     if (!open) return;
+    this.held.delete(key);
     this.to.held.add(-1, open.attributes);
     if (reason) open.span.setStatus({ code: SpanStatusCode.ERROR, message: `The lease was lost: ${reason}` });
     open.span.end(at);
   }
 
   private leaveQueue(key: string): void {
-    const attributes = this.waiting.take(key);
+    const attributes = this.waiting.get(key);
+    this.waiting.delete(key);
     if (attributes) this.to.waiting.add(-1, attributes);
   }
 }

@@ -197,8 +197,9 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     this.over$?.next();
   }
 
+  /** In the context of who has subscribed, which spans and logs go by. */
   tell(event: Told): void {
-    this.around.tell(this, event);
+    this.inContext(() => this.around.tell(this, event));
   }
 
   inContext<T>(ask: () => T): T {
