@@ -17,7 +17,7 @@ export {
   RedisyncError,
 } from './errors.ts';
 export type { LockEvent } from './lease/events.ts';
-export type { Lease } from './lease/lease.ts';
+export type { Detached, Lease } from './lease/lease.ts';
 export type { Acquirable } from './locks/acquirable.ts';
 export type { AcquireOptions } from './locks/acquire.ts';
 export { type AllOf, allOf } from './locks/all-of.ts';

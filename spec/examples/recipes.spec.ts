@@ -204,6 +204,50 @@ describe('the examples', function () {
     });
   });
 
+  for (const [file, prefix] of [
+    ['express.ts', 'express:'],
+    ['koa.ts', 'koa:'],
+  ] as const) {
+    it(`${file}: serves an order at a time, answers when busy, and gives back what it holds when it is stopped`, async () => {
+      ran.add(file);
+      const service = start(file, server.url);
+      const port = /\d+$/.exec(await service.seen(/"port":\d+/))?.[0];
+      const post = async (path: string): Promise<number> =>
+        (await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST' })).status;
+      expect(await Promise.all(['1', '1', '2'].map((id) => post(`/orders/${id}`)))).to.deep.equal([200, 200, 200]);
+      await redis.set(`example:${prefix}${file === 'express.ts' ? '3' : '/orders/3'}`, 'somebody else', 'PX', 5_000);
+      expect(await post('/orders/3')).to.equal(409);
+      const last = post('/orders/4');
+      service.kill('SIGTERM');
+      const { code }: Ended = await service.ended;
+      await last.catch(() => undefined);
+      expect(code).to.equal(0);
+    });
+  }
+
+  it('node-redis: one order after another, without ioredis', async () => {
+    const lines = await outcome('node-redis.ts');
+    expect(lines).to.have.length(6);
+    for (const i of [0, 2, 4]) expect(lines[i]?.replace('begins', 'ends')).to.equal(lines[i + 1]);
+  });
+
+  it('bullmq: the jobs of a customer never run side by side', async () => {
+    const lines = await outcome('bullmq.ts');
+    for (const customer of ['ann', 'ben']) {
+      const own = lines.filter((line) => line.startsWith(customer));
+      expect(own).to.have.length(6);
+      for (const i of [0, 2, 4]) expect(own[i]?.replace('begins', 'ends')).to.equal(own[i + 1]);
+    }
+  });
+
+  it('transfer: another process goes on under the same token', async () => {
+    expect((await outcome('transfer.ts')).sort()).to.deep.equal([
+      'meanwhile the lock is busy',
+      'the web process answers, and holds nothing',
+      'the worker goes on under the same token',
+    ]);
+  });
+
   it('logger: every event is a line of JSON', async () => {
     const lines = await outcome('logger.ts');
     const entries = lines.map((line) => JSON.parse(line));
