@@ -219,7 +219,7 @@ describe('the examples', function () {
       expect(await post('/orders/3')).to.equal(409);
       const last = post('/orders/4');
       service.kill('SIGTERM');
-      const { code }: Ended = await service.ended;
+      const { code } = await service.ended;
       await last.catch(() => undefined);
       expect(code).to.equal(0);
     });
