@@ -24,7 +24,6 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
 /** Files of more than 200 lines, and why they are one idea all the same. */
 const LONG: Readonly<Record<string, string>> = {
   'store/redis.ts': 'one verb of the port after another, each with its command and its answer',
-  'lease/session.ts': 'the one state machine: every way through a life must be seen at once',
   'coordinator.ts': 'the public face: two thirds of it are docstrings',
 };
 

@@ -1,9 +1,10 @@
 /** One subscription to a lock, which is told all that it is told in the async context in which it was made. */
 import { AsyncResource } from 'node:async_hooks';
 import type { Subscriber } from 'rxjs';
-import { LockTimeoutError, RedisUnreachableError } from '../errors.ts';
+import { LockTimeoutError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
+import type { Mode, Request } from '../store/store.ts';
 import type { Lease } from './lease.ts';
-import type { Terms } from './terms.ts';
+import type { Kind, Terms } from './terms.ts';
 
 /** What it is attached to. */
 export interface Host {
@@ -53,3 +54,10 @@ export class Attachment extends AsyncResource {
     return new LockTimeoutError(this.name, timeout, cause);
   }
 }
+
+/** The error of a subscription that wants something else than its owner has, or waits for. */
+export const conflictOf = (request: Request, has: Mode, { mode, permits }: Kind): OwnerConflictError | undefined => {
+  if (mode === has && permits <= request.permits) return undefined;
+  const otherwise = mode === has ? 'of fewer permits' : 'in another mode';
+  return new OwnerConflictError(request.name, request.owner, otherwise);
+};

@@ -1,19 +1,28 @@
 /** The last stretch of a session: its owner is taken out of Redis, and who ended it hears whether it held anything. */
-import { AsyncSubject, concat, defer, EMPTY, type Observable, type Subscription } from 'rxjs';
+import { AsyncSubject, concat, defer, EMPTY, type Observable, Subject, type Subscription } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Release, Released, Request, Store } from '../store/store.ts';
-import type { Acquisition } from './acquisition.ts';
 import type { Told } from './events.ts';
 import type { Terms } from './terms.ts';
 
-/** Who leaves, and what Redis may know of it. */
+/** What Redis may know of an owner: see acquisition. */
+interface Trace {
+  readonly known: boolean;
+  readonly notAfter: number;
+  readonly mayLand: boolean;
+  readonly settled$: Observable<never> | undefined;
+}
+
+/** Who leaves. */
 export interface Leaver {
   readonly request: Request;
   readonly terms: Terms;
   readonly clock: Clock;
   readonly store: Store;
-  readonly acquisition: Acquisition;
+  /** Whether its owner was given: another process may hold by it, too. */
+  readonly given: boolean;
+  readonly acquisition: Trace;
   tell(event: Told): void;
   /** Nothing is left of it. A grant that is told later is given back, unless it is to be left alone. */
   over(leavesGrant: boolean): void;
@@ -23,11 +32,18 @@ export class Departure {
   readonly is = 'releasing';
   private answer: AsyncSubject<boolean> | undefined = new AsyncSubject<boolean>();
   private clearing: Subscription | undefined;
+  private done$: Subject<void> | undefined;
   private readonly told: ((held: boolean) => void) | undefined;
 
   /** @param told called once, before the answer is. */
   constructor(told?: (held: boolean) => void) {
     this.told = told;
+  }
+
+  /** Emits when nothing is left. */
+  get over$(): Observable<void> {
+    this.done$ ??= new Subject();
+    return this.done$;
   }
 
   /** Whether a lease was given up, once that is known; undefined where it was told already. */
@@ -41,6 +57,7 @@ export class Departure {
     const over = (): void => {
       this.tell(false);
       session.over(knows);
+      this.done$?.next();
     };
     const next = ({ held, grants }: Released): void => {
       this.tell(held);

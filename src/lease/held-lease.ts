@@ -14,13 +14,12 @@ export interface Keeper {
   /** Whether the lease is a write lock's. */
   readonly writes: boolean;
   renew(ttl?: number, downgrade?: boolean): Observable<void>;
-  release(): Observable<boolean>;
+  /** With `detach` only this coordinator gives it up, and Redis keeps it for as long as it lasts. */
+  release(detach?: boolean): Observable<boolean>;
   /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
   readonly settled$: Observable<unknown>;
   /** Whether it holds. What a deadline has ended is told as lost by this, there and then. */
   check(): boolean;
-  /** Ends it without releasing it. */
-  letGo(): void;
 }
 
 /** How a lease ends. */
@@ -143,7 +142,7 @@ export class HeldLease implements Lease {
     await this.extended();
     if (!this.held) throw this.loss;
     const { name, owner, fence, left: remaining } = this;
-    this.#keeper.letGo();
+    this.#keeper.release(true);
     return { name, owner, fence, remaining };
   }
 

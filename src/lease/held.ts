@@ -1,10 +1,12 @@
 /** What a session has while it holds: the lease, what keeps it renewed, and what ends it at its maxHold. */
 import type { LossReason } from '../errors.ts';
-import type { Granted } from './acquisition.ts';
-import { HeldLease, type Keeper } from './held-lease.ts';
+import type { Granted } from './asker.ts';
+import type { Attachment } from './attachment.ts';
+import type { Departure, Leaver } from './departure.ts';
+import { type End, HeldLease, type Keeper } from './held-lease.ts';
 import { type Bound, Renewal, type Tenant } from './renewal.ts';
 import type { Terms } from './terms.ts';
-import { Timer, type Timers } from './timers.ts';
+import type { Timer } from './timers.ts';
 
 /** Why a lease is over that nobody has ended. */
 interface Lapse {
@@ -12,17 +14,20 @@ interface Lapse {
   readonly cause?: Error | undefined;
 }
 
+/** Who holds it. */
+interface Holder extends Tenant, Keeper, Leaver {}
+
 export class Held {
   readonly is = 'held';
   readonly lease: HeldLease;
   readonly renewal: Renewal;
   /** Monotonic ms of the grant. */
   readonly since: number;
-  private readonly session: Tenant & Keeper;
+  private readonly session: Holder;
   private limit: Timer | undefined;
 
   /** @param bound what attempts that are not answered yet may make of the lease */
-  constructor(session: Tenant & Keeper, { fence, since, ttl }: Granted, bound: Bound | undefined) {
+  constructor(session: Holder, { fence, since, ttl }: Granted, bound: Bound | undefined) {
     this.session = session;
     this.lease = new HeldLease(session, session.request, fence, since, ttl);
     this.renewal = new Renewal(session, this.lease, bound);
@@ -43,18 +48,32 @@ export class Held {
   }
 
   /** Of the bounds that its subscriptions set, the soonest counts. */
-  bound({ maxHold }: Terms, timers: Timers): void {
+  bound({ maxHold }: Terms): void {
     if (maxHold === undefined) return;
     const until = this.session.clock.now() + maxHold;
     if (until >= this.lease.until) return;
     this.lease.until = until;
-    this.limit ??= new Timer(timers, { wake: () => this.session.lose('maxHold') });
+    this.limit ??= this.session.timer.another({ wake: () => this.session.lose('maxHold') });
     this.limit.set(maxHold);
   }
 
-  /** It is over: nothing is done for it any more. */
-  stop(): void {
-    this.session.timer.clear();
+  /**
+   * It is over, in every way in which it says so before anything else happens; then its owner is taken out of Redis. Not
+   * so what was detached, nor what was lost under an owner that was given: another process may hold by it since.
+   *
+   * @param first in whose context the user's own is told
+   */
+  end(departure: Departure, end: End, first: Attachment | undefined, detached: boolean): void {
+    const { session, lease, renewal, duration } = this;
+    const lost = end !== 'released';
+    session.timer.clear();
     this.limit?.clear();
+    if (first) first.runInAsyncScope(lease.finish, lease, end);
+    else lease.finish(end);
+    if (lost) session.tell({ type: 'lost', reason: end.reason, held: duration });
+    const left = detached || (lost && session.given && end.reason !== 'maxHold');
+    const released$ = left ? renewal.landed() : departure.clear(session, renewal.ttl, lease.fence);
+    departure.start(session, released$, session.given || detached, false);
+    if (lost || detached) departure.tell(false); // after its release was sent: who hears of it may ask anew
   }
 }

@@ -8,7 +8,7 @@ import { remaining } from './deadline.ts';
 import type { Told } from './events.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { Terms } from './terms.ts';
-import type { Timer } from './timers.ts';
+import type { Sleeper, Timer, Turn } from './timers.ts';
 
 /**
  * ms from a hand-off to the renewal that brings its lease to the full ttl: short enough to be at once, and long enough
@@ -42,7 +42,7 @@ interface Wish {
   readonly outcome: AsyncSubject<void>;
 }
 
-export class Renewal {
+export class Renewal implements Sleeper, Turn {
   /** ms that the next one gives. */
   ttl: number;
   /** Of the last one, if it failed. */
@@ -65,6 +65,7 @@ export class Renewal {
 
   /** The lease was granted: plans the first renewal. */
   begin(): void {
+    this.tenant.timer.sleeper = this;
     const { lease, tenant } = this;
     const { request, terms, timer } = tenant;
     if (terms.ttl !== request.ttl)
@@ -73,8 +74,12 @@ export class Renewal {
     else this.plan();
   }
 
-  /** Its turn among the leases that are due. */
-  due(): void {
+  /** It is due, and takes its turn among all that are. */
+  wake(): void {
+    if (this.tenant.check()) this.tenant.timer.inTurn(this);
+  }
+
+  take(): void {
     if (!this.onTheWay && this.tenant.check()) this.send(this.ttl, false);
   }
 

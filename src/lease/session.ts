@@ -1,10 +1,12 @@
 /** The life of one owner's lease on a name, in this coordinator: the sole writer of what is believed of it. */
-import { EMPTY, type Observable, of, Subject } from 'rxjs';
+import { EMPTY, type Observable, of } from 'rxjs';
 import type { Clock } from '../clock.ts';
-import { CoordinatorClosedError, LockLostError, type LossReason, OwnerConflictError } from '../errors.ts';
+import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Request, Store } from '../store/store.ts';
-import { Acquisition, type Asker, type Granted } from './acquisition.ts';
-import type { Attachment, Host } from './attachment.ts';
+import { Acquisition } from './acquisition.ts';
+import type { Asker, Granted } from './asker.ts';
+import { type Attachment, conflictOf, type Host } from './attachment.ts';
+import { Attachments } from './attachments.ts';
 import { Departure, type Leaver } from './departure.ts';
 import type { Told } from './events.ts';
 import { Held } from './held.ts';
@@ -12,7 +14,7 @@ import type { End, Keeper } from './held-lease.ts';
 import type { Tenant } from './renewal.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Kind, Terms } from './terms.ts';
-import { type Sleeper, Timer, type Turn } from './timers.ts';
+import { Timer } from './timers.ts';
 
 /**
  *     asking ─ denied ─> queued ─ granted ─> held ─ released, lost ─> releasing ─ nothing is left ─> over
@@ -21,21 +23,20 @@ import { type Sleeper, Timer, type Turn } from './timers.ts';
  */
 type State = Acquisition | Held | Departure | { readonly is: 'over' };
 
-export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Turn {
+export class Session implements Host, Asker, Tenant, Keeper, Leaver {
   /** By what it is found. */
   readonly key: string;
   readonly request: Request;
   readonly clock: Clock;
   readonly writes: boolean;
+  readonly given: boolean;
   readonly store: Store;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
   /** Those of the first subscription; once it holds, those of the last. */
   terms: Terms;
   private state: State;
-  private attached: Attachment[] = [];
-  private over$: Subject<void> | undefined;
-  private readonly began: number;
+  readonly attached = new Attachments();
   private readonly around: Surroundings;
 
   constructor(around: Surroundings, key: string, request: Request, terms: Terms, writes = false) {
@@ -44,11 +45,11 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     this.request = request;
     this.terms = terms;
     this.writes = writes;
+    this.given = terms.owner !== undefined;
     this.clock = terms.clock;
     this.store = around.store;
-    this.began = terms.clock.now();
-    this.timer = new Timer(around.timers(terms), this);
     this.state = this.acquisition = new Acquisition(this);
+    this.timer = new Timer(around.timers(terms), this.acquisition);
   }
 
   get waits(): boolean {
@@ -62,26 +63,25 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
   /** Emits when it is over, where that has begun: a subscription that comes now is to begin anew after it. */
   ending(): Observable<void> | undefined {
     this.check();
-    if (this.state.is === 'releasing') this.over$ ??= new Subject();
-    return this.over$;
+    return this.state.is === 'releasing' ? this.state.over$ : undefined;
   }
 
   /** A subscription comes, and waits too; or it has the lease that is held, once that was renewed on its terms. */
-  attach(one: Attachment, { mode, permits }: Kind, patient: boolean): void {
+  attach(one: Attachment, kind: Kind, patient: boolean): void {
     const { state, request } = this;
-    const itsMode = state.is === 'held' ? state.lease.mode : request.mode;
-    if (mode !== itsMode || permits > request.permits) {
-      const otherwise = mode === itsMode ? 'of fewer permits' : undefined;
-      one.error(new OwnerConflictError(request.name, request.owner, otherwise));
+    const conflict = conflictOf(request, state.is === 'held' ? state.lease.mode : request.mode, kind);
+    if (conflict) {
+      one.error(conflict);
       return;
     }
     one.host = this;
-    this.attached.push(one);
+    this.attached.add(one);
     if (state.is === 'held') {
       state.lease.shared = true;
-      this.adopt(state, one.terms);
+      this.terms = one.terms;
+      state.bound(one.terms);
       const has = (): void => {
-        if (this.attached.includes(one)) one.next(state.lease);
+        if (this.attached.has(one)) one.next(state.lease);
       };
       state.renewal.ask(one.terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.start();
@@ -90,20 +90,18 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
 
   /** A subscription leaves: the last one of those that wait, or any one of those that hold, for they have one lease. */
   leave(one: Attachment): void {
-    const place = this.attached.indexOf(one);
-    if (place < 0) return;
-    this.attached.splice(place, 1);
-    if (this.waits && this.attached.length === 0) this.withdraw(one.timedOut);
+    if (!this.attached.remove(one)) return;
+    if (this.waits && this.attached.size === 0) this.withdraw(one.timedOut);
     const { state } = this;
     if (state.is !== 'held' || !this.check()) return;
-    const others = this.takeAll();
+    const others = this.attached.take();
     this.end(state, 'released');
     const { loss } = state.lease;
     for (const other of others) other.error(loss);
   }
 
   forgo(single: Attachment, error?: unknown): void {
-    if (!this.waits || !this.attached.includes(single)) return;
+    if (!this.waits || !this.attached.has(single)) return;
     this.leave(single);
     if (error === undefined) single.complete();
     else single.error(error);
@@ -111,29 +109,22 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
 
   fail(error: unknown): void {
     if (!this.waits) return;
-    const all = this.takeAll();
+    const all = this.attached.take();
     this.withdraw();
     for (const one of all) one.error(error);
   }
 
-  /** Its grant is told, or that one may have been missed. */
-  hint(fence?: number): void {
-    if (!this.waits) return;
-    if (fence === undefined) this.acquisition.askAgain();
-    else this.acquisition.handOff(fence);
-  }
-
   grant(granted: Granted): void {
     if (!this.waits) return;
-    const { request, acquisition, terms, clock } = this;
-    const bound = { ttl: request.ttl, until: clock.now() + terms.commandTimeout + 1 };
-    const held = new Held(this, granted, acquisition.mayLand ? bound : undefined);
-    const all = [...this.attached];
+    const { acquisition } = this;
+    const held = new Held(this, granted, acquisition.bound);
+    const all = this.attached.now;
     this.state = held;
     held.lease.shared = all.length > 1;
-    for (const one of all) this.adopt(held, one.terms);
+    this.terms = all.at(-1)?.terms ?? this.terms;
+    for (const { terms } of all) held.bound(terms);
     held.renewal.begin();
-    this.tell({ type: 'acquired', waited: held.since - this.began, fence: granted.fence });
+    this.tell({ type: 'acquired', waited: held.since - acquisition.began, fence: granted.fence });
     for (const one of all) if (this.state === held) one.next(held.lease);
   }
 
@@ -147,7 +138,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     const { state } = this;
     if (state.is !== 'held') return;
     const error = new LockLostError(this.request.name, reason, cause);
-    const all = this.takeAll();
+    const all = this.attached.take();
     this.end(state, error, all);
     for (const one of all) one.error(error);
   }
@@ -156,13 +147,9 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     return this.state.is === 'held' ? this.state.renewal.ask(ttl, downgrade) : EMPTY;
   }
 
-  release(): Observable<boolean> {
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', this.takeAll(), true);
+  release(detach = false): Observable<boolean> {
+    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', this.attached.take(), true, detach);
     return (this.state.is === 'releasing' ? this.state.answer$ : undefined) ?? of(false);
-  }
-
-  letGo(): void {
-    if (this.state.is === 'held') this.end(this.state, 'released', this.takeAll(), true, true);
   }
 
   /** There are no leases any more. What is held may stay so until its holder releases it, if it is spared. */
@@ -170,7 +157,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     const error = new CoordinatorClosedError(this.request.name);
     this.fail(error);
     if (this.state.is !== 'held' || spare) return;
-    const all = this.takeAll();
+    const all = this.attached.take();
     for (const one of all) one.error(error);
     if (this.check() && this.state.is === 'held') this.end(this.state, 'released', all);
   }
@@ -180,21 +167,9 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     if (this.state.is === 'releasing') this.state.abandon();
   }
 
-  /** Its timer. */
-  wake(): void {
-    if (this.waits) this.acquisition.ask();
-    else if (this.check()) this.timer.inTurn(this);
-  }
-
-  /** Its turn among the leases that are due. */
-  take(): void {
-    if (this.state.is === 'held') this.state.renewal.due();
-  }
-
   over(leavesGrant: boolean): void {
     this.state = { is: 'over' };
     this.around.ended(this, leavesGrant);
-    this.over$?.next();
   }
 
   /** In the context of who has subscribed, which spans and logs go by. */
@@ -202,55 +177,22 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver, Sleeper, Tu
     this.inContext(() => this.around.tell(this, event));
   }
 
-  inContext<T>(ask: () => T): T {
-    const [one] = this.attached;
-    return one ? one.runInAsyncScope(ask) : ask();
-  }
-
-  private adopt(held: Held, terms: Terms): void {
-    this.terms = terms;
-    held.bound(terms, this.around.timers(terms));
-  }
-
-  private takeAll(): readonly Attachment[] {
-    const all = this.attached;
-    this.attached = [];
-    return all;
-  }
-
-  /**
-   * held → releasing. The lease is over, in every way in which it says so, before anything else happens.
-   *
-   * @param all who had it @param completes whether their streams complete once it is released
-   */
+  /** held → releasing. @param all who had it @param completes whether their streams complete once it is released */
   private end(held: Held, end: End, all: readonly Attachment[] = [], completes = false, detached = false): void {
-    const { duration, lease, renewal } = held;
-    const lost = end !== 'released';
+    const { duration } = held;
     const departure = new Departure((acknowledged) => {
       if (detached) this.tell({ type: 'detached', held: duration });
-      else if (!lost) this.tell({ type: 'released', held: duration, acknowledged });
+      else if (end === 'released') this.tell({ type: 'released', held: duration, acknowledged });
       if (completes) for (const one of all) one.complete();
     });
     this.state = departure;
-    held.stop();
-    const [first] = all;
-    if (first) first.runInAsyncScope(lease.finish, lease, end);
-    else lease.finish(end);
-    if (lost) this.tell({ type: 'lost', reason: end.reason, held: duration });
-    const given = this.terms.owner !== undefined; // then another process may hold by it since, unless it ended it itself
-    const left = detached || (lost && given && end.reason !== 'maxHold');
-    const released$ = left ? renewal.landed() : departure.clear(this, renewal.ttl, lease.fence);
-    departure.start(this, released$, given || detached, false);
-    if (lost || detached) departure.tell(false); // after its release was sent: who hears of it may ask anew
+    held.end(departure, end, all[0], detached);
   }
 
   /** asking, queued → releasing. */
   private withdraw(timedOut = false): void {
-    const queued = this.state.is === 'queued';
     const departure = new Departure();
     this.state = departure;
-    this.timer.clear();
-    if (queued) this.tell({ type: 'abandoned', waited: this.clock.now() - this.began, ...(timedOut && { timedOut }) });
-    departure.start(this, departure.clear(this, this.request.ttl), this.terms.owner !== undefined, queued);
+    this.acquisition.end(departure, timedOut);
   }
 }

@@ -154,7 +154,7 @@ export class Sessions implements Surroundings {
 
   private route(grant: Grant | undefined): void {
     if (!grant) {
-      for (const session of this.all) session.hint();
+      for (const { acquisition } of this.all) acquisition.askAgain();
       return;
     }
     const { name, owner, fence } = grant;
@@ -162,8 +162,8 @@ export class Sessions implements Surroundings {
     const session = this.sessions.get(owner) ?? this.sessions.get(key);
     if (session) {
       if (session.request.name !== name) return;
-      if (fence === undefined) session.hint();
-      else session.hint(fence);
+      if (fence === undefined) session.acquisition.askAgain();
+      else session.acquisition.handOff(fence);
     } else if (fence !== undefined && !this.left.has(owner) && !this.left.has(key)) this.giveBack(name, owner, fence);
   }
 

@@ -36,8 +36,8 @@ export class Timer {
   before: Timer | undefined;
   /** @internal */
   after: Timer | undefined;
-  /** @internal */
-  readonly sleeper: Sleeper;
+  /** Whom it wakes. */
+  sleeper: Sleeper;
   private readonly timers: Timers;
 
   constructor(timers: Timers, sleeper: Sleeper) {
@@ -56,6 +56,11 @@ export class Timer {
 
   clear(): void {
     this.timers.strike(this);
+  }
+
+  /** A timer for something else, by the same scheduler. */
+  another(sleeper: Sleeper): Timer {
+    return new Timer(this.timers, sleeper);
   }
 
   /** Has that take its turn among all that go by the same scheduler. */
