@@ -167,6 +167,25 @@ describe('unsubscribing', () => {
 });
 
 describe('a release', () => {
+  it('names the fence of the lease: a later one of the same owner is left alone', () =>
+    virtual(({ lock, store, flush, at }) => {
+      store.acquires = [store.after(1, granted(7))];
+      const subscription = lock().subscribe();
+      at(100, () => subscription.unsubscribe());
+      flush();
+      assert.equal(store.asked[1]?.fence, 7);
+    }));
+
+  it('goes by owner alone where an attempt may still land, which would have another fence', () =>
+    virtual(({ lock, store, flush, at }) => {
+      const unknown = new RedisUnreachableError('a', 'Cut', 1_000);
+      store.acquires = [store.failure(1, unknown), store.after(1, granted(7))];
+      const subscription = lock().subscribe();
+      at(100, () => subscription.unsubscribe());
+      flush();
+      assert.isUndefined(store.asked[2]?.fence);
+    }));
+
   it('that fails is made again, soon at first, until Redis has acknowledged it', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       const fails = store.failure(0, BUSY);

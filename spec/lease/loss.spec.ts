@@ -149,6 +149,56 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
+  it('is told there and then to who looks first: the signal is aborted, and the stream has errored', () => {
+    const looks: Record<string, (lease: Lease) => unknown> = {
+      held: (lease) => lease.held,
+      remaining: (lease) => lease.remaining(),
+      assertHeld: (lease) => {
+        try {
+          lease.assertHeld();
+        } catch (error) {
+          return error;
+        }
+        return undefined;
+      },
+      renew: (lease) => void lease.renew().catch(() => undefined),
+    };
+    for (const [how, look] of Object.entries(looks))
+      virtual((v) => {
+        const { lock$, step } = stepped(v);
+        const seen: string[] = [];
+        let lease: Lease | undefined;
+        lock$.subscribe({ next: (value) => (lease = value), error: (error) => seen.push(label(error)) });
+        v.at(100, () => {
+          const { signal } = lease ?? {};
+          assert.isFalse(signal?.aborted, how);
+          step.now = step.wall = 5_000;
+          if (lease) look(lease);
+          assert.isTrue(signal?.aborted, how);
+          assert.equal(label(signal?.reason), 'lost: expired', how);
+          assert.deepEqual(seen, ['lost: expired'], how);
+        });
+        v.ends(['0 acquire', '100 release']);
+      });
+  });
+
+  it('past its maxHold is a loss for that reason', () =>
+    virtual((v) => {
+      const step = { now: 0 };
+      const clock: Clock = { now: () => v.time.now() + step.now, wall: () => v.time.now() + step.now };
+      const { wanted } = v.lock({ maxHold: 300 });
+      let lease: Lease | undefined;
+      const seen: string[] = [];
+      const lock$ = new Lock({ ...wanted, terms: { ...wanted.terms, clock } });
+      lock$.subscribe({ next: (value) => (lease = value), error: (error) => seen.push(label(error)) });
+      v.at(100, () => {
+        step.now = 500;
+        assert.isFalse(lease?.held);
+        assert.deepEqual(seen, ['lost: maxHold']);
+      });
+      v.ends(['0 acquire', '100 release']);
+    }));
+
   it('is a loss also for whoever gives the lease back then: it is too late to', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);
@@ -229,6 +279,21 @@ describe('a pause of the process past the deadline', () => {
       });
       v.expectObservable(shown(lock$)).toBe('-L 986ms #', undefined, 'lost: unreachable');
       v.flush();
+    }));
+});
+
+describe('a lease with a maxHold', () => {
+  it('promises no more than is left of that', () =>
+    virtual(({ lock, at, flush }) => {
+      let lease: Lease | undefined;
+      lock({ maxHold: 300 }).subscribe({ next: (value) => (lease = value), error: () => undefined });
+      at(101, () => {
+        assert.equal(lease?.remaining(), 200);
+        lease?.assertHeld(199);
+        assert.throws(() => lease?.assertHeld(200), LockLostError);
+      });
+      at(300, () => assert.equal(lease?.remaining(), 1));
+      flush();
     }));
 });
 

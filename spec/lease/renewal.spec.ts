@@ -319,6 +319,23 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
+  it('with a longer ttl that was sent while a shorter one may still land, and is answered after that, gives no more', () =>
+    virtual((v) => {
+      const { store } = v;
+      const cut = store.failure(1, new RedisUnreachableError('a', 'Cut', 0));
+      const soon = store.after(1, 'renewed' as const);
+      store.renewals = [cut, soon, soon, soon, store.after(40, 'renewed')];
+      const leases: Lease[] = [];
+      const life = v.lock().subscribe((lease) => leases.push(lease));
+      v.at(100, () => void leases[0]?.renew(900).catch(() => undefined)); // it may land until 990
+      v.at(980, () => void leases[0]?.renew(5_000));
+      v.at(1_021, () => {
+        assert.equal(leases[0]?.remaining(), 980 + 889 - 1_021);
+        life.unsubscribe();
+      });
+      v.flush();
+    }));
+
   it('with a ttl goes on with that, also where an earlier renewal has just failed', () =>
     virtual((v) => {
       const cut = new RedisUnreachableError('a', 'Cut', 1);

@@ -77,8 +77,9 @@ export class FakeStore implements Store {
     return this.call(downgrade ? 'downgrade' : 'renew', this.renewals, { ...request, fence, within });
   }
 
-  release({ name, owner }: Release, within: number): Observable<Released> {
-    return this.call('release', this.departures, owner === undefined ? { name, within } : { name, owner, within });
+  release({ name, owner, fence }: Release, within: number): Observable<Released> {
+    const asked = owner === undefined ? { name, within, fence } : { name, owner, within, fence };
+    return this.call('release', this.departures, asked);
   }
 
   inspect(): Observable<Inspection> {

@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Subscriber } from 'rxjs';
 import { LockTimeoutError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
 import type { Mode, Request } from '../store/store.ts';
+import { UNTRACKED } from './context.ts';
 import type { Lease } from './lease.ts';
 import type { Kind, Terms } from './terms.ts';
 
@@ -11,9 +12,6 @@ export interface Host {
   readonly acquisition: { late(timeout: number): Error };
   leave(one: Attachment): void;
 }
-
-/** Nothing is to be told of when it is collected, which costs what is told. */
-const UNTRACKED = { requireManualDestroy: true };
 
 export class Attachment extends AsyncResource {
   host: Host | undefined;

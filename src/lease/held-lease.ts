@@ -1,19 +1,27 @@
 /** What a lease is behind its interface: what is believed of it, for how long, and its end. */
 import { setMaxListeners } from 'node:events';
-import { AsyncSubject, defer, firstValueFrom, type Observable, of } from 'rxjs';
+import { AsyncSubject, defer, firstValueFrom, lastValueFrom, type Observable, of } from 'rxjs';
 import type { Clock, Instant } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
 import type { Mode } from '../store/store.ts';
+import { inOwnContext } from './context.ts';
 import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
+
+/** See Renewal. */
+interface Renewable {
+  ask(ttl?: number, downgrade?: boolean): Observable<void>;
+  last(): Observable<unknown>;
+}
 
 /** What drives a lease. */
 export interface Keeper {
   readonly clock: Clock;
   /** Whether the lease is a write lock's. */
   readonly writes: boolean;
-  renew(ttl?: number, downgrade?: boolean): Observable<void>;
+  /** What renews it; undefined where it is over. */
+  readonly renewal: Renewable | undefined;
   /** With `detach` only this coordinator gives it up, and Redis keeps it for as long as it lasts. */
   release(detach?: boolean): Observable<boolean>;
   /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
@@ -32,7 +40,7 @@ export class HeldLease implements Lease {
   ttl: number;
   /** Monotonic ms at which its maxHold is over. */
   until = Number.POSITIVE_INFINITY;
-  /** Whether several subscriptions have it. */
+  /** Whether several subscriptions have it; one alone is told of its end in its own context already. */
   shared = false;
   /** Why it is over. */
   end: End | undefined;
@@ -79,12 +87,12 @@ export class HeldLease implements Lease {
   get over$(): Observable<End> {
     if (this.end) return of(this.end);
     this.over ??= new AsyncSubject();
-    return this.over;
+    return this.shared ? inOwnContext(this.over) : this.over;
   }
 
   /** See Keeper. */
   get settled$(): Observable<unknown> {
-    return defer(() => this.#keeper.settled$);
+    return inOwnContext(defer(() => this.#keeper.settled$));
   }
 
   /** The error for what is asked of it when it is over. */
@@ -120,11 +128,11 @@ export class HeldLease implements Lease {
 
   renew(ttl?: number): Promise<void> {
     if (ttl !== undefined) duration('ttl', ttl, 10);
-    return this.extended(ttl);
+    return this.renewed((renewal) => renewal.ask(ttl));
   }
 
   downgrade(): Promise<void> {
-    if (this.#keeper.writes) return this.extended(undefined, true);
+    if (this.#keeper.writes) return this.renewed((renewal) => renewal.ask(undefined, true));
     return Promise.reject(
       new TypeError(`Only a write lock's lease can be downgraded, and ${quote(this.name)} is none`),
     );
@@ -139,7 +147,7 @@ export class HeldLease implements Lease {
   }
 
   async detach(): Promise<Detached> {
-    await this.extended();
+    await this.renewed((renewal) => renewal.last());
     if (!this.held) throw this.loss;
     const { name, owner, fence, left: remaining } = this;
     this.#keeper.release(true);
@@ -176,8 +184,10 @@ export class HeldLease implements Lease {
     this.abort();
   }
 
-  private extended(ttl?: number, downgrade?: boolean): Promise<void> {
-    return this.held ? firstValueFrom(this.#keeper.renew(ttl, downgrade)) : Promise.reject(this.loss);
+  private async renewed(how: (renewal: Renewable) => Observable<unknown>): Promise<void> {
+    const { renewal } = this.held ? this.#keeper : { renewal: undefined };
+    if (!renewal) throw this.loss;
+    await lastValueFrom(how(renewal));
   }
 
   private abort(): void {

@@ -1,4 +1,5 @@
 /** What a session has while it holds: the lease, what keeps it renewed, and what ends it at its maxHold. */
+import { EMPTY } from 'rxjs';
 import type { LossReason } from '../errors.ts';
 import type { Granted } from './asker.ts';
 import type { Attachment } from './attachment.ts';
@@ -73,7 +74,7 @@ export class Held {
     if (lost) session.tell({ type: 'lost', reason: end.reason, held: duration });
     const left = detached || (lost && session.given && end.reason !== 'maxHold');
     const released$ = left ? renewal.landed() : departure.clear(session, renewal.ttl, lease.fence);
-    departure.start(session, released$, session.given || detached, false);
+    departure.start(session, released$ ?? EMPTY, session.given || detached, false);
     if (lost || detached) departure.tell(false); // after its release was sent: who hears of it may ask anew
   }
 }

@@ -1,5 +1,5 @@
 /** Keeps a lease: one renewal at a time, as often as its ttl needs, and soon again after one that failed. */
-import { AsyncSubject, EMPTY, ignoreElements, type Observable, timer } from 'rxjs';
+import { AsyncSubject, concat, concatMap, defer, ignoreElements, type Observable, of, timer } from 'rxjs';
 import { soon } from '../backoff.ts';
 import { type Clock, type Instant, instant } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
@@ -92,11 +92,26 @@ export class Renewal implements Sleeper, Turn {
     return outcome;
   }
 
-  /** Completes when none that was sent can take effect any more. */
-  landed(): Observable<never> {
+  /** Renews until nothing of unknown outcome can take effect behind that, and so shorten what another goes on with. */
+  last(): Observable<unknown> {
+    return this.ask().pipe(
+      concatMap(() => {
+        const landed$ = this.landed();
+        return landed$
+          ? concat(
+              landed$,
+              defer(() => this.last()),
+            )
+          : of(undefined);
+      }),
+    );
+  }
+
+  /** Completes when none that was sent can take effect any more; undefined where none can. */
+  landed(): Observable<never> | undefined {
     const { clock, terms } = this.tenant;
     const rest = Math.max(this.bound?.until ?? 0, this.onTheWay?.until ?? 0) - clock.now();
-    return rest > 0 ? timer(Math.ceil(rest), terms.scheduler).pipe(ignoreElements()) : EMPTY;
+    return rest > 0 ? timer(Math.ceil(rest), terms.scheduler).pipe(ignoreElements()) : undefined;
   }
 
   private fulfil(): void {
@@ -115,13 +130,15 @@ export class Renewal implements Sleeper, Turn {
     lease.concede(since, ttl, downgrade);
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
     const sent = { ttl, until: since.now + within + 1 };
+    const { bound } = this;
+    const believed = bound && bound.until > since.now ? Math.min(ttl, bound.ttl) : ttl; // that may land behind this one
     this.onTheWay = sent;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
     store.renew(renewed, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
         this.onTheWay = undefined;
-        if (!lease.end) this.answered(answer, since, ttl);
+        if (!lease.end) this.answered(answer, since, ttl, believed);
         if (lease.end) outcome?.error(lease.loss);
         outcome?.next();
         outcome?.complete();
@@ -138,7 +155,7 @@ export class Renewal implements Sleeper, Turn {
     });
   }
 
-  private answered(answer: Outcome, since: Instant, ttl: number): void {
+  private answered(answer: Outcome, since: Instant, ttl: number, believed: number): void {
     const { tenant, lease } = this;
     if (answer !== 'renewed') {
       tenant.lose('taken');
@@ -147,10 +164,7 @@ export class Renewal implements Sleeper, Turn {
     this.failures = 0;
     this.failure = undefined;
     if (!tenant.check()) return; // it came after the deadline
-    const { clock } = tenant;
-    const { bound } = this;
-    const believed = bound && bound.until > clock.now() ? Math.min(ttl, bound.ttl) : ttl;
-    if (remaining(clock, since, believed) > lease.valid) lease.extend(since, believed);
+    if (remaining(tenant.clock, since, believed) > lease.valid) lease.extend(since, believed);
     this.ttl = ttl;
     tenant.tell({ type: 'renewed' });
     if (tenant.check()) this.plan(); // unless who heard of it has left

@@ -11,7 +11,7 @@ import { Departure, type Leaver } from './departure.ts';
 import type { Told } from './events.ts';
 import { Held } from './held.ts';
 import type { End, Keeper } from './held-lease.ts';
-import type { Tenant } from './renewal.ts';
+import type { Renewal, Tenant } from './renewal.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Kind, Terms } from './terms.ts';
 import { Timer } from './timers.ts';
@@ -143,8 +143,8 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     for (const one of all) one.error(error);
   }
 
-  renew(ttl?: number, downgrade?: boolean): Observable<void> {
-    return this.state.is === 'held' ? this.state.renewal.ask(ttl, downgrade) : EMPTY;
+  get renewal(): Renewal | undefined {
+    return this.state.is === 'held' ? this.state.renewal : undefined;
   }
 
   release(detach = false): Observable<boolean> {

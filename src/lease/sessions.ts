@@ -15,6 +15,7 @@ import {
 import { CoordinatorClosedError, RedisUnreachableError } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
 import type { Attachment } from './attachment.ts';
+import { inOwnContext } from './context.ts';
 import type { LockEvent, Told } from './events.ts';
 import type { Lease } from './lease.ts';
 import { Refusal } from './refusal.ts';
@@ -37,7 +38,8 @@ interface Wanted {
 }
 
 export class Sessions implements Surroundings {
-  readonly events$ = new Subject<LockEvent>();
+  private readonly events = new Subject<LockEvent>();
+  readonly events$ = inOwnContext(this.events);
   readonly store: Store;
   /** Whether new leases are refused: from the beginning of a drain on. */
   ending = false;
@@ -98,7 +100,7 @@ export class Sessions implements Surroundings {
   /** The store is closed: what is still to be released is left to lapse. */
   end(): void {
     for (const session of this.all) session.abandon();
-    this.events$.complete();
+    this.events.complete();
   }
 
   /** Those of all that goes by the same time. */
@@ -110,7 +112,7 @@ export class Sessions implements Surroundings {
   }
 
   tell({ request: { name, owner }, clock }: Session, event: Told): void {
-    if (this.events$.observed) this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
+    if (this.events.observed) this.events.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
   }
 
   ended({ key, request, clock }: Session, leavesGrant: boolean): void {
