@@ -98,7 +98,7 @@ export class LockCoordinator {
    * @example locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe(report)
    */
   get events$(): Observable<LockEvent> {
-    return this.#sessions.events$;
+    return this.#sessions.events$.asObservable();
   }
 
   /**

@@ -119,10 +119,10 @@ describe('with AsyncLocalStorage', () => {
     assert.deepEqual(told.wrong, []);
   });
 
-  it('events are told in the context of who listens', async () => {
-    const listener = tenant.run('listener', () => locks.events$.subscribe(({ type }) => told.say('listener', type)));
+  it('events are told in the context of the subscription that they are about, also of its end', async () => {
+    const listener = tenant.run('listener', () => locks.events$.subscribe(({ type }) => told.say('a', type)));
     const work = locks.mutex('x').pipe(whileHeld(() => NEVER));
-    const subscription = tenant.run('else', () => work.subscribe());
+    const subscription = tenant.run('a', () => work.subscribe());
     await eventually('it is renewed', () => told.all.some((one) => one.startsWith('renewed')));
     tenant.run('else', () => subscription.unsubscribe());
     await eventually('it is released', () => told.all.some((one) => one.startsWith('released')));

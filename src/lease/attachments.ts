@@ -3,6 +3,7 @@ import type { Attachment } from './attachment.ts';
 
 export class Attachments {
   private all: Attachment[] = [];
+  private first: Attachment | undefined;
 
   get size(): number {
     return this.all.length;
@@ -17,6 +18,7 @@ export class Attachments {
   }
 
   add(one: Attachment): void {
+    this.first ??= one;
     this.all.push(one);
   }
 
@@ -34,9 +36,8 @@ export class Attachments {
     return all;
   }
 
-  /** Calls what is the user's own in the user's context. */
+  /** Calls what is the user's own in the context of the first, also when that has left. */
   inContext<T>(call: () => T): T {
-    const [one] = this.all;
-    return one ? one.runInAsyncScope(call) : call();
+    return this.first ? this.first.runInAsyncScope(call) : call();
   }
 }

@@ -2,7 +2,7 @@
 import { EMPTY } from 'rxjs';
 import type { LossReason } from '../errors.ts';
 import type { Granted } from './asker.ts';
-import type { Attachment } from './attachment.ts';
+import type { Attachments } from './attachments.ts';
 import type { Departure, Leaver } from './departure.ts';
 import { type End, HeldLease, type Keeper } from './held-lease.ts';
 import { type Bound, Renewal, type Tenant } from './renewal.ts';
@@ -16,7 +16,9 @@ interface Lapse {
 }
 
 /** Who holds it. */
-interface Holder extends Tenant, Keeper, Leaver {}
+interface Holder extends Tenant, Keeper, Leaver {
+  readonly attached: Attachments;
+}
 
 export class Held {
   readonly is = 'held';
@@ -61,16 +63,13 @@ export class Held {
   /**
    * It is over, in every way in which it says so before anything else happens; then its owner is taken out of Redis. Not
    * so what was detached, nor what was lost under an owner that was given: another process may hold by it since.
-   *
-   * @param first in whose context the user's own is told
    */
-  end(departure: Departure, end: End, first: Attachment | undefined, detached: boolean): void {
+  end(departure: Departure, end: End, detached: boolean): void {
     const { session, lease, renewal, duration } = this;
     const lost = end !== 'released';
     session.timer.clear();
     this.limit?.clear();
-    if (first) first.runInAsyncScope(lease.finish, lease, end);
-    else lease.finish(end);
+    session.attached.inContext(() => lease.finish(end));
     if (lost) session.tell({ type: 'lost', reason: end.reason, held: duration });
     const left = detached || (lost && session.given && end.reason !== 'maxHold');
     const released$ = left ? renewal.landed() : departure.clear(session, renewal.ttl, lease.fence);

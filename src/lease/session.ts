@@ -139,7 +139,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     if (state.is !== 'held') return;
     const error = new LockLostError(this.request.name, reason, cause);
     const all = this.attached.take();
-    this.end(state, error, all);
+    this.end(state, error);
     for (const one of all) one.error(error);
   }
 
@@ -148,7 +148,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
   }
 
   release(detach = false): Observable<boolean> {
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', this.attached.take(), true, detach);
+    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', this.attached.take(), detach);
     return (this.state.is === 'releasing' ? this.state.answer$ : undefined) ?? of(false);
   }
 
@@ -159,7 +159,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     if (this.state.is !== 'held' || spare) return;
     const all = this.attached.take();
     for (const one of all) one.error(error);
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', all);
+    if (this.check() && this.state.is === 'held') this.end(this.state, 'released');
   }
 
   /** The coordinator has closed: what is still to be released is left to lapse. */
@@ -174,19 +174,19 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
 
   /** In the context of who has subscribed, which spans and logs go by. */
   tell(event: Told): void {
-    this.inContext(() => this.around.tell(this, event));
+    if (this.around.observed) this.attached.inContext(() => this.around.tell(this, event));
   }
 
-  /** held → releasing. @param all who had it @param completes whether their streams complete once it is released */
-  private end(held: Held, end: End, all: readonly Attachment[] = [], completes = false, detached = false): void {
+  /** held → releasing. @param completed whose streams complete once it is released */
+  private end(held: Held, end: End, completed: readonly Attachment[] = [], detached = false): void {
     const { duration } = held;
     const departure = new Departure((acknowledged) => {
       if (detached) this.tell({ type: 'detached', held: duration });
       else if (end === 'released') this.tell({ type: 'released', held: duration, acknowledged });
-      if (completes) for (const one of all) one.complete();
+      for (const one of completed) one.complete();
     });
     this.state = departure;
-    held.end(departure, end, all[0], detached);
+    held.end(departure, end, detached);
   }
 
   /** asking, queued → releasing. */

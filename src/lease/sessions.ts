@@ -15,7 +15,6 @@ import {
 import { CoordinatorClosedError, RedisUnreachableError } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
 import type { Attachment } from './attachment.ts';
-import { inOwnContext } from './context.ts';
 import type { LockEvent, Told } from './events.ts';
 import type { Lease } from './lease.ts';
 import { Refusal } from './refusal.ts';
@@ -38,8 +37,7 @@ interface Wanted {
 }
 
 export class Sessions implements Surroundings {
-  private readonly events = new Subject<LockEvent>();
-  readonly events$ = inOwnContext(this.events);
+  readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
   /** Whether new leases are refused: from the beginning of a drain on. */
   ending = false;
@@ -97,10 +95,14 @@ export class Sessions implements Surroundings {
     return this.shutAll(false);
   }
 
+  get observed(): boolean {
+    return this.events$.observed;
+  }
+
   /** The store is closed: what is still to be released is left to lapse. */
   end(): void {
     for (const session of this.all) session.abandon();
-    this.events.complete();
+    this.events$.complete();
   }
 
   /** Those of all that goes by the same time. */
@@ -112,7 +114,7 @@ export class Sessions implements Surroundings {
   }
 
   tell({ request: { name, owner }, clock }: Session, event: Told): void {
-    if (this.events.observed) this.events.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
+    this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
   }
 
   ended({ key, request, clock }: Session, leavesGrant: boolean): void {

@@ -14,6 +14,8 @@ interface About {
 export interface Surroundings {
   readonly store: Store;
   timers(terms: Terms): Timers;
+  /** Whether anybody listens to events. */
+  readonly observed: boolean;
   tell(session: About, event: Told): void;
   /** It is over. A grant that is told later is given back, unless it is to be left alone. */
   ended(session: About, leavesGrant: boolean): void;
