@@ -73,10 +73,12 @@ export class LockCoordinator {
   readonly #cut$ = new Subject<never>();
 
   /**
+   * Makes no connection yet: the first lock does, with the settings of the client that is given, which may be shared.
+   *
    * @param redis an ioredis Redis (also one behind Sentinel) or Cluster; or a client of node-redis, which need not be
    * connected; or an array of at least three independent Redis, no replicas of each other, of which a majority grants a
    * lock (the Redlock algorithm)
-   * @param options defaults of all locks
+   * @param options defaults of all locks, which each may override; durations are in ms
    * @throws TypeError, RangeError
    */
   constructor(redis: Source | readonly Source[], options?: CoordinatorOptions);

@@ -54,7 +54,7 @@ export interface Lease {
    * Renews once more and lets go without releasing: the stream completes, nothing is renewed, and the lease is for whoever
    * goes on with it by its owner, in this process or another, within `remaining` ms.
    * @throws LockLostError, RedisUnreachableError, RedisRefusedError
-   * @example const { owner } = await lease.detach(); job.update({ owner }); // there: locks.mutex(name, { owner })
+   * @example const { owner } = await lease.detach(); await send(owner); // there: locks.mutex(name, { owner })
    */
   detach(): Promise<Detached>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -18,7 +18,9 @@ import { duration, optionsIn, reading, show } from '../options.ts';
  * @example const bound: AcquireOptions = { timeout: 5_000, signal: request.signal };
  */
 export interface AcquireOptions {
+  /** Leaves the queue when it is aborted, with a LockAbortedError. It does not end a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
+  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: for its turn. */
   readonly timeout?: number | undefined;
 }
 
