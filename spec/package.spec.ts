@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { publint } from 'publint';
@@ -125,6 +125,9 @@ console.log(seen.join());`;
 /** What runs it: `node`, or what RUNTIME says, such as `bun` or `deno run -A`. */
 const [RUNTIME = process.execPath, ...FLAGS] = process.env.RUNTIME?.split(' ') ?? [];
 
+/** What the library imports, beside what is for NestJS and for the command. */
+const NEEDED = new Set(['@opentelemetry/api', 'rxjs', 'uuid']);
+
 /** The packages that these need, themselves among them, all of which are installed here. */
 const closure = (names: readonly string[]): string[] => {
   const found = new Set<string>();
@@ -223,6 +226,26 @@ describe('the package', function () {
     const readme = readFileSync(join(installed, 'README.md'), 'utf8');
     expect(readme).to.equal(forRegistry(readFileSync(join(ROOT, 'README.md'), 'utf8')));
     expect([...readme.matchAll(/\]\((?!https:|#)[^)]*\)/g)]).to.deep.equal([]);
+  });
+
+  it('is used over node-redis without ioredis, also by its types', () => {
+    const reached = new Set<string>();
+    const named: string[] = [];
+    const visit = (file: string): void => {
+      if (reached.has(file)) return;
+      reached.add(file);
+      const imports = readFileSync(join(installed, 'dist', file), 'utf8').matchAll(
+        /(?:from |require\()['"]([^'"]+)['"]/g,
+      );
+      for (const [, name = ''] of imports) {
+        if (name.startsWith('.'))
+          visit(join(dirname(file), file.endsWith('.d.ts') ? name.replace(/\.ts$/, '.d.ts') : name));
+        else named.push(name);
+      }
+    };
+    for (const entry of ['index', 'testing', 'otel']) for (const ending of ['.js', '.d.ts']) visit(entry + ending);
+    expect(reached.size).to.be.above(50);
+    expect(new Set(named.filter((name) => !name.startsWith('node:')))).to.deep.equal(NEEDED);
   });
 
   it('runs nothing when it is installed', () => {

@@ -41,9 +41,10 @@ import {
   text,
 } from './options.ts';
 import type { Client } from './store/client.ts';
+import type { Source } from './store/given.ts';
 import { isOwnStore, openStore } from './store/open.ts';
 import { QuorumStore } from './store/quorum.ts';
-import { clientsOf, type Source } from './store/source.ts';
+import { clientsOf } from './store/source.ts';
 import type { Inspection, Store } from './store/store.ts';
 
 const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };

@@ -4,7 +4,7 @@ import { Cluster, Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { firstValueFrom } from 'rxjs';
 import { LockCoordinator, RedisRefusedError } from '../../src/index.ts';
-import type { Source } from '../../src/store/source.ts';
+import type { Source } from '../../src/store/given.ts';
 import { spread, startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';

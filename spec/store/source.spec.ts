@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import { createClient, createClientPool, createCluster, createSentinel } from 'redis';
 import { LockCoordinator } from '../../src/index.ts';
-import type { Source } from '../../src/store/source.ts';
+import type { Source } from '../../src/store/given.ts';
 
 const SECRET = 'correct-horse-battery';
 

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
-import type { Source } from '../store/source.ts';
+import type { Source } from '../store/given.ts';
 import { RedisyncHealthIndicator } from './health.ts';
 import { type HttpStatusOf, RedisyncExceptionFilter } from './http.ts';
 import { resignAll } from './leader-only.ts';

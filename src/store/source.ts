@@ -3,11 +3,9 @@ import type { Cluster, Redis } from 'ioredis';
 import { reading, show } from '../options.ts';
 import { type Client, isCluster } from './client.ts';
 import type { Driver } from './driver.ts';
+import type { Source } from './given.ts';
 import { NodeRedisDriver } from './node-redis.ts';
-import { isNodeRedis, type NodeRedis } from './node-redis-client.ts';
-
-/** A client of ioredis, single, behind Sentinels or of a Cluster; or one of node-redis. */
-export type Source = Redis | Cluster | NodeRedis;
+import { isNodeRedis } from './node-redis-client.ts';
 
 /** A client, or the independent nodes of a quorum. @throws TypeError */
 export const clientsOf = (redis: Source | readonly Source[]): Client | readonly Driver[] => {
@@ -18,10 +16,13 @@ export const clientsOf = (redis: Source | readonly Source[]): Client | readonly 
 
 export const isArray = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
 
+const isIoredis = (redis: Source): redis is Redis | Cluster =>
+  typeof redis?.duplicate === 'function' && 'isCluster' in redis && typeof redis.isCluster === 'boolean';
+
 const clientOf = (argument: string, redis: Source): Client => {
   const client = reading(argument, () => {
     if (isNodeRedis(redis)) return new NodeRedisDriver(redis);
-    return typeof redis?.duplicate === 'function' && typeof redis.isCluster === 'boolean' ? redis : undefined;
+    return isIoredis(redis) ? redis : undefined;
   });
   if (client) return client;
   const got = reading(argument, () => insteadOf(redis));
