@@ -14,6 +14,7 @@ import {
   whileHeld,
 } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { TcpProxy } from '../support/proxy.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
@@ -74,7 +75,7 @@ describe('the connections of a coordinator', () => {
     const told: string[] = [];
     a.events$.subscribe(({ name }: LockEvent) => told.push(name));
     const lease = await a.mutex('prefixed').acquire();
-    assert.equal(await redis.get('my app:prefixed'), lease.owner);
+    assert.equal(await holderAt(redis, 'my app:prefixed'), lease.owner);
     const waiting = b.mutex('prefixed').acquire();
     await eventually('b is heard', async () => ((await redis.pubsub('CHANNELS', 'my?app:*')) as string[]).length === 1);
     const { holders } = await firstValueFrom(a.inspect('prefixed'));
@@ -184,7 +185,7 @@ describe('the connections of a coordinator', () => {
       assert.isTrue(await released);
       const next = await again;
       assert.isTrue(next.held);
-      assert.equal(await redis.get('tick'), 'me', 'a lease that is held has its key');
+      assert.equal(await holderAt(redis, 'tick'), 'me', 'a lease that is held has its key');
       await next.release();
       for (const other of others) other.unsubscribe();
     }

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { filter, firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
 import { type Lease, LockCoordinator, whileHeld } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 describe('hand-over', () => {
@@ -77,7 +78,7 @@ describe('hand-over', () => {
     assert.deepEqual({ evalsha, publish }, { evalsha: 1, publish: 1 });
     assert.isBelow(ms, 1_000); // a heartbeat would have been 10 s
     assert.isTrue(lease.held);
-    assert.equal(await redis.get('message'), lease.owner);
+    assert.equal(await holderAt(redis, 'message'), lease.owner);
     await lease.release();
   });
 

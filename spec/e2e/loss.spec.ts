@@ -13,6 +13,7 @@ import {
 } from '../../src/index.ts';
 import { Child } from '../support/child.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 /** What was seen of a lease that work is under. */
@@ -85,7 +86,7 @@ describe('a lease on a real Redis', () => {
     for (let i = 0; i < 15; i += 1) {
       await sleep(100);
       assert.isTrue(lease?.held);
-      assert.equal(await redis.get('long'), lease?.owner);
+      assert.equal(await holderAt(redis, 'long'), lease?.owner);
     }
     assert.isUndefined(seen.error);
     assert.isTrue(await lease?.release());
@@ -172,7 +173,7 @@ describe('a lease on a real Redis', () => {
       assert.deepEqual((await child.hears('looked')).slice(1), [false, 0, 'LOCK_LOST']);
       assert.deepEqual((await child.hears('lost')).slice(1, 2), ['LOCK_LOST']);
       assert.deepEqual((await child.hears('released')).slice(1), [false]);
-      assert.equal(await redis.get('stopped'), next.owner, `not touched by ${owner}`);
+      assert.equal(await holderAt(redis, 'stopped'), next.owner, `not touched by ${owner}`);
       assert.isTrue(await next.release());
     } finally {
       child.kill();

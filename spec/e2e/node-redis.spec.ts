@@ -5,6 +5,7 @@ import { createClient, createCluster } from 'redis';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { LockCoordinator, type RedisyncError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { TcpProxy } from '../support/proxy.ts';
 import { type Server, startServer } from '../support/server.ts';
 
@@ -31,7 +32,7 @@ describe('a client of node-redis', () => {
     const before = await clients();
     const locks = new LockCoordinator(createClient({ url: server.url }));
     const lease = await locks.mutex('a').acquire();
-    assert.equal(await redis.get('a'), lease.owner);
+    assert.equal(await holderAt(redis, 'a'), lease.owner);
     await locks.close();
     assert.isNull(await redis.get('a'));
     await eventually('the connections have gone', async () => (await clients()) === before);
@@ -61,7 +62,7 @@ describe('a client of node-redis', () => {
   it('puts its keyPrefix before every key', async () => {
     const locks = new LockCoordinator(createClient({ url: server.url, keyPrefix: 'app:' }));
     const lease = await locks.mutex('c').acquire();
-    assert.equal(await redis.get('app:c'), lease.owner);
+    assert.equal(await holderAt(redis, 'app:c'), lease.owner);
     assert.deepEqual(await lastValueFrom(locks.list().pipe(toArray())), ['c']);
     await locks.close();
   });

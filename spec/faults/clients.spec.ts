@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import type { Lease } from '../../src/index.ts';
 import type { Child } from '../support/child.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { acquired, now } from './recorder.ts';
 import { at, hears, type Site, SLACK, TTL } from './site.ts';
 
@@ -30,7 +31,7 @@ const refused = async (site: Site, child: Child, fence: number, next: Lease): Pr
   assert.deepEqual((await hears(child, 'released')).slice(1), [false]);
   assert.isFalse(site.register.write(fence, 99), 'the stale write');
   assert.isTrue(next.held);
-  assert.equal(await site.redis.get(next.name), next.owner);
+  assert.equal(await holderAt(site.redis, next.name), next.owner);
   assert.isTrue(await next.release());
 };
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { EMPTY, firstValueFrom, merge, mergeMap, range } from 'rxjs';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { acquired, now, type Recorder } from './recorder.ts';
 import { at, RENEWAL, type Site, SLACK, TIMEOUT, TTL } from './site.ts';
 
@@ -91,7 +92,7 @@ describe('a network', function () {
       release.deliver();
       assert.isFalse(await releasing);
       await sleep(RENEWAL);
-      assert.equal(await site.redis.get('replayed'), next.owner);
+      assert.equal(await holderAt(site.redis, 'replayed'), next.owner);
       assert.isTrue(next.held);
       assert.isTrue(await next.release());
     }),

@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import { firstValueFrom } from 'rxjs';
 import { NotReplicatedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { on, replicated, TIMEOUT, TTL } from './grounds.ts';
 import { acquired, loss, now } from './recorder.ts';
 import { SLACK } from './site.ts';
@@ -104,7 +105,7 @@ describe('a replica that must have a lease, and is stopped', function () {
       assert.instanceOf(event?.type === 'attemptFailed' && event.error, NotReplicatedError);
       replica.process?.kill('SIGCONT');
       const lease = await waiting;
-      assert.equal(await nodes[1].get('later'), lease.owner);
+      assert.equal(await holderAt(nodes[1], 'later'), lease.owner);
     }),
   );
 

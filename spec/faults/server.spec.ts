@@ -7,6 +7,7 @@ import { assert } from 'chai';
 import { firstValueFrom } from 'rxjs';
 import type { RedisRefusedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { startServer } from '../support/server.ts';
 import { load } from './load.ts';
 import { acquired, loss, now } from './recorder.ts';
@@ -81,7 +82,7 @@ describe('a server', function () {
       site.server.process?.kill('SIGCONT');
       await sleep(TTL);
       assert.isTrue(lease.held);
-      assert.equal(await site.redis.get('brief'), lease.owner);
+      assert.equal(await holderAt(site.redis, 'brief'), lease.owner);
       assert.isTrue(await lease.release());
       assert.isAbove(Number((await next).fence), Number(lease.fence));
     }),
@@ -144,7 +145,7 @@ describe('a server', function () {
         const next = acquired(site.client({ ttl: 5_000 }).mutex('journal'));
         await site.waiting('journal', 1);
         await site.restart(kept);
-        assert.equal(await site.redis.get('journal'), lease.owner);
+        assert.equal(await holderAt(site.redis, 'journal'), lease.owner);
         await sleep(2 * RENEWAL);
         assert.isTrue(lease.held);
         assert.isTrue(await lease.release());

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { firstValueFrom } from 'rxjs';
 import { LockCoordinator, type Options } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { holderAt } from '../support/holder-at.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 const REPLICAS = { count: 1, timeout: 100 };
@@ -51,7 +52,7 @@ describe('a lease that a replica must have', () => {
 
   it('is on the replica when it is emitted, and when it was renewed', async () => {
     const lease = await coordinator().mutex('both').acquire();
-    expect(await copy.get('both')).to.equal(lease.owner);
+    expect(await holderAt(copy, 'both')).to.equal(lease.owner);
     await lease.renew(10_000);
     expect(await copy.pttl('both')).to.be.above(5_000);
     expect(await lease.release()).to.equal(true);
@@ -79,7 +80,7 @@ describe('a lease that a replica must have', () => {
     expect(emitted).to.equal(false);
     resume();
     const { owner } = await next;
-    expect(await copy.get('handed')).to.equal(owner);
+    expect(await holderAt(copy, 'handed')).to.equal(owner);
   });
 
   it('is not taken for confirmed by another connection than the one that wrote', async () => {
