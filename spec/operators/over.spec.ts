@@ -15,6 +15,7 @@ import {
   shareReplay,
   take,
   tap,
+  timeout,
   timer,
 } from 'rxjs';
 import { LockLostError } from '../../src/errors.ts';
@@ -161,6 +162,15 @@ describe('work whose lease somebody else releases', () => {
       assert.instanceOf(error, LockLostError);
       assert.equal(error.reason, 'released');
       assert.include(error.message, HINT);
+    }));
+
+  it('errors with what the source errors with meanwhile, which tells more: timeout unsubscribes, and errors then', () =>
+    virtual((v) => {
+      const work = v.cold('a');
+      const bounded = v.lock().pipe(timeout({ each: 20, scheduler: v.scheduler }));
+      v.expectObservable(work.pipe(withLock(bounded), labelled())).toBe('-a 19ms #', undefined, 'Timeout has occurred');
+      v.expectSubscriptions(work.subscriptions).toBe('-^ 19ms !');
+      v.ends(['0 acquire', '21 release']);
     }));
 
   it('under the same owner, where an inner section gives the one lease back, is cut off and says so', () =>

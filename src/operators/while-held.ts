@@ -38,6 +38,10 @@ const tooMany = (leases: readonly HeldLease[]): TypeError => {
 /** What may have ended a lease that arrives as a released one, or whose source ends at once. */
 const HINT = 'its subscription has ended: was the lock piped through take(1) or firstValueFrom?';
 
+/** @param ended whether its subscription is known to have ended */
+const lossOf = ({ name, loss }: HeldLease, ended: boolean): LockLostError =>
+  ended && loss.reason === 'released' ? new LockLostError(name, 'released', undefined, HINT) : loss;
+
 /**
  * Work under what `source` emits: `source` is given up when the work is over, by unsubscribing. Written out, because that
  * teardown has state: the work goes first, then its leases, and the result ends last.
@@ -63,12 +67,19 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
       subscriber.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
     };
 
-    /** A loss is told at once: the others of its leases may take long to be released. */
+    /**
+     * A loss is told at once: the others of its leases may take long to be released. Where the lease was released, that
+     * is waited for, and an error of the source meanwhile tells more: `timeout` unsubscribes first, and errors then.
+     */
     const cutOff = (lease: HeldLease, ended: boolean): void => {
       const { loss } = lease;
-      const released = loss.reason === 'released';
-      const error = released && ended ? new LockLostError(lease.name, 'released', undefined, HINT) : loss;
-      endAfter(released ? leases : [lease], () => subscriber.error(error));
+      working.unsubscribe();
+      if (loss.reason !== 'released') {
+        endAfter([lease], () => subscriber.error(loss));
+        return;
+      }
+      const last = (): void => endAfter(leases, () => subscriber.error(lossOf(lease, ended)));
+      subscriber.add(lease.settled$.subscribe({ complete: last }));
     };
 
     /** The work has ended. It may have gone on past the end of its lease, before anybody has looked at the clocks. */
@@ -101,12 +112,14 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
       if (leases.length > 0) throw tooMany(given);
       leases = given;
       const over = leases.find((lease) => !lease.held);
-      if (over) cutOff(over, true);
+      const last = over?.loss.reason === 'released' ? leases : leases.filter((lease) => lease === over);
+      if (over) endAfter(last, () => subscriber.error(lossOf(over, true)));
       else workUnder(held);
     };
 
     const incoming = new Subscriber<H>({
       next: (held) => {
+        if (working.closed) return; // it is on its way out
         try {
           begin(held);
         } catch (error) {
@@ -114,6 +127,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
         }
       },
       error: (error: unknown) => {
+        if (working.closed && error instanceof LockLostError) return; // as is known already
         working.unsubscribe();
         subscriber.error(error);
       },
