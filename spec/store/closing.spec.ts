@@ -80,8 +80,32 @@ const portOf = (server: NetServer): number => {
   return typeof address === 'object' && address ? address.port : 0;
 };
 
+describe('close() of a connection that opens', () => {
+  for (const [kind, client] of Object.entries(CLIENTS)) {
+    it(`leaves nothing unhandled, at whatever step it comes: ${kind}`, async () => {
+      const server = await startServer();
+      try {
+        await closesEarly(client(server.port));
+      } finally {
+        await server.stop();
+      }
+    });
+  }
+});
+
 describe('close() behind Sentinels', function () {
   this.timeout(60_000);
+
+  it('leaves nothing unhandled, at whatever step of the opening it comes', async () => {
+    const watched = await startSentinels();
+    try {
+      await closesEarly(
+        `new Redis({ sentinels: ${JSON.stringify(watched.sentinels)}, name: '${MASTER}', lazyConnect: true })`,
+      );
+    } finally {
+      await watched.stop();
+    }
+  });
 
   it('leaves nothing, also where they or the master do not answer, or have gone', async () => {
     const watched = await startSentinels();
@@ -101,8 +125,36 @@ describe('close() behind Sentinels', function () {
   });
 });
 
+/** A process of its own opens and closes again and again, a little later each time; what it leaves unhandled ends it. */
+const closesEarly = async (client: string): Promise<void> => {
+  const program = `
+    import { Cluster, Redis } from 'ioredis';
+    import { createClient } from 'redis';
+    import { LockCoordinator } from ${JSON.stringify(library)};
+    for (let step = 0; step < 100; step += 1) {
+      const locks = new LockCoordinator(${client});
+      locks.mutex('early').subscribe({ error: () => undefined });
+      const until = performance.now() + step / 4;
+      while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+      await locks.close();
+    }
+  `;
+  await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program]);
+};
+
 describe('close() of a Cluster', function () {
   this.timeout(60_000);
+
+  it('leaves nothing unhandled, at whatever step of the opening it comes', async () => {
+    const shards = await startCluster();
+    try {
+      await closesEarly(
+        `new Cluster([{ host: '127.0.0.1', port: ${shards.servers[0]?.port} }], { lazyConnect: true })`,
+      );
+    } finally {
+      await shards.stop();
+    }
+  });
 
   it('leaves nothing, also where its nodes do not answer', async () => {
     const shards = await startCluster();

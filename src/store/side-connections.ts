@@ -11,12 +11,12 @@ export class SideConnections {
     const make: unknown = Reflect.get(maker, method);
     if (typeof make !== 'function') return;
     Reflect.set(maker, method, (...args: unknown[]): unknown => {
-      if (this.ended) throw new Error('The connection was ended');
       const client: Redis = make.apply(maker, args);
       Reflect.set(Reflect.get(client, 'connector'), 'disconnectTimeout', 0);
       client.on('error', () => undefined); // ioredis learns of it by the command that fails, and would print it else
       this.clients.add(client);
       client.once('end', () => this.clients.delete(client));
+      if (this.ended) client.disconnect(); // it was about to be opened
       return client;
     });
   }
