@@ -69,7 +69,7 @@ describe('a network', function () {
       await lease.renew(5 * TTL);
       const reply = await site.proxy.replay(held.bytes);
       held.drop();
-      assert.match(reply.toString(), /:-2\r\n/);
+      assert.match(reply.toString(), /:-1\r\n/);
       assert.isAbove(await site.redis.pttl('shorter'), 4 * TTL);
       assert.isTrue(await lease.release());
     }),
