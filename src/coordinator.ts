@@ -54,7 +54,7 @@ const SHARED: Kind = { mode: 'shared', permits: 1, limit: 0 };
 /** A lock without options of its own is on the coordinator's terms. */
 const NONE: LockOptions = {};
 
-/** How often `watch` looks, in ms, unless told. */
+/** How often `watch` looks by default, in ms. */
 const WATCH_EVERY = 250;
 
 /**
@@ -123,7 +123,7 @@ export class LockCoordinator {
    * Not on a quorum: of three nodes with two permits each, three holders can each have two.
    *
    * @param limit integer, 1 to 2^31 - 1
-   * @param options.permits how many this lease takes: integer, 1 to `limit`; 1 unless told
+   * @param options.permits how many this lease takes: integer, 1 to `limit`; default: 1
    * @throws TypeError, RangeError
    * @example request$.pipe(withLock(locks.semaphore('api', 10, { permits: 2 })))
    */
@@ -176,7 +176,7 @@ export class LockCoordinator {
 
   /**
    * What `inspect` tells, now and whenever holders, waiters or the token have changed, seen by looking every `every`
-   * ms (250 unless told). It goes on while Redis is out of reach.
+   * ms (default: 250). It goes on while Redis is out of reach.
    *
    * @throws TypeError, RangeError
    * @example locks.watch('order:42', { every: 1_000 }).subscribe(({ holders }) => console.log(holders[0]?.owner))
@@ -201,7 +201,7 @@ export class LockCoordinator {
    * The names that are held or waited for, once each and in no order, found by SCAN in slices. Names that only foreign
    * clients hold are not among them: nothing tells their keys from other strings.
    *
-   * @param pattern a Redis glob: `*`, `?`, `[ab]`; all unless told
+   * @param pattern a Redis glob: `*`, `?`, `[ab]`; default: all
    * @throws TypeError, RangeError
    * @example locks.list('order:*').subscribe((name) => console.log(name))
    */

@@ -78,6 +78,19 @@ describe('what may have been granted', () => {
     over([fails(busy)], { patience: 60 }, '105ms #', {}, busy);
   });
 
+  it('is tried again for as long as a long lease lasts, with no stack that grows with it', () => {
+    const time = new VirtualTime();
+    const answers: unknown[] = [];
+    const away = 7_200_000; // two hours, one release a second
+    const release = (): Observable<Released> => (time.now() < away ? fails(busy) : of(gone));
+    cancel(release, { within: WITHIN, patience: 2 * away, scheduler: time }).subscribe({
+      next: (answer) => answers.push(answer),
+      error: (error) => answers.push(error),
+    });
+    time.pass(away + 2_000);
+    assert.deepEqual(answers, [gone]);
+  });
+
   it('is not tried again after a refusal for good', () =>
     over([fails(refused)], { patience: 60 }, '10ms #', {}, refused));
 });

@@ -6,6 +6,7 @@ import {
   EMPTY,
   expand,
   type Observable,
+  retry,
   type SchedulerLike,
   throwError,
   timer,
@@ -42,19 +43,24 @@ export const cancel = (
     let sent = began;
     const after = <T>(ms: number, next: () => Observable<T>): Observable<T> =>
       timer(Math.min(ms, LONGEST), scheduler).pipe(concatMap(next));
-    const once = (failures = 0): Observable<Released> => {
-      sent = clock.now();
-      return release().pipe(
+    const once = (): Observable<Released> =>
+      defer(() => {
+        sent = clock.now();
+        return release();
+      }).pipe(
+        retry({
+          delay: (error: unknown, failures) => {
+            failed?.();
+            const again = isTransient(error) && clock.now() - began < patience;
+            return again ? timer(soon(failures), scheduler) : throwError(() => error);
+          },
+        }),
         catchError((error: unknown) => {
-          failed?.();
-          if (isTransient(error) && clock.now() - began < patience)
-            return after(soon(failures + 1), () => once(failures + 1));
           const rest = isUnknown(error) ? sent + within + 1 - clock.now() : 0; // in the ms of its not-after it can still land
           const last = throwError(() => error);
           return rest > 0 ? after(rest, () => last) : last;
         }),
       );
-    };
     if (notAfter === 0) return once();
     const over = began + within; // nothing can land behind a release that is sent later
     return once().pipe(
