@@ -57,8 +57,9 @@ export interface CoordinatorOptions extends Options {
   readonly quorum?: number | undefined;
   /**
    * How long a node of a quorum has no vote after its start, in ms: what it granted before may be forgotten, and still
-   * be held. The longest ttl that anyone uses on these nodes; default: the coordinator's `ttl`, and never less than
-   * that of the lock asked for. 0 turns it off, which is right where every node runs with `appendfsync always`.
+   * be held. The longest ttl that anyone uses on these nodes, or, if that is longer, by how much their clocks are apart,
+   * so that fences rise; default: the coordinator's `ttl`, and never less than that of the lock asked for. 0 turns it
+   * off, which is right where every node runs with `appendfsync always`.
    */
   readonly delayedRestart?: number | undefined;
 }

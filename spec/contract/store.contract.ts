@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Observable } from 'rxjs';
 import { OwnerConflictError } from '../../src/errors.ts';
-import type { Node } from '../../src/store/member.ts';
+import type { Node } from '../../src/store/quorum/dealing.ts';
 import type { Answer, Grant, Inspection, Released, Renewal, Request } from '../../src/store/store.ts';
 
 type Store = Omit<Node, 'uptime'>;
@@ -382,11 +382,31 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await inspect()).to.deep.equal({ name, holders: [], waiting: [], fence: undefined });
       });
 
+      for (const [kind, of] of Object.entries({ exclusive, shared })) {
+        it(`of a lease that is ${kind} can be raised, where it is the one that is told`, async () => {
+          const own = await granted(of('a'));
+          const fence = own + 5_000_000;
+          const raise = (from: number | undefined, to: number): Promise<unknown> =>
+            one(store.raise({ name, owner: 'a' }, from, to, WITHIN));
+          const renew = (by: number): Promise<Renewal> => one(store.renew(of('a'), by, WITHIN));
+          await raise(own + 1, fence + 1); // an earlier lease of its owner, or a later one
+          expect(await renew(own)).to.equal('renewed');
+          await raise(own, fence);
+          expect((await inspect()).fence).to.equal(fence);
+          expect([await renew(own), await renew(fence)]).to.deep.equal(['taken', 'renewed']);
+          await raise(undefined, own);
+          expect([await renew(fence), await renew(own)]).to.deep.equal(['taken', 'renewed']);
+          expect((await inspect()).holders.map(({ owner }) => owner)).to.deep.equal(['a']);
+          await release('a');
+          expect(await granted(of('a'))).to.be.above(fence + 1);
+        });
+      }
+
       it('is above one that the clock was raised to', async () => {
         const raised = (await granted(exclusive('a'))) + 5_000_000;
         await release('a');
-        expect(await one(store.raise(name, raised, WITHIN))).to.equal(true);
-        expect(await one(store.raise(name, 1, WITHIN))).to.equal(true);
+        expect(await one(store.raise({ name, owner: 'b' }, undefined, raised, WITHIN))).to.equal(true);
+        expect(await one(store.raise({ name, owner: 'b' }, undefined, 1, WITHIN))).to.equal(true);
         const fence = await granted(exclusive('a'));
         expect(fence).to.be.above(raised);
         await release('a');

@@ -154,7 +154,7 @@ describe('garbage at the keys of a name', function () {
     release: () => store.release({ name: 'garbage', owner: 'a' }, WITHIN),
     'release by its fence': () => store.release({ name: 'garbage', owner: 'a', fence: 17 }, WITHIN),
     'release, keeping': () => store.release({ name: 'garbage', owner: 'a', keep: 1_000 }, WITHIN),
-    raise: () => store.raise('garbage', 18, WITHIN),
+    raise: () => store.raise({ name: 'garbage', owner: 'a' }, 17, 18, WITHIN),
     'forced release': () => store.release({ name: 'garbage', owner: undefined }, WITHIN),
     inspect: () => store.inspect('garbage', WITHIN),
   };

@@ -4,7 +4,8 @@ import { EMPTY, NEVER, type Observable, of, throwError, timer } from 'rxjs';
 import { map, mergeMap } from 'rxjs/operators';
 import { TestScheduler } from 'rxjs/testing';
 import { RedisUnreachableError } from '../../src/errors.ts';
-import { Member, type Node } from '../../src/store/member.ts';
+import { Member } from '../../src/store/member.ts';
+import type { Node } from '../../src/store/quorum/dealing.ts';
 import type { Answer, Released, Renewal, Request } from '../../src/store/store.ts';
 
 const REQUEST: Request = {
@@ -36,7 +37,7 @@ describe('a node of a quorum', () => {
     inspect: () => EMPTY,
     list: () => EMPTY,
     uptime: () => of(5_000),
-    raise: () => of(true as const),
+    raise: () => of(true),
     close: () => undefined,
     ...facts,
   });
@@ -53,7 +54,7 @@ describe('a node of a quorum', () => {
         .release({ name: 'x', owner: 'me', tell: true }, 100)
         .subscribe(({ held }) => said.push(`${held} at ${scheduler.now()}`));
       scheduler.flush();
-      expect(said).to.deep.equal(['granted at 80', 'left at 80', 'true at 80']);
+      expect(said).to.deep.equal(['7 at 80', 'left at 80', 'true at 80']);
     }));
 
   it('is left again once what was sent to it can land no more', () =>
@@ -79,18 +80,85 @@ describe('a node of a quorum', () => {
   it('has a vote once it is up for long enough, and abstains until then', () =>
     at((scheduler, said) => {
       const member = new Member(node(scheduler, said, { acquire: () => of(granted) }), scheduler);
-      member.acquire(REQUEST, 5_000, 100).subscribe((vote) => said.push(vote));
-      member.acquire(REQUEST, 5_001, 100).subscribe((vote) => said.push(vote));
-      expect(said).to.deep.equal(['granted', 'abstains']);
+      member.acquire(REQUEST, 5_000, 100).subscribe((vote) => said.push(`${vote}`));
+      member.acquire(REQUEST, 5_001, 100).subscribe((vote) => said.push(`${vote}`));
+      expect(said).to.deep.equal(['7', 'abstains']);
     }));
 
-  it('is asked to renew with the token that it gave itself', () =>
+  describe('that granted a lease', () => {
+    /** Says what it is raised and left with, and takes `ms` to be raised. */
+    const raised = (scheduler: TestScheduler, said: string[], ms: number, facts: Partial<Node> = {}): Node =>
+      node(scheduler, said, {
+        acquire: () => of(granted),
+        raise: (_lease, own, fence) => {
+          said.push(`raised from ${own} to ${fence}`);
+          return timer(ms);
+        },
+        release: ({ fence }) => {
+          said.push(`left with ${fence} at ${scheduler.now()}`);
+          return of({ held: true, grants: 0, now: scheduler.now() });
+        },
+        ...facts,
+      });
+    const leave = (member: Member): void => {
+      member.release({ name: 'x', owner: 'me', fence: 9 }, 100).subscribe();
+    };
+
+    it('is raised to the fence of the lease, and is then left by that', () =>
+      at((scheduler, said) => {
+        const member = new Member(raised(scheduler, said, 20), scheduler);
+        member.acquire(REQUEST, 0, 100).subscribe();
+        member.raise(REQUEST, 9, 100).subscribe((is) => said.push(`${is} at ${scheduler.now()}`));
+        timer(10).subscribe(() => leave(member));
+        timer(30).subscribe(() => {
+          member.acquire(REQUEST, 0, 100).subscribe();
+          leave(member);
+        });
+        scheduler.flush();
+        expect(said).to.deep.equal([
+          'raised from 7 to 9',
+          'left with undefined at 10', // whichever of the two it has by then
+          'true at 20',
+          'left with 7 at 30',
+        ]);
+      }));
+
+    it('need not be raised to a fence of its own', () =>
+      at((scheduler, said) => {
+        const member = new Member(raised(scheduler, said, 20), scheduler);
+        member.acquire(REQUEST, 0, 100).subscribe();
+        member.raise(REQUEST, 7, 100).subscribe((is) => said.push(`${is}`));
+        scheduler.flush();
+        expect(said).to.deep.equal(['true']);
+      }));
+
+    it('is raised as soon as it has answered, also when nobody waits for it any more', () =>
+      at((scheduler, said) => {
+        const slow = { acquire: () => timer(80).pipe(map(() => granted)) };
+        const member = new Member(raised(scheduler, said, 20, slow), scheduler);
+        member.acquire(REQUEST, 0, 100).subscribe().unsubscribe();
+        member.raise(REQUEST, 9, 100).subscribe().unsubscribe();
+        scheduler.flush();
+        expect(said).to.deep.equal(['raised from 7 to 9']);
+      }));
+
+    it('is raised without a vote, too, and does not count', () =>
+      at((scheduler, said) => {
+        const member = new Member(raised(scheduler, said, 20), scheduler);
+        member.acquire(REQUEST, 5_001, 100).subscribe();
+        member.raise(REQUEST, 9, 100).subscribe((is) => said.push(`${is}`));
+        scheduler.flush();
+        expect(said).to.deep.equal(['raised from 7 to 9', 'false']);
+      }));
+  });
+
+  it('that denied a lease is not raised for it', () =>
     at((scheduler, said) => {
-      const member = new Member(node(scheduler, said, { acquire: () => of(granted) }), scheduler);
-      member.renew(REQUEST, 100, false).subscribe((renewal) => said.push(renewal));
-      member.acquire(REQUEST, 0, 100).subscribe();
-      member.renew(REQUEST, 100, false).subscribe((renewal) => said.push(renewal));
-      expect(said).to.deep.equal(['taken', 'renewed']);
+      const denied: Answer = { granted: false, wait: 1, rank: 0, announced: false, clock: 0, ticket: 0 };
+      const member = new Member(node(scheduler, said, { acquire: () => of(denied) }), scheduler);
+      member.acquire(REQUEST, 0, 100).subscribe((vote) => said.push(`${vote}`));
+      member.raise(REQUEST, 9, 100).subscribe((is) => said.push(`${is}`));
+      expect(said).to.deep.equal(['denied', 'false']);
     }));
 
   describe('that is without the lease', () => {
@@ -111,7 +179,7 @@ describe('a node of a quorum', () => {
     /** Has asked for the lease, and heard at a renewal that it is not there. */
     const missed = (member: Member, downgrade = false): void => {
       member.acquire(REQUEST, 0, 100).subscribe({ error: () => undefined });
-      timer(200).subscribe(() => member.renew(REQUEST, 100, downgrade).subscribe());
+      timer(200).subscribe(() => member.renew(REQUEST, 7, 100, downgrade).subscribe());
     };
     const leave = (member: Member, said: string[]): void => {
       member.release({ name: 'x', owner: 'me', tell: true }, 100).subscribe({ complete: () => said.push('done') });
@@ -121,9 +189,19 @@ describe('a node of a quorum', () => {
       at((scheduler, said) => {
         const member = new Member(without(scheduler, said, 50), scheduler);
         missed(member);
-        for (const ms of [200, 220, 240, 260]) timer(ms).subscribe(() => member.heal(REQUEST, 100));
+        for (const ms of [200, 220, 240, 260]) timer(ms).subscribe(() => member.heal(REQUEST, 7, 100));
         scheduler.flush();
         expect(said).to.deep.equal([0, 200, 260].map((ms) => `asked for it, exclusive, at ${ms}`));
+      }));
+
+    it('is given the fence of the lease with it', () =>
+      at((scheduler, said) => {
+        const raise: Node['raise'] = (_lease, own, fence) => of(said.push(`raised from ${own} to ${fence}`));
+        const member = new Member({ ...without(scheduler, said, 50), raise }, scheduler);
+        missed(member);
+        timer(200).subscribe(() => member.heal(REQUEST, 5, 100));
+        scheduler.flush();
+        expect(said.slice(2)).to.deep.equal(['raised from 7 to 5']);
       }));
 
     it('is asked for nothing where it has the lease', () =>
@@ -131,7 +209,7 @@ describe('a node of a quorum', () => {
         const has = { ...without(scheduler, said, 50), renew: () => of<Renewal>('renewed') };
         const member = new Member(has, scheduler);
         missed(member);
-        timer(200).subscribe(() => member.heal(REQUEST, 100));
+        timer(200).subscribe(() => member.heal(REQUEST, 7, 100));
         scheduler.flush();
         expect(said).to.deep.equal(['asked for it, exclusive, at 0']);
       }));
@@ -140,7 +218,7 @@ describe('a node of a quorum', () => {
       at((scheduler, said) => {
         const member = new Member(without(scheduler, said, 50), scheduler);
         missed(member, true);
-        timer(200).subscribe(() => member.heal(REQUEST, 100));
+        timer(200).subscribe(() => member.heal(REQUEST, 7, 100));
         scheduler.flush();
         expect(said).to.deep.equal(['asked for it, exclusive, at 0', 'asked for it, shared, at 200']);
       }));
@@ -150,12 +228,12 @@ describe('a node of a quorum', () => {
         const member = new Member(without(scheduler, said, 50), scheduler);
         missed(member);
         timer(200).subscribe(() => {
-          member.heal(REQUEST, 100);
+          member.heal(REQUEST, 7, 100);
           leave(member, said);
-          member.heal(REQUEST, 100);
+          member.heal(REQUEST, 7, 100);
         });
-        timer(250).subscribe(() => member.heal(REQUEST, 100));
-        timer(260).subscribe(() => member.heal(REQUEST, 100));
+        timer(250).subscribe(() => member.heal(REQUEST, 7, 100));
+        timer(260).subscribe(() => member.heal(REQUEST, 7, 100));
         scheduler.flush();
         expect(said).to.deep.equal([
           'asked for it, exclusive, at 0',
@@ -171,7 +249,7 @@ describe('a node of a quorum', () => {
         const member = new Member(without(scheduler, said, 50, lost), scheduler);
         missed(member);
         timer(200).subscribe(() => {
-          member.heal(REQUEST, 100);
+          member.heal(REQUEST, 7, 100);
           leave(member, said);
         });
         scheduler.flush();
@@ -189,7 +267,7 @@ describe('a node of a quorum', () => {
       const member = new Member(node(scheduler, said, { acquire: () => of(granted), renew }), scheduler);
       member.acquire(REQUEST, 0, 100).subscribe();
       for (const downgrade of [true, false, false]) {
-        member.renew(REQUEST, 100, downgrade).subscribe({ error: () => undefined });
+        member.renew(REQUEST, 7, 100, downgrade).subscribe({ error: () => undefined });
       }
       scheduler.flush();
       expect(said).to.deep.equal(['downgrade', 'downgrade', 'renew']);

@@ -102,7 +102,17 @@ const ARGUMENTS = {
   acquire: [owner, spec, notAfter, text.map(sound), ticket],
   release: [text.map(sound), fence, text.map(sound), notAfter, keep],
   share: [owner, fence, shared, notAfter],
-  raise: [fence],
+  raise: [
+    owner,
+    fence,
+    whole(
+      fc.oneof(
+        fc.constant(1),
+        fc.maxSafeNat().map((n) => Math.max(1, n)),
+      ),
+      HIGHEST,
+    ),
+  ],
   renew: [owner, fence, whole(fc.integer({ min: 1, max: LONGEST }), LONGEST), notAfter],
   inspect: [],
 } as const satisfies Partial<Record<Verb, readonly fc.Arbitrary<Drawn>[]>>;
@@ -275,7 +285,7 @@ describe('a script that is called by hand', function () {
     'release, telling': ['release', 'a', 0, '!told', LATER, 0],
     'release, keeping': ['release', 'a', 0, '-', LATER, 1000],
     break: ['release', '', 0, '-', LATER, 0],
-    raise: ['raise', 1],
+    raise: ['raise', 'a', 0, 1],
     inspect: ['inspect'],
   };
   const TYPES = [

@@ -19,7 +19,7 @@ const CALLS: Readonly<Record<string, readonly [keyof typeof DOCUMENTED, ...Arg[]
   'release by c': ['release', 'c', 0, '-', LATER, 0],
   'release by a, keeping': ['release', 'a', 0, '-', LATER, LONG],
   break: ['release', '', 0, '-', LATER, 0],
-  raise: ['raise', 17],
+  'raise of a': ['raise', 'a', 0, 17],
   inspect: ['inspect'],
 };
 const BREAK = CALLS.break ?? ['inspect'];

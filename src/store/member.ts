@@ -1,50 +1,8 @@
-/** One node of a quorum: what it was asked and granted, so that leaving it leaves nothing there, and whether it has a vote. */
-import {
-  AsyncSubject,
-  catchError,
-  concat,
-  concatMap,
-  defer,
-  EMPTY,
-  finalize,
-  ignoreElements,
-  map,
-  type Observable,
-  of,
-  type SchedulerLike,
-  tap,
-  toArray,
-} from 'rxjs';
-import { RedisUnreachableError } from '../errors.ts';
+/** One node of a quorum, and its dealings with every owner that has asked it for a lease and not left it since. */
+import { catchError, EMPTY, finalize, ignoreElements, type Observable, of, type SchedulerLike } from 'rxjs';
 import { cancel } from './cancel.ts';
-import type { Answer, Mode, Release, Released, Renewal, Request, Store } from './store.ts';
-
-/** The store of a node, which can tell how long its server has been up, and whose clock can be raised. */
-export interface Node extends Store {
-  uptime(within: number): Observable<number>;
-  /** Emits once the clock by which the name draws is at least at this fence. */
-  raise(name: string, fence: number, within: number): Observable<true>;
-}
-
-/** An owner's dealings with the node. */
-interface Dealing {
-  /** Whether the lease is exclusive or shared by now, and whether it is so on this node, which may have missed it. */
-  wanted: Mode;
-  mode: Mode;
-  /** The last request for the lease. */
-  asked: Observable<Answer>;
-  /** Whether that is on its way. */
-  asking: boolean;
-  /** Server ms until which a request of unknown outcome may still take effect. */
-  notAfter: number;
-  /** The fence that this node gave, by which it tells this lease from a later one of its owner. */
-  fence: number | undefined;
-  /** Whether the node said, when it was last asked to renew the lease, that it has it. */
-  has: boolean;
-  leaving: boolean;
-}
-
-export type Vote = 'granted' | 'denied' | 'abstains';
+import { Dealing, type Node, type Vote } from './quorum/dealing.ts';
+import type { Release, Released, Renewal, Request } from './store.ts';
 
 export class Member {
   readonly node: Node;
@@ -56,98 +14,44 @@ export class Member {
     this.scheduler = scheduler;
   }
 
-  /** Goes on when it is unsubscribed: what is on its way lands, and `release` waits for it. */
+  /** @param patience ms for which it must have been up to have a vote */
   acquire(request: Request, patience: number, within: number): Observable<Vote> {
-    const { mode } = request;
-    const dealing: Dealing = {
-      wanted: mode,
-      mode,
-      asked: EMPTY,
-      asking: false,
-      notAfter: 0,
-      fence: undefined,
-      has: true,
-      leaving: false,
-    };
-    this.dealings.set(keyOf(request.name, request.owner), dealing);
-    return this.ask(dealing, request, within).pipe(
-      concatMap((answer) => {
-        if (!answer.granted) return of<Vote>('denied');
-        if (patience === 0) return of<Vote>('granted');
-        return this.node.uptime(within).pipe(map((ms): Vote => (ms >= patience ? 'granted' : 'abstains')));
-      }),
-    );
+    const dealing = new Dealing(this.node, request);
+    this.dealings.set(keyOf(request), dealing);
+    return dealing.acquire(request, patience, within);
   }
 
-  /** A node that has missed that the lease was downgraded is told again. */
-  renew(request: Request, within: number, downgrade: boolean): Observable<Renewal> {
-    const dealing = this.dealings.get(keyOf(request.name, request.owner));
-    if (!dealing) return this.node.renew(request, undefined, within, downgrade);
-    if (downgrade) dealing.wanted = 'shared';
-    const { wanted, mode, fence } = dealing;
-    return this.node.renew(request, fence, within, wanted !== mode).pipe(
-      tap((renewal) => {
-        dealing.has = renewal === 'renewed';
-        if (dealing.has) dealing.mode = wanted;
-      }),
-    );
+  /** Emits whether it has voted for the lease and draws higher fences from now on. */
+  raise(request: Request, fence: number, within: number): Observable<boolean> {
+    return this.dealings.get(keyOf(request))?.raise(fence, within) ?? of(false);
   }
 
-  /**
-   * A majority has renewed the lease: a node that said that it is not there, for it was away when it was granted or has
-   * forgotten it since, is asked for it again. Not while it is on its way in or out already.
-   */
-  heal(request: Request, within: number): void {
-    const dealing = this.dealings.get(keyOf(request.name, request.owner));
-    if (!dealing || dealing.has || dealing.asking || dealing.leaving || within <= 0) return;
-    dealing.mode = dealing.wanted;
-    this.ask(dealing, { ...request, mode: dealing.wanted }, within);
+  renew(request: Request, fence: number, within: number, downgrade: boolean): Observable<Renewal> {
+    return this.dealings.get(keyOf(request))?.renew(request, fence, within, downgrade) ?? of('taken');
   }
 
-  /** After what is on its way has been answered; and once more where that may still land later. */
+  heal(request: Request, fence: number, within: number): void {
+    this.dealings.get(keyOf(request))?.heal(request, fence, within);
+  }
+
+  /** Emits when nothing can land behind it any more. */
   release(release: Release, within: number): Observable<Released> {
-    const { name, owner } = release;
-    const key = keyOf(name, owner);
-    return defer(() => {
-      const dealing = this.dealings.get(key);
-      if (dealing) dealing.leaving = true;
-      const settled = (dealing?.asked ?? EMPTY).pipe(
-        ignoreElements(),
-        catchError(() => EMPTY),
-      );
-      const once = (): Observable<Released> => this.node.release(release, within);
-      const left = defer(() => cancel(once, { notAfter: dealing?.notAfter ?? 0, within, scheduler: this.scheduler }));
-      return concat(settled, left).pipe(
-        toArray(), // the first outcome tells whether it was held, and is told when nothing can land any more
-        concatMap((outcomes) => outcomes.slice(0, 1)),
-        finalize(() => dealing === this.dealings.get(key) && this.dealings.delete(key)),
-      );
-    });
+    const key = keyOf(release);
+    const dealing = this.dealings.get(key);
+    if (!dealing) return this.node.release(release, within);
+    const forget = (): unknown => dealing === this.dealings.get(key) && this.dealings.delete(key);
+    return dealing.release(release, within, this.scheduler).pipe(finalize(forget));
   }
 
-  private ask(dealing: Dealing, request: Request, within: number): Observable<Answer> {
-    const asked = new AsyncSubject<Answer>();
-    dealing.asked = asked;
-    dealing.asking = true;
-    this.node
-      .acquire(request, false, within)
-      .pipe(
-        tap({
-          next: (answer) => {
-            if (answer.granted) dealing.fence = answer.fence;
-          },
-          error: (error: unknown) => {
-            if (error instanceof RedisUnreachableError)
-              dealing.notAfter = Math.max(dealing.notAfter, error.notAfter ?? 0);
-          },
-          finalize: () => {
-            dealing.asking = false;
-          },
-        }),
-      )
-      .subscribe(asked);
-    return asked;
+  /** Completes when it has given back what it may have granted, or could not be asked to. */
+  giveBack(release: Release, within: number): Observable<never> {
+    const { scheduler } = this;
+    // twice: a release is sent when what was asked for has been answered
+    return cancel(() => this.release(release, within), { within: 2 * within, scheduler }).pipe(
+      ignoreElements(),
+      catchError(() => EMPTY),
+    );
   }
 }
 
-const keyOf = (name: string, owner = ''): string => `${name.length}:${name}${owner}`;
+const keyOf = ({ name, owner = '' }: Release): string => `${name.length}:${name}${owner}`;

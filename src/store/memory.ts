@@ -15,6 +15,7 @@ import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } fro
 import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
 import { blank, draw, inOrder, isFree, type Listener, lapse, leaseOf, type Name, settle } from './memory/name.ts';
+import { inspectionOf } from './memory/view.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /**
@@ -43,12 +44,6 @@ export class Memory {
     this.latency = latency;
   }
 }
-
-const claimOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
-  owner,
-  mode,
-  permits,
-});
 
 export class MemoryStore implements Store, Listener {
   readonly grants$ = new Subject<Grant | undefined>();
@@ -127,27 +122,17 @@ export class MemoryStore implements Store, Listener {
     });
   }
 
-  raise(name: string, fence: number, within: number): Observable<true> {
-    return this.call(name, within, () => {
+  raise({ name, owner = '' }: Release, own = 0, fence: number, within: number): Observable<true> {
+    return this.call(name, within, (at) => {
+      const lease = leaseOf(at, owner, own);
+      if (lease) at.holders.set(owner, { ...lease, fence });
       this.memory.clock = Math.max(this.memory.clock, fence);
       return true as const;
     });
   }
 
   inspect(name: string, within: number): Observable<Inspection> {
-    return this.call(name, within, (at, now) => ({
-      name,
-      holders: [...at.holders.values()].map((holder) => ({
-        ...claimOf(holder),
-        remaining: holder.due - now,
-        ...(holder.over && { over: true as const }),
-      })),
-      waiting: inOrder(at).map((waiter) => ({
-        ...claimOf(waiter),
-        waited: Math.max(0, Math.round(now - waiter.ticket / 1_000)),
-      })),
-      fence: Math.max(0, ...[...at.holders.values()].map(({ fence }) => fence)) || undefined,
-    }));
+    return this.call(name, within, (at, now) => inspectionOf(name, at, now));
   }
 
   list(pattern: string, within: number): Observable<string> {

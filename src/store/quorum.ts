@@ -1,7 +1,7 @@
 /**
  * The Redlock algorithm (redis.io/docs/latest/develop/clients/patterns/distributed-locks) as a store over independent
- * stores: what a majority grants is held. It keeps no queue, for no node could say whose turn it is, and gives no
- * fencing token, for tokens of different nodes are in no order.
+ * stores: what a majority grants is held. It keeps no queue, for no node could say whose turn it is. The fence is the
+ * highest that a node of the majority gave, and is told only when they all draw higher ones from then on.
  */
 import {
   AsyncSubject,
@@ -10,24 +10,20 @@ import {
   concatMap,
   defer,
   EMPTY,
-  filter,
-  ignoreElements,
-  map,
   merge,
   type Observable,
   of,
   type SchedulerLike,
   shareReplay,
-  take,
   tap,
   throwError,
 } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { isTransient } from '../errors.ts';
 import type { Announcements } from './announcements.ts';
-import { cancel } from './cancel.ts';
-import { Member, type Node } from './member.ts';
-import { Majority } from './quorum/majority.ts';
+import { Member } from './member.ts';
+import type { Node } from './quorum/dealing.ts';
+import { decided, Majority } from './quorum/majority.ts';
 import { inspect, list } from './quorum/view.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
@@ -51,7 +47,6 @@ export interface QuorumTerms {
 export class QuorumStore implements Store {
   readonly grants$: Observable<Grant>;
   private readonly clock: Clock;
-  private readonly scheduler: SchedulerLike;
   private readonly announcements: Announcements;
   private readonly majority: Majority;
   private readonly delayedRestart: number;
@@ -63,7 +58,6 @@ export class QuorumStore implements Store {
     { quorum, delayedRestart }: QuorumTerms,
   ) {
     this.clock = clockOf(scheduler);
-    this.scheduler = scheduler;
     this.announcements = announcements;
     this.grants$ = announcements.woken$;
     const members = nodes.map((node) => new Member(node, scheduler));
@@ -77,65 +71,65 @@ export class QuorumStore implements Store {
 
   /** Emits with the majority's answer: a slow node is not waited for. What a minority granted is given back first. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
-    const { majority } = this;
+    const { majority, clock, announcements } = this;
     const { name, owner, ttl } = request;
-    const asked = this.clock.now();
+    const asked = clock.now();
     const each = patience(ttl, within);
     const patient = this.delayedRestart && Math.max(this.delayedRestart, ttl);
+    const undone = <T>(then: Observable<T>, waits: boolean): Observable<T> => {
+      if (stay && waits) announcements.wait(name, owner, clock.now() - asked);
+      // Nobody is told: whoever tries again because of it would do the same to the others.
+      return concat(merge(...majority.members.map((member) => member.giveBack({ name, owner }, each))), then);
+    };
     return majority
       .poll((member) => member.acquire(request, patient, each))
       .pipe(
-        map(({ values, errors, left }): Answer | Error | undefined => {
-          const granted = values.filter((vote) => vote === 'granted').length;
-          const denied = values.filter((vote) => vote === 'denied').length;
-          if (granted >= majority.needed) return { granted: true, fence: undefined };
-          if (granted + left >= majority.needed) return undefined;
-          if (granted + denied >= majority.needed) return DENIED;
-          return left > 0 ? undefined : majority.failure(name, granted + denied, errors);
+        decided(({ values, errors, left }): Answer | undefined => {
+          const granted = values.filter((vote) => typeof vote === 'number');
+          const voted = granted.length + values.filter((vote) => vote === 'denied').length;
+          if (granted.length >= majority.needed) return { granted: true, fence: Math.max(...granted) };
+          if (granted.length + left >= majority.needed) return undefined;
+          if (voted >= majority.needed) return DENIED;
+          if (left > 0) return undefined;
+          throw majority.failure(name, voted, errors);
         }),
-        filter((verdict) => verdict !== undefined),
-        take(1),
-        concatMap((verdict) => {
-          const answer = verdict instanceof Error ? throwError(() => verdict) : of(verdict);
-          if (!(verdict instanceof Error) && verdict.granted) {
-            this.announcements.leave(name, owner);
-            return answer;
-          }
-          const over = verdict instanceof Error && !isTransient(verdict); // then its waiter has ended, and need not leave
-          if (stay && !over) this.announcements.wait(name, owner, this.clock.now() - asked);
-          return concat(this.giveBack(name, owner, each), answer);
+        concatMap((answer) => {
+          const rest = Math.max(1, Math.min(each, Math.ceil(asked + within - clock.now())));
+          return answer.granted ? this.raised(request, answer, rest) : undone(of(answer), true);
         }),
+        tap(({ granted }) => granted && announcements.leave(name, owner)),
+        catchError((error: unknown) =>
+          undone(
+            throwError(() => error),
+            isTransient(error),
+          ),
+        ), // else its waiter has ended
       );
   }
 
   /** Goes on until every node has answered: one that is without the lease that a majority has is given it again. */
-  renew(request: Request, _fence: number | undefined, within: number, downgrade = false): Observable<Renewal> {
+  renew(request: Request, fence = 0, within: number, downgrade = false): Observable<Renewal> {
     const { majority, clock } = this;
     return defer(() => {
       const each = patience(request.ttl, within);
       const over = clock.now() + request.ttl;
       const outcome = new AsyncSubject<Renewal>();
-      const heal = (member: Member): void => member.heal(request, Math.min(each, Math.floor(over - clock.now())));
-      const healed = (member: Member): Observable<Renewal> =>
-        member.renew(request, each, downgrade).pipe(
-          tap(() => {
-            outcome.subscribe({ next: (renewal) => renewal === 'renewed' && heal(member), error: () => undefined });
-          }),
-        );
-      const polls$ = majority.poll(healed).pipe(shareReplay(1));
+      const heal = (member: Member): void => {
+        const rest = Math.min(each, Math.floor(over - clock.now()));
+        const next = (renewal: Renewal): unknown => renewal === 'renewed' && member.heal(request, fence, rest);
+        outcome.subscribe({ next, error: () => undefined });
+      };
+      const polls$ = majority
+        .poll((member) => member.renew(request, fence, each, downgrade).pipe(tap(() => heal(member))))
+        .pipe(shareReplay(1));
       polls$
         .pipe(
-          map(({ values, errors, left }): Renewal | Error | undefined => {
+          decided(({ values, errors, left }): Renewal | undefined => {
             const renewed = values.filter((value) => value === 'renewed').length;
             if (renewed >= majority.needed) return 'renewed';
             if (values.length - renewed > majority.spare) return 'taken';
-            return left > 0 ? undefined : majority.failure(request.name, values.length, errors);
-          }),
-          filter((verdict) => verdict !== undefined),
-          take(1),
-          map((verdict) => {
-            if (verdict instanceof Error) throw verdict;
-            return verdict;
+            if (left > 0) return undefined;
+            throw majority.failure(request.name, values.length, errors);
           }),
         )
         .subscribe(outcome);
@@ -144,13 +138,14 @@ export class QuorumStore implements Store {
   }
 
   /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */
-  release({ name, owner }: Release, within: number): Observable<Released> {
+  release(release: Release, within: number): Observable<Released> {
+    const { name, owner } = release;
     const { needed } = this.majority;
     return defer(() => {
       if (owner !== undefined) this.announcements.leave(name, owner);
       let told = false;
       return this.majority
-        .poll((member) => member.release({ name, owner, tell: true }, within))
+        .poll((member) => member.release({ ...release, tell: true }, within))
         .pipe(
           concatMap(({ values, errors, left }): Observable<Released> => {
             const held = values.filter((departure) => departure.held).length;
@@ -179,16 +174,22 @@ export class QuorumStore implements Store {
     for (const { node } of this.majority.members) node.close();
   }
 
-  /** What a minority granted. Nobody is told: whoever tries again because of it would do the same to the others. */
-  private giveBack(name: string, owner: string, within: number): Observable<never> {
-    const each = this.majority.members.map((member) =>
-      // twice: a release is sent when what was asked for has been answered
-      cancel(() => member.release({ name, owner }, within), { within: 2 * within, scheduler: this.scheduler }).pipe(
-        ignoreElements(),
-        catchError(() => EMPTY),
-      ),
-    );
-    return merge(...each);
+  /**
+   * Emits the grant when a majority of the nodes that voted for it draw no fence up to its own any more. The others do
+   * not count: they may have voted for the next lease already.
+   */
+  private raised<T extends { fence: number }>(request: Request, grant: T, within: number): Observable<T> {
+    const { majority } = this;
+    return majority
+      .poll((member) => member.raise(request, grant.fence, within))
+      .pipe(
+        decided(({ values, errors, left }): T | undefined => {
+          const raised = values.filter(Boolean).length;
+          if (raised >= majority.needed) return grant;
+          if (left > 0) return undefined;
+          throw majority.failure(request.name, raised, errors);
+        }),
+      );
   }
 }
 

@@ -181,14 +181,14 @@ export class RedisStore implements Store {
     });
   }
 
-  raise(name: string, fence: number, within: number): Observable<true> {
+  raise({ name, owner = '' }: Release, own = 0, fence: number, within: number): Observable<true> {
     const keys = keysOf(this.prefix, name);
     return this.run(within, {
       lock: name,
       script: scripts.lease,
       keys,
       clock: this.clockFor(keys[0]),
-      args: () => ['raise', fence],
+      args: () => ['raise', owner, own, fence],
       read: () => ({ value: true }),
     });
   }

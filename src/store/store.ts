@@ -28,7 +28,7 @@ export interface Request {
 }
 
 export type Answer =
-  | { readonly granted: true; readonly fence: number | undefined }
+  | { readonly granted: true; readonly fence: number }
   | {
       readonly granted: false;
       /** ms until something lapses that may change the answer. */

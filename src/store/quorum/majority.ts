@@ -1,5 +1,5 @@
 /** The members of a quorum, and what a majority of them says: all are asked at once, and each answer is told as it comes. */
-import { catchError, map, merge, type Observable, of, scan, take } from 'rxjs';
+import { catchError, filter, map, merge, type Observable, type OperatorFunction, of, pipe, scan, take } from 'rxjs';
 import { isTransient, RedisUnreachableError } from '../../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -9,6 +9,14 @@ export interface Poll<T> {
   readonly errors: readonly unknown[];
   readonly left: number;
 }
+
+/** The first verdict on what was said so far. @param judge undefined where the answers that are left may change it */
+export const decided = <T, V extends {}>(judge: (poll: Poll<T>) => V | undefined): OperatorFunction<Poll<T>, V> =>
+  pipe(
+    map(judge),
+    filter((verdict) => verdict !== undefined),
+    take(1),
+  );
 
 export class Majority {
   readonly members: readonly Member[];

@@ -3,7 +3,7 @@ import { concatMap, filter, map, mergeMap, type Observable, takeLast, toArray } 
 import type { Holder, Inspection } from '../store.ts';
 import type { Majority } from './majority.ts';
 
-/** The fence is undefined: a node tells its own, which need not be that of the lease. */
+/** The fence is the highest that a majority tells, or passes: a node that was not raised to it tells one of its own. */
 export const inspect = (majority: Majority, name: string, within: number): Observable<Inspection> =>
   majority
     .poll(({ node }) => node.inspect(name, within))
@@ -17,7 +17,8 @@ export const inspect = (majority: Majority, name: string, within: number): Obser
           const same = told.filter((holder) => keyOf(holder) === one);
           return agreed(same, majority.needed);
         });
-        return { name, holders, waiting: [], fence: undefined };
+        const fences = values.map(({ fence = 0 }) => fence).sort((a, b) => b - a);
+        return { name, holders, waiting: [], fence: (holders.length > 0 && fences[majority.needed - 1]) || undefined };
       }),
     );
 

@@ -1,0 +1,23 @@
+/** What the memory tells of a name: who holds it, and who waits. */
+import type { Inspection, Request } from '../store.ts';
+import { inOrder, type Name } from './name.ts';
+
+export const inspectionOf = (name: string, at: Name, now: number): Inspection => ({
+  name,
+  holders: [...at.holders.values()].map((holder) => ({
+    ...claimOf(holder),
+    remaining: holder.due - now,
+    ...(holder.over && { over: true as const }),
+  })),
+  waiting: inOrder(at).map((waiter) => ({
+    ...claimOf(waiter),
+    waited: Math.max(0, Math.round(now - waiter.ticket / 1_000)),
+  })),
+  fence: Math.max(0, ...[...at.holders.values()].map(({ fence }) => fence)) || undefined,
+});
+
+const claimOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
+  owner,
+  mode,
+  permits,
+});
