@@ -3,8 +3,10 @@ import { Redis } from 'ioredis';
 import { LockCoordinator, whileHeld } from 'redisync';
 import { lastValueFrom } from 'rxjs';
 
-const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
-const locks = new LockCoordinator(redis);
+const [redis = new Redis(), ...more] = (process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
+  .split(',')
+  .map((url) => new Redis(url));
+const locks = new LockCoordinator(more.length > 0 ? [redis, ...more] : redis, { ttl: 5_000 }); // one Redis, or a quorum
 const DOCUMENT = 'example:fenced';
 
 /** KEYS 1 the document, a hash  ARGV 1 what to write  2 token. Answers 0 if a higher one has written. */
@@ -13,7 +15,7 @@ if tonumber(ARGV[2]) < tonumber(redis.call('HGET', KEYS[1], 'fence') or 0) then 
 redis.call('HSET', KEYS[1], 'text', ARGV[1], 'fence', ARGV[2])
 return 1`;
 
-const write = async (text: string, fence: number | undefined): Promise<void> => {
+const write = async (text: string, fence: number): Promise<void> => {
   if ((await redis.eval(WRITE, 1, DOCUMENT, text, `${fence}`)) === 0) throw new Error(`token ${fence} is too low`);
 };
 
@@ -28,4 +30,4 @@ const late = await write('by the paused one', paused.fence).catch((error: Error)
 console.log(`late: ${String(late).replace(/\d+/, 'N')}`);
 console.log(`written ${await redis.hget(DOCUMENT, 'text')}`);
 await locks.close();
-redis.disconnect();
+for (const each of [redis, ...more]) each.disconnect();

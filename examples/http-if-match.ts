@@ -22,10 +22,12 @@ const server = createServer(async (request, response) => {
 await once(server, 'listening');
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 
-const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
-const locks = new LockCoordinator(redis);
+const [redis = new Redis(), ...more] = (process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
+  .split(',')
+  .map((url) => new Redis(url));
+const locks = new LockCoordinator(more.length > 0 ? [redis, ...more] : redis, { ttl: 5_000 }); // one Redis, or a quorum
 
-const put = async (body: string, etag: string, fence: number | undefined, signal?: AbortSignal): Promise<number> => {
+const put = async (body: string, etag: string, fence: number, signal?: AbortSignal): Promise<number> => {
   const headers = { 'If-Match': etag, 'Fencing-Token': String(fence) };
   return (await fetch(url, { method: 'PUT', body, headers, ...(signal && { signal }) })).status;
 };
@@ -45,4 +47,4 @@ console.log(`with an older token: ${await put('late', '"3"', first.fence)}`);
 console.log(await (await fetch(url)).text());
 server.close();
 await locks.close();
-redis.disconnect();
+for (const each of [redis, ...more]) each.disconnect();

@@ -7,7 +7,7 @@ const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);
 
 /** What only the leader does. Its token goes with every write, so that a leader of yesterday is refused. */
-const schedule = (fence: number | undefined) => interval(200).pipe(map((n) => `task ${n} under token ${fence}`));
+const schedule = (fence: number) => interval(200).pipe(map((n) => `task ${n} under token ${fence}`));
 
 locks
   .leadership('example:scheduler', { ttl: 1_000 })

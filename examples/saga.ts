@@ -1,11 +1,13 @@
 /** A purchase over two databases: both locked, each write fenced, and what was done undone when a step fails. */
 import { Redis } from 'ioredis';
 import sqlite from 'node-sqlite3-wasm'; // any SQL does; from Node 22.13 on, node:sqlite is at hand
-import { allOf, type Lease, LockCoordinator, whileHeld } from 'redisync';
+import { allOf, LockCoordinator, whileHeld } from 'redisync';
 import { catchError, lastValueFrom, type Observable, of } from 'rxjs';
 
-const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
-const locks = new LockCoordinator(redis);
+const [redis = new Redis(), ...more] = (process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
+  .split(',')
+  .map((url) => new Redis(url));
+const locks = new LockCoordinator(more.length > 0 ? [redis, ...more] : redis, { ttl: 5_000 }); // one Redis, or a quorum
 
 /** A table with one row: 10 of something, and the highest token that has written it. */
 const database = (): sqlite.Database => {
@@ -17,11 +19,10 @@ const stock = database();
 const account = database();
 
 /** One step: adds to what is held. A token lower than one that was seen changes nothing: its lease is over. */
-type Step = readonly [sql: sqlite.Database, amount: number, fence: Lease['fence']];
+type Step = readonly [sql: sqlite.Database, amount: number, fence: number];
 const add = ([sql, amount, fence]: Step): void => {
   const fenced = 'UPDATE held SET amount = amount + ?, fence = ? WHERE fence <= ?';
-  if (sql.run(fenced, [amount, fence ?? null, fence ?? null]).changes === 0)
-    throw new Error(`token ${fence} is too low`);
+  if (sql.run(fenced, [amount, fence, fence]).changes === 0) throw new Error(`token ${fence} is too low`);
 };
 
 /** Takes the steps in turn; when one fails, takes back those before it, the last one first. */
@@ -53,4 +54,4 @@ show(await lastValueFrom(buy(2, 6)));
 show(await lastValueFrom(buy(2, 6))); // the account has 4 left: the goods are put back
 show(await saga([stock, -1, 1]).catch((error: Error) => `refused: ${error.message}`)); // from a lease long gone
 await locks.close();
-redis.disconnect();
+for (const each of [redis, ...more]) each.disconnect();

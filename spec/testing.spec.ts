@@ -177,7 +177,7 @@ describe('The coordinator over memory', () => {
             cold('--|').pipe(
               map(() => lease),
               (work) => {
-                seen.push(lease.fence ?? 0);
+                seen.push(lease.fence);
                 return work;
               },
             ),

@@ -155,7 +155,7 @@ class Telemetry {
     const about = { 'redisync.lock': name, 'redisync.owner': owner, ...attributes };
     const span = this.tracer.startSpan('redisync.hold', {
       startTime: at,
-      attributes: fence === undefined ? about : { ...about, 'redisync.fence': fence },
+      attributes: { ...about, 'redisync.fence': fence },
     });
     this.held.set(keyOf({ name, owner }), { attributes, span });
     this.to.held.add(1, attributes);

@@ -45,7 +45,7 @@ const makeLocked = (transfer: Transfer): Observable<void> =>
     let fences: Fences = [0, 0];
     const both = allOf(lockOf(transfer.from), lockOf(transfer.to)).pipe(
       tap(([a, b]) => {
-        fences = [a?.fence ?? 0, b?.fence ?? 0];
+        fences = [a.fence, b.fence];
       }),
     );
     return make(transfer, () => fences).pipe(withLock(both));
@@ -55,7 +55,7 @@ const report: Report = { passes: 0, handOffs: 0, highest: 0 };
 const tell = (): unknown => process.connected && process.send?.(report);
 locks.events$.subscribe((event) => {
   if (event.type === 'handedOver') report.handOffs += event.to;
-  if (event.type === 'acquired') report.highest = Math.max(report.highest, event.fence ?? 0);
+  if (event.type === 'acquired') report.highest = Math.max(report.highest, event.fence);
 });
 
 /** One that replaces a killed worker leaves out what is done. What was under way is found done, or not, under its locks. */

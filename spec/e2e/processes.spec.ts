@@ -55,7 +55,7 @@ describe('several processes', function () {
       served.map(([owner]) => owner),
       queue.map(({ owner }) => owner),
     );
-    const fences = [lease.fence ?? 0, ...served.map(([, fence]) => Number(fence))];
+    const fences = [lease.fence, ...served.map(([, fence]) => Number(fence))];
     assert.isTrue(fences.every((fence, i) => i === 0 || fence > (fences[i - 1] ?? 0)));
     await locks.close();
   });

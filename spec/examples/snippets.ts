@@ -94,7 +94,7 @@ declare global {
   const charge: (order?: unknown) => Promise<string> & Observable<string>;
   const work: (held: unknown) => Promise<string>;
   const search: (text: string) => Observable<string>;
-  const schedule: (fence: number | undefined) => Observable<string>;
+  const schedule: (fence: number) => Observable<string>;
   const rates$: Observable<number>;
   const transfer: Work;
   const build: (of: unknown) => Promise<string>;

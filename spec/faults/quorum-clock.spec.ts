@@ -80,6 +80,37 @@ describe('a quorum of three, one of which has a clock that steps', function () {
   );
 
   it(
+    'an hour ahead draws a fence that those of the others do not fall below, also when it is away',
+    on(
+      three,
+      async (site, ground) => {
+        const client = site.client();
+        await warm(client);
+        shift(3_600);
+        await client.locks.close(); // what it knows of the node's time is an hour late
+        const after = site.client();
+        await warm(after);
+        const fences: number[] = [];
+        for (const away of [[], [0], []]) {
+          ground.halt(...away);
+          const lease = await acquired(after.mutex('far'));
+          fences.push(lease.fence);
+          await site.register.turn(lease, () => sleep(5));
+          await lease.release();
+          ground.resume(...away);
+        }
+        assert.deepEqual(
+          fences,
+          [...fences].sort((a, b) => a - b),
+        );
+        assert.equal(site.register.value, 3);
+        assert.isAbove(Number(fences[0]), 1_000 * (Date.now() + 3_000_000), 'the node that is ahead drew it');
+      },
+      { unordered },
+    ),
+  );
+
+  it(
     'an hour back keeps no lock of a dead holder for longer than its ttl and a back-off',
     on(
       three,

@@ -36,7 +36,7 @@ export class Register {
   }
 
   /** Reads, lets `between` pass, and writes one more; whether the write was accepted. */
-  async turn({ fence = 0 }: Pick<Lease, 'fence'>, between: () => Promise<unknown>): Promise<boolean> {
+  async turn({ fence }: Pick<Lease, 'fence'>, between: () => Promise<unknown>): Promise<boolean> {
     const asked = now();
     const saw = this.read(fence);
     if (saw === undefined) return false;

@@ -166,7 +166,7 @@ describe('a grant', () => {
       store.acquires = [store.after(1, denied())];
       const seen: number[] = [];
       at(3_100, () => handOver(v));
-      const lock$ = lock(TTL).pipe(tap((lease) => seen.push(lease.remaining(), lease.fence ?? 0)));
+      const lock$ = lock(TTL).pipe(tap((lease) => seen.push(lease.remaining(), lease.fence)));
       expectObservable(shown(lock$), '^ 3199ms !').toBe('3100ms L');
       flush();
       assert.deepEqual(seen, [3_001 + 988 - 3_100, 9]);

@@ -25,7 +25,9 @@ describe('a quorum of five', () => {
   const resume = (...nodes: number[]): void => {
     for (const node of nodes) servers[node]?.process?.kill('SIGCONT');
   };
-  const holdersOf = (name: string, of = redis): Promise<(string | null)[]> => Promise.all(of.map((r) => r.get(name)));
+  /** Whom each node names as the holder. */
+  const holdersOf = (name: string, of = redis): Promise<(string | undefined)[]> =>
+    Promise.all(of.map(async (node) => (await node.get(name))?.split(' ')[0]));
   /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
   const warm = async (locks: LockCoordinator, name: string): Promise<void> => {
     const lease = await locks.mutex(name).acquire();
@@ -49,17 +51,31 @@ describe('a quorum of five', () => {
     await Promise.all(servers.map((server) => server.stop()));
   });
 
-  it('holds on every node, excludes others, has no fencing token, and leaves no node with a holder', async () => {
+  it('holds on every node, excludes others, has a fence that rises, and leaves no node with a holder', async () => {
     const [a, b] = [coordinator(), coordinator()];
     const lease = await a.mutex('plain').acquire();
     await eventually('all nodes have it', async () =>
       (await holdersOf('plain')).every((owner) => owner === lease.owner),
     );
-    expect(lease.fence).to.equal(undefined);
     expect(await firstValueFrom(b.mutex('plain').try(), { defaultValue: 'busy' })).to.equal('busy');
     expect(await holdersOf('plain')).to.deep.equal(Array(5).fill(lease.owner));
     expect(await lease.release()).to.equal(true);
-    await eventually('no node has it', async () => (await holdersOf('plain')).every((owner) => owner === null));
+    await eventually('no node has it', async () => (await holdersOf('plain')).every((owner) => owner === undefined));
+    const next = await b.mutex('plain').acquire();
+    expect(next.fence).to.be.above(lease.fence);
+    await next.release();
+  });
+
+  it('gives no lower fence to whoever goes on with a lease in another process', async () => {
+    const [a, b] = [coordinator(), coordinator()];
+    for (let round = 0; round < 20; round += 1) {
+      const lease = await a.mutex('baton').acquire();
+      const { owner, fence } = await lease.detach();
+      const next = await b.mutex('baton', { owner }).acquire();
+      expect(next.owner).to.equal(owner);
+      expect(next.fence).to.be.at.least(fence);
+      expect(await next.release()).to.equal(true);
+    }
   });
 
   it('grants within its bound while a node is stopped, and the slow node does not spend the validity', async () => {
@@ -132,7 +148,7 @@ describe('a quorum of five', () => {
     const lease = await a.mutex('quiet', { renewEvery: TTL - 100, ttl: TTL }).acquire();
     await eventually('the fifth node is free, and the lease is on the others', async () => {
       const owners = await holdersOf('quiet');
-      return owners[4] === null && owners.slice(0, 4).every((owner) => owner === lease.owner);
+      return owners[4] === undefined && owners.slice(0, 4).every((owner) => owner === lease.owner);
     });
     const waiting = b.mutex('quiet').acquire();
     await eventually('it waits', () => heard('redisync:free:quiet'));
@@ -174,10 +190,10 @@ describe('a quorum of five', () => {
     const others = redis.slice(0, 3);
     await Promise.all(others.map((node) => node.set('minority', 'other', 'PX', TTL)));
     expect(await firstValueFrom(locks.mutex('minority').try(), { defaultValue: 'busy' })).to.equal('busy');
-    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', null, null]);
+    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', undefined, undefined]);
     const waiting = locks.mutex('minority').acquire();
     await firstValueFrom(locks.events$.pipe(filter(({ type }) => type === 'waiting')));
-    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', null, null]);
+    expect(await holdersOf('minority')).to.deep.equal(['other', 'other', 'other', undefined, undefined]);
     await Promise.all(others.map((node) => node.del('minority')));
     await (await waiting).release();
   });
@@ -203,7 +219,7 @@ describe('a quorum of five', () => {
     expect((await firstValueFrom(locks.inspect('view:minority'))).holders).to.deep.equal([]);
     const { holders, waiting, fence } = await firstValueFrom(locks.inspect('view:held'));
     expect(holders.map(({ owner, mode }) => [owner, mode])).to.deep.equal([[lease.owner, 'exclusive']]);
-    expect([waiting, fence]).to.deep.equal([[], undefined]);
+    expect([waiting, fence]).to.deep.equal([[], lease.fence]);
     expect(await firstValueFrom(locks.list('view:*').pipe(toArray()))).to.deep.equal(['view:held']);
     expect(await firstValueFrom(locks.forceRelease('view:held'))).to.equal(true);
     expect(await lease.release()).to.equal(false);

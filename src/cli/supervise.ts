@@ -108,5 +108,5 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
 const environmentOf = (leases: readonly Lease[]): NodeJS.ProcessEnv => ({
   REDISYNC_NAME: leases.map(({ name }) => name).join('\n'),
   REDISYNC_OWNER: leases.map(({ owner }) => owner).join('\n'),
-  REDISYNC_FENCE: leases.map(({ fence }) => fence ?? '').join('\n'),
+  REDISYNC_FENCE: leases.map(({ fence }) => fence).join('\n'),
 });

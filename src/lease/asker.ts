@@ -7,7 +7,7 @@ import type { Timer } from './timers.ts';
 
 /** A lease that can be believed for `ttl` ms, less the drift, from `since`. */
 export interface Granted {
-  readonly fence: number | undefined;
+  readonly fence: number;
   readonly since: Instant;
   readonly ttl: number;
 }

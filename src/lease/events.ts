@@ -26,7 +26,7 @@ interface About {
 export type LockEvent = About &
   (
     | { readonly type: 'waiting' }
-    | { readonly type: 'acquired'; readonly waited: number; readonly fence: number | undefined }
+    | { readonly type: 'acquired'; readonly waited: number; readonly fence: number }
     | { readonly type: 'renewed' }
     | { readonly type: 'renewalFailed'; readonly error: Error }
     | { readonly type: 'attemptFailed'; readonly error: Error }

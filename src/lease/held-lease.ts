@@ -48,7 +48,7 @@ export class HeldLease implements Lease {
   byPromise = false;
   readonly name: string;
   readonly owner: string;
-  readonly fence: number | undefined;
+  readonly fence: number;
   /** Private at run time, too: a log of the lease would show the connection behind it, with its password. */
   readonly #keeper: Keeper;
   private aborter: AbortController | undefined;
@@ -57,7 +57,7 @@ export class HeldLease implements Lease {
   constructor(
     keeper: Keeper,
     about: { name: string; owner: string; mode: Mode },
-    fence: number | undefined,
+    fence: number,
     since: Instant,
     ttl: number,
   ) {

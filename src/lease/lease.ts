@@ -17,9 +17,8 @@ export interface Lease {
   /**
    * The fencing token: higher than that of every earlier grant of this name. Hand it to what you write to, and
    * have that refuse a lower one than it has seen (Kleppmann, "How to do distributed locking", 2016).
-   * `undefined` where none can be given that always rises.
    */
-  readonly fence: number | undefined;
+  readonly fence: number;
   readonly mode: Mode;
   /** Whether the lease can be believed now, by this process's clocks alone. Never true again once it was false. */
   readonly held: boolean;
@@ -69,6 +68,6 @@ export interface Lease {
 export interface Detached {
   readonly name: string;
   readonly owner: string;
-  readonly fence: number | undefined;
+  readonly fence: number;
   readonly remaining: number;
 }

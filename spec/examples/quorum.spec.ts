@@ -1,0 +1,50 @@
+/** The examples that fence their writes do the same over a quorum: its fences rise as those of one Redis do. */
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { eventually } from '../support/eventually.ts';
+import { type Server, startServer } from '../support/server.ts';
+import { run } from './run.ts';
+
+/** ms for which a node has no vote after its start: the ttl of the examples. */
+const TTL = 5_000;
+
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  'saga.ts': [
+    'bought; in stock 8, in the account 4',
+    'not bought: CHECK constraint failed: amount >= 0; in stock 8, in the account 4',
+    'refused: token 1 is too low; in stock 8, in the account 4',
+  ],
+  'fenced-redis.ts': ['late: token N is too low', 'written by the next'],
+  'http-if-match.ts': [
+    'under the lock: 204',
+    'under the lock: 204',
+    "with what was read before the other's write: 412",
+    'with an older token: 409',
+    'draft, edited, edited',
+  ],
+};
+
+describe('over a quorum', function () {
+  this.timeout(60_000);
+  let servers: Server[];
+
+  before(async () => {
+    servers = await Promise.all(Array.from({ length: 3 }, () => startServer()));
+    const nodes = servers.map(({ url }) => new Redis(url));
+    await eventually('the nodes have a vote', async () => {
+      const infos = await Promise.all(nodes.map((node) => node.info('server')));
+      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= TTL);
+    });
+    for (const node of nodes) node.disconnect();
+  });
+
+  after(() => Promise.all(servers.map((server) => server.stop())));
+
+  for (const [file, lines] of Object.entries(EXAMPLES)) {
+    it(`${file} says what it says over one Redis`, async () => {
+      const { code, output } = await run(file, servers.map(({ url }) => url).join());
+      expect(code, output).to.equal(0);
+      expect(output.trim().split('\n')).to.deep.equal(lines);
+    });
+  }
+});
