@@ -31,6 +31,11 @@ export interface Options {
   readonly backoff?: Backoff | undefined;
   /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. Default: no bound. */
   readonly maxHold?: number | undefined;
+  /**
+   * The shortest time for which a lease is held, in ms: released before that, it leaves the lock taken, unrenewed and by
+   * nobody, until then. For what is to run once though many hosts start it a little apart. At most `maxHold`; default: 0.
+   */
+  readonly minHold?: number | undefined;
   /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; default: 10 000. */
   readonly waiterTtl?: number | undefined;
   /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; default: 2 000. */
@@ -79,6 +84,7 @@ const OPTIONS = {
   renewEvery: true,
   backoff: true,
   maxHold: true,
+  minHold: true,
   waiterTtl: true,
   commandTimeout: true,
   replicas: true,

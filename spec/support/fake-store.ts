@@ -36,7 +36,11 @@ export const left = (facts: Partial<Released> = {}): Released => ({ held: true, 
 export const silence = NEVER;
 
 /** What a call asked for. */
-type Asked = Partial<Request> & { readonly within: number; readonly fence?: number | undefined };
+type Asked = Partial<Request> & {
+  readonly within: number;
+  readonly fence?: number | undefined;
+  readonly keep?: number | undefined;
+};
 
 export class FakeStore implements Store {
   readonly grants$ = new Subject<Grant | undefined>();
@@ -77,8 +81,8 @@ export class FakeStore implements Store {
     return this.call(downgrade ? 'downgrade' : 'renew', this.renewals, { ...request, fence, within });
   }
 
-  release({ name, owner, fence }: Release, within: number): Observable<Released> {
-    const asked = owner === undefined ? { name, within, fence } : { name, owner, within, fence };
+  release({ name, owner, fence, keep }: Release, within: number): Observable<Released> {
+    const asked = { name, within, fence, keep, ...(owner !== undefined && { owner }) };
     return this.call('release', this.departures, asked);
   }
 

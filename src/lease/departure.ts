@@ -88,17 +88,23 @@ export class Departure {
    * was given up, until nothing can be left.
    *
    * @param ttl ms after which a lease has lapsed by itself
+   * @param keepUntil monotonic ms until which the lock stays taken all the same
    * @param fence of the lease that is given up. One that may still land has another, so then it is whatever the owner has.
    */
-  clear({ request, terms, clock, store, acquisition }: Leaver, ttl: number, fence?: number): Observable<Released> {
+  clear(leaver: Leaver, ttl: number, fence?: number, keepUntil = 0): Observable<Released> {
+    const { request, terms, clock, store, acquisition } = leaver;
     const { name, owner, waiterTtl } = request;
     const { commandTimeout, scheduler } = terms;
-    const release: Release = { name, owner, fence: acquisition.mayLand ? undefined : fence };
+    const lease = { name, owner, fence: acquisition.mayLand ? undefined : fence };
+    const release = (): Release => {
+      const keep = Math.ceil(keepUntil - clock.now());
+      return keep > 0 ? { ...lease, keep } : lease;
+    };
     const away = (): Observable<Released> => {
       const { known, notAfter } = acquisition;
       if (!known) return EMPTY;
       const since = clock.now();
-      return cancel(() => store.release(release, commandTimeout), {
+      return cancel(() => store.release(release(), commandTimeout), {
         notAfter,
         within: commandTimeout,
         patience: (notAfter > 0 ? commandTimeout : 0) + Math.max(ttl, waiterTtl),

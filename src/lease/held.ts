@@ -28,6 +28,8 @@ export class Held {
   readonly since: number;
   private readonly session: Holder;
   private limit: Timer | undefined;
+  /** Monotonic ms until which the lock is kept, also where it is released before. */
+  private keepUntil: number;
 
   /** @param bound what attempts that are not answered yet may make of the lease */
   constructor(session: Holder, { fence, since, ttl }: Granted, bound: Bound | undefined) {
@@ -35,6 +37,7 @@ export class Held {
     this.lease = new HeldLease(session, session.request, fence, since, ttl);
     this.renewal = new Renewal(session, this.lease, bound);
     this.since = session.clock.now();
+    this.keepUntil = this.since;
   }
 
   /** ms for which it has been held. */
@@ -50,10 +53,12 @@ export class Held {
     return { reason: renewal.failure ? 'unreachable' : 'expired', cause: renewal.failure };
   }
 
-  /** Of the bounds that its subscriptions set, the soonest counts. */
-  bound({ maxHold }: Terms): void {
+  /** Of the bounds that its subscriptions set, the soonest end and the longest minimum count. */
+  bound({ maxHold, minHold }: Terms): void {
+    const now = this.session.clock.now();
+    this.keepUntil = Math.max(this.keepUntil, now + minHold);
     if (maxHold === undefined) return;
-    const until = this.session.clock.now() + maxHold;
+    const until = now + maxHold;
     if (until >= this.lease.until) return;
     this.lease.until = until;
     this.limit ??= this.session.timer.another({ wake: () => this.session.lose('maxHold') });
@@ -72,7 +77,9 @@ export class Held {
     session.attached.inContext(() => lease.finish(end));
     if (lost) session.tell({ type: 'lost', reason: end.reason, held: duration });
     const left = detached || (lost && session.given && end.reason !== 'maxHold');
-    const released$ = left ? renewal.landed() : departure.clear(session, renewal.ttl, lease.fence);
+    const released$ = left
+      ? renewal.landed()
+      : departure.clear(session, renewal.ttl, lease.fence, lost ? 0 : this.keepUntil);
     departure.start(session, released$ ?? EMPTY, session.given || detached, false);
     if (lost || detached) departure.tell(false); // after its release was sent: who hears of it may ask anew
   }

@@ -36,6 +36,7 @@ export interface Terms {
   readonly renewEvery: number;
   readonly backoff: Backoff;
   readonly maxHold: number | undefined;
+  readonly minHold: number;
   readonly commandTimeout: number;
   readonly scheduler: SchedulerLike;
   readonly clock: Clock;
@@ -47,7 +48,7 @@ export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'> & { readonly writ
 /** Checks every option, of those that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (options: LockOptions): Terms => {
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
-  const { owner, identity = IDENTITY, maxHold, backoff = BACKOFF } = options;
+  const { owner, identity = IDENTITY, maxHold, minHold = 0, backoff = BACKOFF } = options;
   const replicas = options.replicas === undefined ? undefined : optionsIn('replicas', options.replicas, REPLICAS);
   duration('ttl', ttl, 10);
   duration('waiterTtl', waiterTtl, 30);
@@ -55,6 +56,7 @@ export const termsOf = (options: LockOptions): Terms => {
   const { renewEvery = Math.max(1, Math.floor(ttl / 3)) } = options;
   duration('renewEvery', renewEvery, 1, Math.ceil(validity(ttl)) - 1); // later there is nothing left to renew
   if (maxHold !== undefined) duration('maxHold', maxHold);
+  duration('minHold', minHold, 0, maxHold);
   if (replicas !== undefined) {
     integerIn('replicas.count', replicas.count, 1, LONGEST);
     duration('replicas.timeout', replicas.timeout, 1, commandTimeout);
@@ -73,6 +75,7 @@ export const termsOf = (options: LockOptions): Terms => {
     renewEvery,
     backoff,
     maxHold,
+    minHold,
     commandTimeout,
     scheduler,
     clock: clockOf(scheduler),

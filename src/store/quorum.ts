@@ -139,13 +139,13 @@ export class QuorumStore implements Store {
 
   /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */
   release(release: Release, within: number): Observable<Released> {
-    const { name, owner } = release;
+    const { name, owner, keep } = release;
     const { needed } = this.majority;
     return defer(() => {
       if (owner !== undefined) this.announcements.leave(name, owner);
       let told = false;
       return this.majority
-        .poll((member) => member.release({ ...release, tell: true }, within))
+        .poll((member) => member.release({ ...release, tell: !keep }, within))
         .pipe(
           concatMap(({ values, errors, left }): Observable<Released> => {
             const held = values.filter((departure) => departure.held).length;
