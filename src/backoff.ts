@@ -9,14 +9,7 @@ import {
   timer,
 } from 'rxjs';
 import { mayPass } from './errors.ts';
-import { duration, LONGEST, numberIn, optionsIn, schedulerIn, show } from './options.ts';
-
-/**
- * ms to wait after the attempt with this number; the first is 1.
- *
- * @example const linear: Backoff = (attempt) => Math.min(100 * attempt, 2_000);
- */
-export type Backoff = (attempt: number) => number;
+import { type Backoff, duration, LONGEST, numberIn, optionsIn, schedulerIn, show } from './options.ts';
 
 /** What a back-off says, checked: a wait that is no number of ms would be no wait. @throws TypeError, RangeError */
 export const waitAfter = (backoff: Backoff, attempt: number): number => {

@@ -1,5 +1,5 @@
 /** The public face of redisync; nothing else exports. */
-export { type Backoff, constantBackoff, exponentialBackoff, retryWithBackoff } from './backoff.ts';
+export { constantBackoff, exponentialBackoff, retryWithBackoff } from './backoff.ts';
 export { LockCoordinator } from './coordinator.ts';
 export type { Finding, FindingCode, Severity } from './diagnose/finding.ts';
 export {
@@ -25,5 +25,5 @@ export { type AnyOf, anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';
-export type { CloseOptions, CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';
+export type { Backoff, CloseOptions, CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';
 export type { Holder, Inspection, Mode, Waiter } from './store/store.ts';

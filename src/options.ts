@@ -1,8 +1,14 @@
 /** What callers may set, its bounds, and the checks that run when a lock is made. Durations are integer ms. */
 import type { SchedulerLike } from 'rxjs';
-import type { Backoff } from './backoff.ts';
 import { quote } from './errors.ts';
 import { namesIn, namesOf } from './option-names.ts';
+
+/**
+ * ms to wait after the attempt with this number; the first is 1.
+ *
+ * @example const linear: Backoff = (attempt) => Math.min(100 * attempt, 2_000);
+ */
+export type Backoff = (attempt: number) => number;
 
 /** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
 export const LONGEST = 2_147_483_647;

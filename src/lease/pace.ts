@@ -1,6 +1,7 @@
 /** What the attempts of a waiter have come to so far: how long it waits before it asks again, and what its wait has failed with. */
-import { type Backoff, waitAfter } from '../backoff.ts';
+import { waitAfter } from '../backoff.ts';
 import { LockTimeoutError, RedisUnreachableError } from '../errors.ts';
+import type { Backoff } from '../options.ts';
 import type { Answer } from '../store/store.ts';
 
 export type Denied = Exclude<Answer, { granted: true }>;

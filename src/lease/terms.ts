@@ -1,9 +1,10 @@
 /** Options, checked and complete: the terms on which every subscription to a lock holds. Locks without options of their own share the coordinator's. */
 import { hostname } from 'node:os';
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
-import { type Backoff, exponentialBackoff } from '../backoff.ts';
+import { exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
 import {
+  type Backoff,
   duration,
   integerIn,
   LONGEST,
