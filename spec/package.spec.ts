@@ -141,7 +141,7 @@ const closure = (names: readonly string[]): string[] => {
 };
 
 describe('the package', function () {
-  this.timeout(120_000);
+  this.timeout(300_000); // compilers, on a machine that may be busy
   const folder = mkdtempSync(join(tmpdir(), 'redisync-package-'));
   const source = join(folder, 'source');
   const project = join(folder, 'project');
