@@ -145,7 +145,7 @@ export class Acquisition implements Sleeper {
       this.is = 'queued';
       asker.tell({ type: 'waiting' });
     }
-    this.pause(() => pace.afterDenial(denied, asker.request.waiterTtl, asker.terms.backoff));
+    this.pause(() => pace.afterDenial(denied, asker));
   }
 
   private failed(error: unknown, single?: Attachment): void {
@@ -158,7 +158,7 @@ export class Acquisition implements Sleeper {
     if (single) asker.forgo(single, error);
     else if (error instanceof Error && isTransient(error)) {
       if (asker.waits) asker.tell({ type: 'attemptFailed', error });
-      this.pause(() => pace.afterFailure(error, asker.terms.backoff));
+      this.pause(() => pace.afterFailure(error, asker));
     } else asker.fail(error);
     if (this.flights === 0) this.idle$?.complete();
   }

@@ -15,6 +15,9 @@ interface About {
  * - `renewed`: it has its full ttl again
  * - `renewalFailed`: one renewal failed; it is tried again for as long as the lease is valid
  * - `attemptFailed`: one attempt to acquire failed; it is tried again
+ * - `hindered`: a wait goes on, but worse than it should, as `error` says: Redis has been out of reach for longer than the ttl,
+ *   or does not let us subscribe, so that hand-offs are not heard. Once a wait; and once a coordinator, as a warning of the
+ *   process whose code is REDISYNC_HINDERED
  * - `lost`: the lease ended without being released
  * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
  * - `detached`: it was let go after `held` ms, without being released, for another process to go on with
@@ -30,6 +33,7 @@ export type LockEvent = About &
     | { readonly type: 'renewed' }
     | { readonly type: 'renewalFailed'; readonly error: Error }
     | { readonly type: 'attemptFailed'; readonly error: Error }
+    | { readonly type: 'hindered'; readonly error: Error }
     | { readonly type: 'lost'; readonly reason: LossReason; readonly held: number }
     | { readonly type: 'released'; readonly held: number; readonly acknowledged: boolean }
     | { readonly type: 'detached'; readonly held: number }

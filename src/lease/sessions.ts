@@ -41,6 +41,8 @@ export class Sessions implements Surroundings {
   readonly store: Store;
   /** Whether new leases are refused: from the beginning of a drain on. */
   ending = false;
+  /** Whether the process was warned that waits are hindered. */
+  private warned = false;
   /** Whether all is refused. */
   closed = false;
   readonly refusal = new Refusal();
@@ -114,6 +116,12 @@ export class Sessions implements Surroundings {
   }
 
   tell({ request: { name, owner }, clock }: Session, event: Told): void {
+    if (event.type === 'hindered' && !this.warned) {
+      this.warned = true;
+      process.emitWarning(`Whoever waits for a lock goes on waiting: ${event.error.message}`, {
+        code: 'REDISYNC_HINDERED',
+      });
+    }
     this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
   }
 

@@ -70,6 +70,10 @@ export class RedisStore implements Store {
     return this.connection.complaint;
   }
 
+  get deaf(): Error | undefined {
+    return this.listener.refusal;
+  }
+
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { name, owner, replicas } = request;
     const keys = keysOf(this.prefix, name);

@@ -11,7 +11,7 @@ import { masterIn, placeOf } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
-import { channelName, type Listener, type Message, messageIn, unheard } from './subscriber.ts';
+import { channelName, type Listener, type Message, messageIn, refusedBy, unheard } from './subscriber.ts';
 
 /** The slot that stands for all where messages are not sharded. */
 const ANY = -1;
@@ -33,6 +33,7 @@ export class ShardListener implements Listener {
   private readonly unheard = unheard(uuid());
   private readonly posts = new Map<number, Post>();
   private readonly lines = new Map<string, Line<Redis>>();
+  refusal: Error | undefined;
   private sharded = true;
   private again: Subscription | undefined;
   private closed = false;
@@ -110,12 +111,14 @@ export class ShardListener implements Listener {
     line.settle(
       listening,
       () => {
+        this.refusal = undefined;
         post.heard = true;
         for (const message of waiting.values()) this.messages$.next(message);
         waiting.clear();
       },
       (error) => {
         if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
+        else this.refusal = refusedBy(error);
         this.forget(post.place);
       },
     );

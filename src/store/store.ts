@@ -129,5 +129,7 @@ export interface Store {
   readonly grants$: Observable<Grant | undefined>;
   /** What the connection last failed with, for as long as there is none. */
   readonly trouble?: Error | undefined;
+  /** Why it hears of no hand-off, where Redis has refused that. */
+  readonly deaf?: Error | undefined;
   close(): void;
 }

@@ -2,6 +2,7 @@
 
 import { type Observable, Subject } from 'rxjs';
 import { v4 as uuid } from 'uuid';
+import { RedisRefusedError } from '../errors.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 
@@ -37,6 +38,8 @@ export interface Listener {
    * is heard by now, a grant of the meantime was told to nobody, so it is to ask again.
    */
   open(key: string, owner: string, named: string): void;
+  /** Why nothing is heard, where Redis refuses that. */
+  readonly refusal: Error | undefined;
   /** Its server is no master any more: what is granted is told elsewhere. */
   move(): void;
   close(): void;
@@ -53,12 +56,17 @@ export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)
 /** The channel on which a release of the name is told where no queue is kept. */
 export const releaseChannel = (prefix: string, name: string): string => `${ours(prefix)}free:${name}`;
 
+/** What was refused to the user; undefined for an end of the connection, after which it is tried again. */
+export const refusedBy = (error: Error): Error | undefined =>
+  /^NOPERM/.test(error.message) ? new RedisRefusedError(undefined, false, error) : undefined;
+
 export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly name: string;
   private readonly source: Driver;
   private readonly dialling: Dialling;
   private line: Line<Driver> | undefined;
+  refusal: Error | undefined;
   private heard = false;
   private closed = false;
 
@@ -83,9 +91,13 @@ export class Subscriber implements Listener {
       if (message) this.messages$.next(message);
     });
     client.on('ready', () => {
-      line.settle(client.subscribe(this.name), () => {
+      const heard = (): void => {
         this.heard = true;
+        this.refusal = undefined;
         this.messages$.next(undefined);
+      };
+      line.settle(client.subscribe(this.name), heard, (error) => {
+        this.refusal = refusedBy(error);
       });
     });
     this.line = line;
