@@ -77,6 +77,17 @@ describe('redisync run', () => {
     expect(child.err).to.match(/The lease on "kept:lost" is lost/);
   });
 
+  it('leaves the lock taken for --min-hold, so that who comes a little later finds it busy', async () => {
+    const first = await run('brief:job', '--try', '--min-hold', '30s', '--', 'echo', 'ran');
+    expect([await first.ended, first.out]).to.deep.equal([0, 'ran\n']);
+    const second = await run('brief:job', '--try', '--skip-ok', '--', 'echo', 'ran');
+    expect([await second.ended, second.out]).to.deep.equal([0, '']);
+    const looked = await redisync(server.url, 'inspect', 'brief:job');
+    await looked.ended;
+    expect(looked.out).to.match(/held over from \S+ \(exclusive\), who has released it, for (2\d|30)s/);
+    await redis.del('brief:job');
+  });
+
   describe('when the lock is busy', () => {
     it('says on a terminal, or with --verbose, for whom it waits and behind how many', async () => {
       await busy('busy:seen');

@@ -13,7 +13,9 @@ const kind = (mode: string, permits: number): string => (mode === 'shared' ? `sh
 /** For people: holders, then waiters in the order of the queue. */
 export const described = ({ name, holders, waiting, fence }: Inspection): string[] => [
   `${printable(name)}: ${holders.length > 0 ? 'held' : 'free'}, ${waiting.length} waiting, last token ${fence ?? 'unknown'}`,
-  ...holders.map(({ owner, mode, permits, remaining }) => {
+  ...holders.map(({ owner, mode, permits, remaining, over }) => {
+    if (over)
+      return `  held over from ${printable(owner)} (${kind(mode, permits)}), who has released it, for ${spoken(remaining)}`;
     const time = remaining < 0 ? 'without an expiry: no lock' : `${spoken(remaining)} left unless renewed`;
     return `  held by ${printable(owner)} (${kind(mode, permits)}), ${time}`;
   }),

@@ -22,6 +22,7 @@ interface Options extends Supervised {
   readonly permits?: number;
   readonly conflictExitCode: number;
   readonly skipOk?: boolean;
+  readonly minHold?: number;
   readonly verbose?: boolean;
 }
 
@@ -65,8 +66,8 @@ const run = async (names: readonly string[], command: readonly string[], options
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);
   check(names, options, terms);
-  const limits = options.maxHold === undefined ? {} : { maxHold: options.maxHold };
-  return withLocks(options, { ...lockOptions(options), ...limits }, async (locks) => {
+  const { maxHold, minHold } = options;
+  return withLocks(options, { ...lockOptions(options), maxHold, minHold }, async (locks) => {
     braced();
     locks.events$.subscribe(report.event);
     if (!options.json && (options.verbose ?? isatty(STDERR))) sayWaits(locks, report.say);
@@ -119,6 +120,7 @@ export const addRun = (program: Command, operands: readonly string[]): void => {
     .addOption(new Option('--try', 'one attempt: do not wait').conflicts('wait'))
     .option('--wait <duration>', 'wait no longer than this (default: as long as it takes)', milliseconds('0s'))
     .option('--max-hold <duration>', 'stop the command when it has held the lock this long', milliseconds('1s'))
+    .option('--min-hold <duration>', 'leave the lock taken for at least this long', milliseconds('0s'))
     .option('--shared', 'beside other shared holders, and no exclusive one')
     .option('--limit <n>', 'with --shared: so many permits in all', integer(1, 2_147_483_647))
     .option('--permits <n>', 'with --limit: take so many of them (default: 1)', integer(1, 2_147_483_647))
