@@ -49,10 +49,10 @@ describe('the Go redisync, row by row', () => {
   const attempt = (name: string): Promise<string> =>
     firstValueFrom(locks.mutex(name).try(), { defaultValue: undefined }).then((lease) => (lease ? 'held' : 'busy'));
 
-  it('NewMutex: the lock named N is the STRING N with the owner’s token, a uuid v4, and an expiry', async () => {
+  it('NewMutex: the lock named N is the STRING N with its owner, which ends in a uuid v4, fence and ttl, and an expiry', async () => {
     const lease = await locks.mutex('wire', { ttl: 3_000 }).acquire();
-    assert.equal(await redis.get('wire'), lease.owner);
-    assert.match(lease.owner, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    assert.equal(await redis.get('wire'), `${lease.owner} ${lease.fence} 3000`);
+    assert.match(lease.owner, /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.equal(await redis.type('wire'), 'string');
     const ttl = await redis.pttl('wire');
     assert.isTrue(ttl > 2_000 && ttl <= 3_000, `${ttl}`);
@@ -144,7 +144,7 @@ describe('the Go redisync, row by row', () => {
       assert.equal(await redis.get('theirs'), 'their-token');
       const lease = await locks.mutex('ours').acquire();
       assert.isFalse(await plain.unlock('ours'));
-      assert.equal(await redis.get('ours'), lease.owner);
+      assert.isTrue((await redis.get('ours'))?.startsWith(`${lease.owner} `));
       await lease.release();
     });
 
@@ -213,7 +213,7 @@ describe('the Go redisync, row by row', () => {
     });
   });
 
-  it('leaves nothing in Redis but the memory of tokens', async () => {
+  it('leaves nothing in Redis but the clock', async () => {
     await lastValueFrom(timer(0));
     const keys = (await redis.keys('*')).filter((key) => !/register|unlocked|stolen|theirs/.test(key));
     assert.deepEqual(

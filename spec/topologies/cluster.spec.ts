@@ -205,7 +205,7 @@ describe('a Cluster', function () {
     for (const [i, lease] of leases.entries()) {
       const replica = shards.nodes[3 + i];
       await replica?.readonly();
-      expect(await replica?.get(lease.name)).to.equal(lease.owner);
+      expect(await replica?.get(lease.name)).to.equal(`${lease.owner} ${lease.fence} ${TTL}`);
     }
     shards.servers[3]?.process?.kill('SIGSTOP');
     const [name = ''] = spread('uncopied');

@@ -48,13 +48,14 @@ export const rights = (client: Client, { within, scheduler }: Look): Observable<
     const store = new RedisStore(client, scheduler);
     const [first, second] = [
       { ...PROBE, owner },
-      { ...PROBE, owner: `${owner}:2`, ticket: 1 }, // with a ticket, it writes; else it would only look
+      { ...PROBE, owner: `${owner}:2` },
     ];
     return concat(
       defer(() => store.acquire(first, false, within)), // one after another: a store sends at once
-      defer(() => store.acquire(second, false, within)),
+      defer(() => store.acquire(second, true, within)),
       defer(() => store.renew(first, undefined, within)),
       defer(() => store.release({ name: PROBE.name, owner }, within)),
+      defer(() => store.release({ name: PROBE.name, owner: second.owner }, within)),
     ).pipe(
       ignoreElements(),
       catchError((error: Error) => of(remarkOf(error))),

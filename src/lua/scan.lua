@@ -1,13 +1,14 @@
 -- One slice of the keys that tell of names which are held or waited for: locks by their values, and claims by their keys.
 -- A script, so that it ends by its deadline as every other call.
 -- KEYS   none
--- ARGV   cursor, the glob of claims
+-- ARGV   cursor, the glob of claims, the prefix of locks: of other keys the values are not looked at
 -- Reply  { next cursor, { locks … }, { claims … } }
 local strings = redis.call('SCAN', ARGV[1], 'COUNT', 1000, 'TYPE', 'string')
 local claims = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000, 'TYPE', 'zset')
 local locks = {}
 for _, key in ipairs(strings[2]) do
-  local tail = redis.call('GETRANGE', key, -40, -1) -- a value's end: a fence, a ttl, and that it is held over
+  local ours = string.sub(key, 1, #ARGV[3]) == ARGV[3]
+  local tail = ours and redis.call('GETRANGE', key, -40, -1) or '' -- of a value: a fence, a ttl, and that it is held over
   if string.find(tail, ' %d+ %d+$') or string.find(tail, ' %d+ %d+ over$') then locks[#locks + 1] = key end
 end
 return { strings[1], locks, claims[2] }

@@ -18,7 +18,7 @@ function Name.put(name, command, key, values, left)
   if #values == 0 then return 0 end
   local added = name:writeAll(command, key, values)
   if left >= name.lasting and left >= 0 then return added end
-  local done = redis.pcall('PEXPIRE', key, 2 * name.lasting + 1000)
+  local done = redis.pcall('PEXPIRE', key, math.floor(1.25 * name.lasting) + 1000)
   if type(done) ~= 'table' then return added end
   if left == -2 then redis.pcall('DEL', key) end
   error(done)
