@@ -22,20 +22,20 @@ const PROBE = {
 /** What a failed attempt at a lock says. */
 const remarkOf = (error: Error): Remark => {
   const { message } = error;
-  if (!(error instanceof RedisRefusedError)) {
-    return remark(
-      'error',
-      'UNREACHABLE',
-      message,
-      'See whether the server runs, and whether it can be reached from here.',
-    );
-  }
   if (/NOPERM|NOAUTH|WRONGPASS|can't (?:run|access)|ACL failure/.test(message)) {
     return remark(
       'error',
       'ACL',
       message,
       'Give the user the rights that docs/guarantees.md lists, or the right password.',
+    );
+  }
+  if (!(error instanceof RedisRefusedError)) {
+    return remark(
+      'error',
+      'UNREACHABLE',
+      message,
+      'See whether the server runs, and whether it can be reached from here.',
     );
   }
   return remark('error', 'REFUSED', message, 'No lock is granted while this lasts.');
