@@ -72,7 +72,10 @@ describe('the scripts', () => {
 
   it('are embedded all, and every file is part of one', () => {
     assert.sameMembers(Object.keys(embedded), SCRIPTS);
-    const files = new Set(SCRIPTS.flatMap((name) => filesOf(name)));
+    const embeds = [...PARTS.map((part) => read(`include/${part}`))].flatMap((text) =>
+      [...text.matchAll(/^--embed (\w+)$/gm)].map(([, inner = '']) => inner),
+    );
+    const files = new Set([...SCRIPTS, ...embeds].flatMap((name) => filesOf(name)));
     assert.sameMembers([...files], [...SOURCES, ...PARTS.map((part) => part.replace('.lua', ''))]);
   });
 

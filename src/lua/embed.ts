@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 export const SCRIPTS = ['lease', 'renew', 'inspect', 'scan', 'uptime'];
 
 const INCLUDE = /^--include (\w+)\n/gm;
+const EMBED = /^--embed (\w+)\n/gm;
 const CONSTANT = /^local ([A-Z]+) = (\d+)\n/gm;
 
 const pathOf = (name: string): URL => {
@@ -14,23 +15,32 @@ const pathOf = (name: string): URL => {
   return existsSync(part) ? part : new URL(`${name}.lua`, import.meta.url);
 };
 
-/** The files that a script is made of, itself last: each once, behind those that it includes. */
+const textOf = (name: string): string => readFileSync(pathOf(name), 'utf8');
+
+/** The files that a script is made of, itself last: each once, behind those that it includes, and none of those before. */
 export const filesOf = (name: string, before: readonly string[] = []): string[] => {
-  const files = [...before];
-  for (const [, needed = ''] of readFileSync(pathOf(name), 'utf8').matchAll(INCLUDE)) {
-    if (!files.includes(needed)) files.splice(0, files.length, ...filesOf(needed, files));
+  const files: string[] = [];
+  for (const [, needed = ''] of textOf(name).matchAll(INCLUDE)) {
+    const known = [...before, ...files];
+    if (!known.includes(needed)) files.push(...filesOf(needed, known));
   }
   return [...files, name];
 };
 
+/** The text of its files, with what they embed, which sees all that stands before it. */
+const join = (name: string, before: readonly string[]): string => {
+  const files = filesOf(name, before);
+  return files
+    .map((file, i) => textOf(file).replace(EMBED, (_, inner: string) => join(inner, [...before, ...files.slice(0, i)])))
+    .join('');
+};
+
 /**
- * The text of a script as Redis gets it: includes resolved, comments and blank lines left out, and constants written in
- * where they are used. A script defines its functions anew at each call, and what they take from around them costs time.
+ * The text of a script as Redis gets it: comments and blank lines left out, and constants written in where they are used.
+ * A script defines its functions anew at each call, and what they take from around them costs time.
  */
 export const assemble = (name: string): string => {
-  const text = filesOf(name)
-    .map((file) => readFileSync(pathOf(file), 'utf8'))
-    .join('')
+  const text = join(name, [])
     .replace(/(^|\s)--.*$/gm, '')
     .replace(/\n\s*\n+/g, '\n');
   const constants = new Map([...text.matchAll(CONSTANT)].map(([, constant, number]) => [constant, number]));

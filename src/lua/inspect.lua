@@ -14,7 +14,7 @@ end
 local function inspect(lockKey, claimsKey, specsKey, more)
   if more then return redis.error_reply('REDISYNC_ARGUMENT none') end
   local holders, waiting, specs = {}, {}, {}
-  local held = Name.parseHolder(redis.call('GET', lockKey))
+  local held = parseHolder(redis.call('GET', lockKey))
   if held then
     local left = math.min(redis.call('PTTL', lockKey), HIGHEST - 1)
     add(holders, held.owner, 'x', 1, left, held.fence or '', held.over and 1 or 0)
@@ -24,7 +24,7 @@ local function inspect(lockKey, claimsKey, specsKey, more)
   for i = 1, #kept, 2 do specs[kept[i]] = kept[i + 1] end
   for i = 1, #members, 2 do
     local owner, score = members[i], tonumber(members[i + 1])
-    local spec = Name.parseSpec(specs[owner])
+    local spec = parseSpec(specs[owner])
     if score > call.now and score < FIRST then
       if not spec or spec.last == 0 then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')

@@ -2,14 +2,9 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   of each name a verb and what that takes: acquire, release, share, raise
 -- Reply  { server time in ms, answer … }
---include batch
---include clock
---include acquire
---include release
---include share
---include raise
-local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
-local kept, reason = pcall(clock.keep, clock)
+--include free
+local answers = batch({ acquire = acquireFree, release = releaseFree, share = share, raise = raise }, 1, 3)
+local kept, reason = pcall(keepClock)
 if not kept then return failure(reason, 'REDISYNC_UNFINISHED ') end
 if #call.messages > 0 then
   local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it

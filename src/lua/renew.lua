@@ -10,17 +10,14 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   if owner == '' or not latest or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
   if call.now > latest then return -1 end
   local value = redis.call('GET', lockKey)
-  if value == valueOf(owner, fence, ttl) then -- as below, sooner
+  if value == owner .. ' ' .. fence .. ' ' .. ttl then -- as below, sooner
     redis.call('PEXPIRE', lockKey, ttl)
     return 1
   end
-  local ms = whole(ttl, 1, LONGEST)
-  if not ms or not whole(fence, 0, HIGHEST) then
-    return redis.error_reply('REDISYNC_ARGUMENT fence, ttl')
-  end
-  local name = setmetatable({ lock = lockKey, holder = Name.parseHolder(value) }, Name)
-  if not name:isHeld(owner, fence) then return 0 end
-  name:extend(ms)
+  local ms, holder = whole(ttl, 1, LONGEST), parseHolder(value)
+  if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, ttl') end
+  if not isLease(holder, owner, fence) then return 0 end
+  extend(lockKey, holder, ms)
   return 1
 end
 

@@ -3,27 +3,28 @@
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
 -- Reply  1 renewed · { 1, { owner, fence … of others who were let in } } · 0 the lease is there no more · -1 came too late
 --include commit
+--include holder
 --include queue
 
-local function share(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
-  local latest, spec = whole(notAfter, 0, HIGHEST), Name.parseSpec(text)
+local function shareLease(_, lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
+  local latest, spec = whole(notAfter, 0, HIGHEST), parseSpec(text)
   if owner == '' or not latest or not whole(fence, 0, HIGHEST) or (more or '') ~= ''
     or not spec or spec.asked ~= text or spec.mode ~= 's' then
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence, spec of a shared lease, not-after')
   end
   if call.now > latest then return -1 end
-  local count = redis.call('ZCARD', claimsKey)
-  local name = Name.load(lockKey, claimsKey, specsKey, count, redis.call('GET', lockKey))
-  local own = name:claimOf(owner)
-  if name:isHeld(owner, fence) then
-    name:admit(owner, spec, name.holder.fence or fence, spec.ttl)
+  local count, holder = redis.call('ZCARD', claimsKey), parseHolder(redis.call('GET', lockKey))
+  local name = loadName(lockKey, claimsKey, specsKey, count, holder)
+  local own = claimOf(name, owner)
+  if isLease(holder, owner, fence) then
+    admit(name, owner, spec, holder.fence or fence, spec.ttl)
     name.free, name.holder = true, nil
-    name:settle(spec.channel)
+    settle(name, spec.channel)
   elseif own and own.shares and not own.over and (fence == '0' or string.format('%d', own.last) == fence) then
-    name:goOn(owner, own, spec.ttl, '')
+    goOn(name, owner, own, spec.ttl, '')
   else
     return 0
   end
-  name:commit(true)
+  commit(name, true)
   return #name.own > 0 and { 1, name.own } or 1
 end

@@ -2,6 +2,7 @@
 -- A name has its share of KEYS, behind those that are for all, and its share of ARGV: the verb, what that takes, and ""
 -- up to the width of the others. It has an answer of its own, which may be an error; of one that comes behind a write the
 -- code says so, for its outcome is unknown.
+--include bounds
 --include call
 
 -- What ends a verb: an error of Redis's, as a table or as a text, or one of Lua's, where values are none of ours.

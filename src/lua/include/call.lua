@@ -8,3 +8,10 @@ do
   call.micros = time[1] * 1000000 + time[2]
   call.now = math.floor(call.micros / 1000) -- ms
 end
+
+-- Writes, so that an error behind it is known to be one of unknown outcome.
+local function write(...)
+  local reply = redis.call(...)
+  call.dirty = true
+  return reply
+end

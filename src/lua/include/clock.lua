@@ -4,9 +4,9 @@
 --include call
 local MEMORY = 7200000 -- ms for which it is kept, beyond its lead on the server's time
 local SPELL = 1073741824 -- µs, some 18 minutes, for which its expiry stays as it is
-local clock = { micros = call.micros } -- kept: the number at KEYS[1]; drawn: the highest of this call; both once it is read
+local clock = {} -- kept: the number at KEYS[1]; drawn: the highest of this call; both once it is read
 
-function clock.highest(clock)
+local function highest()
   if clock.drawn then return clock.drawn end
   local text = redis.pcall('GET', KEYS[1])
   if type(text) == 'table' and string.find(text.err, 'WRONGTYPE', 1, true) then
@@ -14,31 +14,31 @@ function clock.highest(clock)
   elseif type(text) == 'table' then
     error(text)
   end
-  clock.kept = tonumber(text) or 0
-  if clock.kept < 0 or clock.kept > HIGHEST or clock.kept % 1 ~= 0 then clock.kept = 0 end -- then it starts from the time
-  clock.drawn = clock.kept
-  return clock.drawn
+  local kept = tonumber(text) or 0
+  if kept < 0 or kept > HIGHEST or kept % 1 ~= 0 then kept = 0 end -- what cannot be read starts from the time
+  clock.kept, clock.drawn = kept, kept
+  return kept
 end
 
 -- The number that is drawn next. It keeps up with the time, so that it rises where the clock was forgotten.
-function clock.upcoming(clock)
-  local highest = clock:highest()
-  if highest >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
-  return math.max(highest + 1, clock.micros, FIRST)
+local function upcoming()
+  local number = highest()
+  if number >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
+  return math.max(number + 1, call.micros, FIRST)
 end
 
-function clock.draw(clock)
-  clock.drawn = clock:upcoming()
+local function draw()
+  clock.drawn = upcoming()
   return clock.drawn
 end
 
-function clock.keep(clock)
+local function keepClock()
   local drawn, kept = clock.drawn, clock.kept
   if drawn == kept then return end
   if kept > 0 and math.floor(drawn / SPELL) == math.floor(kept / SPELL) then
     redis.call('SET', KEYS[1], string.format('%d', drawn), 'KEEPTTL')
   else
-    local lead = math.max(0, math.ceil((drawn - clock.micros) / 1000))
+    local lead = math.max(0, math.ceil((drawn - call.micros) / 1000))
     redis.call('SET', KEYS[1], string.format('%d', drawn), 'PX', MEMORY + lead)
   end
 end

@@ -2,7 +2,7 @@
 --include claims
 
 -- The owner waits from now on, or goes on waiting.
-function Name.await(name, owner, spec)
+local function await(name, owner, spec)
   local fields = name.fields
   fields[#fields + 1], fields[#fields + 2] = owner, spec.asked .. ' ' .. name.now + spec.waiterTtl
   name.lasting = math.max(name.lasting, spec.waiterTtl)
@@ -10,7 +10,7 @@ function Name.await(name, owner, spec)
 end
 
 -- The owner has a shared lease for ms from now, with a spec that says so.
-function Name.hold(name, owner, text, ms)
+local function share(name, owner, text, ms)
   local fields, scores = name.fields, name.scores
   fields[#fields + 1], fields[#fields + 2] = owner, text
   scores[#scores + 1], scores[#scores + 2] = name.now + ms, owner
@@ -19,19 +19,19 @@ function Name.hold(name, owner, text, ms)
 end
 
 -- The owner becomes a shared holder.
-function Name.admit(name, owner, spec, fence, ms)
-  name:hold(owner, spec.asked .. ' ' .. fence, ms)
+local function admit(name, owner, spec, fence, ms)
+  share(name, owner, spec.asked .. ' ' .. fence, ms)
   name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
 end
 
 -- A shared holder goes on, with another ttl in its spec.
-function Name.goOn(name, owner, spec, ttl, over)
+local function goOn(name, owner, spec, ttl, over)
   local asked = string.gsub(spec.asked, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)
-  name:hold(owner, asked .. ' ' .. string.format('%d', spec.last) .. over, ttl)
+  share(name, owner, asked .. ' ' .. string.format('%d', spec.last) .. over, ttl)
 end
 
 -- A shared holder goes. The same write tells of its permits and of itself.
-function Name.leave(name, owner, spec)
+local function leave(name, owner, spec)
   local scores = name.scores
   if spec.permits > 1 then scores[#scores + 1], scores[#scores + 2] = LEFT, owner end
   name.sharers, name.beyond = name.sharers - 1, math.max(0, name.beyond - spec.permits + 1)
