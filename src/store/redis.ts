@@ -212,7 +212,13 @@ export class RedisStore implements Store {
     const wanted = globOf(pattern);
     const slice = (node: Driver, cursor: string): Observable<Reply> =>
       this.connection.run(
-        { script: scripts.scan, keys: [], args: () => [cursor, CLAIMS, this.prefix], read: (reply) => reply as Reply, node },
+        {
+          script: scripts.scan,
+          keys: [],
+          args: () => [cursor, CLAIMS, this.prefix],
+          read: (reply) => reply as Reply,
+          node,
+        },
         within,
       );
     const all = (node: Driver): Observable<Reply> =>
