@@ -151,9 +151,19 @@ class Run {
 
   constructor(latency: number) {
     this.latency = latency;
-    const way = (): Memory => Object.assign(new Memory({ latency }), { names: this.memory.names });
-    const over = (memory: Memory): LockCoordinator =>
-      memoryCoordinator({ ...TERMS, memory, scheduler: this.scheduler });
+    const { memory } = this;
+    const clock = {
+      get: () => memory.clock,
+      set: (drawn: number) => {
+        memory.clock = drawn;
+      },
+    };
+    const way = (): Memory => {
+      const latent = Object.assign(new Memory({ latency }), { names: memory.names });
+      return Object.defineProperty(latent, 'clock', clock);
+    };
+    const over = (latent: Memory): LockCoordinator =>
+      memoryCoordinator({ ...TERMS, memory: latent, scheduler: this.scheduler });
     this.ways = [way(), way()];
     this.coordinators = [over(this.ways[0]), over(this.ways[1])];
   }
