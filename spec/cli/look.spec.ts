@@ -47,10 +47,14 @@ describe('redisync ls, inspect, watch and break', () => {
     expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +TOKEN$/);
     expect(rows).to.have.lengthOf(3);
     expect(rows[0]).to.match(/^ls:one +exclusive +anna:[0-9a-f-]{36} +(2\d|30)s +1 +\d{16}$/);
-    expect(rows[1]).to.match(/^ls:pool +shared +anna:[0-9a-f-]{36} +(2\d|30)s +0 +\d{16}$/);
+    expect(rows[1]).to.match(/^ls:pool +shared, of 3 +anna:[0-9a-f-]{36} +(2\d|30)s +0 +\d{16}$/);
     const lines = (await output('ls', '--json', 'ls:p*')).trim().split('\n');
     expect(lines).to.have.lengthOf(1);
-    expect(JSON.parse(lines[0] ?? '')).to.nested.include({ name: 'ls:pool', 'holders[0].permits': 2 });
+    expect(JSON.parse(lines[0] ?? '')).to.nested.include({
+      name: 'ls:pool',
+      'holders[0].permits': 2,
+      'holders[0].limit': 3,
+    });
     await free(one, next, pool);
     expect(await output('ls', 'ls:*')).to.equal(`${head.replace(/ {2,}/g, '  ')}\n`);
   });
@@ -62,11 +66,22 @@ describe('redisync ls, inspect, watch and break', () => {
       /^inspected: held, 1 waiting, last token \d{16}\n {2}held by anna:\S+ \(exclusive\), \S+s left unless renewed\n {2}1\. waiting berta:\S+ \(exclusive\), for \S+s\n$/,
     );
     await free(one, next);
-    expect(await output('inspect', 'inspected')).to.match(/^inspected: free, 0 waiting, last token \d{16}\n$/);
+    expect(await output('inspect', 'inspected')).to.equal('inspected: free, 0 waiting\n');
     await redis.set('inspected:2', 'a stranger', 'PX', 9_000);
     expect(JSON.parse(await output('inspect', 'inspected:2', '--json'))).to.nested.include({
       'holders[0].owner': 'a stranger',
     });
+  });
+
+  it('tell of different limits for one name', async () => {
+    const three = await holding('limits', '--shared', '--limit', '3');
+    const four = await holding('limits', '--shared', '--limit', '4', '--permits', '2');
+    expect(await output('ls', 'limits')).to.match(/\nlimits +shared, of 3 or 4 /);
+    expect(await output('inspect', 'limits'))
+      .to.match(/\n {2}different limits are named, 3 and 4: each counts by its own\n/)
+      .and.match(/\(shared, 1 of 3 permits\)/)
+      .and.match(/\(shared, 2 of 4 permits\)/);
+    await free(three, four);
   });
 
   it('show names that would steer a terminal as escapes', async () => {
@@ -80,7 +95,7 @@ describe('redisync ls, inspect, watch and break', () => {
   });
 
   it('take what follows -- for a name, whatever it looks like', async () => {
-    expect(await output('inspect', '--', '--json')).to.equal('--json: free, 0 waiting, last token unknown\n');
+    expect(await output('inspect', '--', '--json')).to.equal('--json: free, 0 waiting\n');
   });
 
   it('break a lock only when told to, and let the next waiter in', async () => {

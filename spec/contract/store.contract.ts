@@ -649,14 +649,16 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
     });
 
     describe('what can be seen', () => {
-      it('is who holds and who waits, with modes and permits, in the order of the queue', async () => {
+      it('is who holds and who waits, with modes, permits and limits, in the order of the queue', async () => {
         await granted(shared('a', 2, 3));
         await placed(shared('b', 3, 3));
         await placed(exclusive('c'));
         const { holders: held, waiting: queued, fence } = await inspect();
-        expect(held.map(({ remaining, ...rest }) => rest)).to.deep.equal([{ owner: 'a', mode: 'shared', permits: 2 }]);
+        expect(held.map(({ remaining, ...rest }) => rest)).to.deep.equal([
+          { owner: 'a', mode: 'shared', permits: 2, limit: 3 },
+        ]);
         expect(queued.map(({ waited, ...rest }) => rest)).to.deep.equal([
-          { owner: 'b', mode: 'shared', permits: 3 },
+          { owner: 'b', mode: 'shared', permits: 3, limit: 3 },
           { owner: 'c', mode: 'exclusive', permits: 1 },
         ]);
         expect(fence).to.be.a('number');

@@ -6,24 +6,36 @@ import { withLocks } from './connect.ts';
 import { checked } from './exit.ts';
 import { type Common, common } from './options.ts';
 import { output } from './stdio.ts';
+import { limitsOf } from './table.ts';
 import { jsonLine, printable, spoken } from './values.ts';
 
-const kind = (mode: string, permits: number): string => (mode === 'shared' ? `shared, ${permits} permits` : mode);
+const kind = ({ mode, permits, limit }: Inspection['holders'][number] | Inspection['waiting'][number]): string =>
+  mode === 'exclusive' ? mode : `shared, ${permits}${limit === undefined ? '' : ` of ${limit}`} permits`;
+
+/** Each counts by the limit that it was told, so that with two of them neither holds. */
+const disagreement = (inspection: Inspection): string[] => {
+  const limits = limitsOf(inspection);
+  return limits.length > 1 ? [`  different limits are named, ${limits.join(' and ')}: each counts by its own`] : [];
+};
 
 /** For people: holders, then waiters in the order of the queue. */
-export const described = ({ name, holders, waiting, fence }: Inspection): string[] => [
-  `${printable(name)}: ${holders.length > 0 ? 'held' : 'free'}, ${waiting.length} waiting, last token ${fence ?? 'unknown'}`,
-  ...holders.map(({ owner, mode, permits, remaining, over }) => {
-    if (over)
-      return `  held over from ${printable(owner)} (${kind(mode, permits)}), who has released it, for ${spoken(remaining)}`;
-    const time = remaining < 0 ? 'without an expiry: no lock' : `${spoken(remaining)} left unless renewed`;
-    return `  held by ${printable(owner)} (${kind(mode, permits)}), ${time}`;
-  }),
-  ...waiting.map(
-    ({ owner, mode, permits, waited }, i) =>
-      `  ${i + 1}. waiting ${printable(owner)} (${kind(mode, permits)}), for ${spoken(waited)}`,
-  ),
-];
+export const described = (inspection: Inspection): string[] => {
+  const { name, holders, waiting, fence } = inspection;
+  const held = `${printable(name)}: ${holders.length > 0 ? 'held' : 'free'}`;
+  return [
+    `${held}, ${waiting.length} waiting${fence === undefined ? '' : `, last token ${fence}`}`,
+    ...disagreement(inspection),
+    ...holders.map((holder) => {
+      const who = `${printable(holder.owner)} (${kind(holder)})`;
+      if (holder.over) return `  held over from ${who}, who has released it, for ${spoken(holder.remaining)}`;
+      const left = `${spoken(holder.remaining)} left unless renewed`;
+      return `  held by ${who}, ${holder.remaining < 0 ? 'without an expiry: no lock' : left}`;
+    }),
+    ...waiting.map(
+      (waiter, i) => `  ${i + 1}. waiting ${printable(waiter.owner)} (${kind(waiter)}), for ${spoken(waiter.waited)}`,
+    ),
+  ];
+};
 
 const inspect = (name: string, options: Common): Promise<void> =>
   withLocks(options, {}, async (locks) => {

@@ -19,7 +19,16 @@ export interface Column {
 }
 
 const soonest = ({ holders }: Row): number => Math.min(...holders.map(({ remaining }) => remaining));
-const mode = ({ holders, waiting }: Row): string => holders[0]?.mode ?? waiting[0]?.mode ?? '';
+/** The limits of a semaphore that its holders and waiters name, which should be one. */
+export const limitsOf = ({ holders, waiting }: Inspection): number[] => [
+  ...new Set([...holders, ...waiting].flatMap(({ limit }) => limit ?? []).sort((a, b) => a - b)),
+];
+
+const mode = (row: Row): string => {
+  const limits = limitsOf(row);
+  const kind = row.holders[0]?.mode ?? row.waiting[0]?.mode ?? '';
+  return limits.length > 0 ? `${kind}, of ${limits.join(' or ')}` : kind;
+};
 const holder = ({ holders }: Row): string =>
   holders.length > 1 ? `${holders[0]?.owner} +${holders.length - 1}` : (holders[0]?.owner ?? '');
 

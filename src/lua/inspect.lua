@@ -1,8 +1,9 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
 -- KEYS   of each name lock, claims, specs
 -- ARGV   of each name inspect
--- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, ms left, fence or "", 1 if held over … },
---        { owner, mode, permits, ms waited … } }; -1 ms left where a key has no expiry, and so is no lock
+-- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, limit, ms left, fence or "", 1 if held
+--        over … }, { owner, mode, permits, limit, ms waited … } }; limit 0 for none, -1 ms left where a key has no expiry, and
+--        so is no lock
 --include batch
 --include claims
 --include holder
@@ -17,7 +18,7 @@ local function inspect(lockKey, claimsKey, specsKey, more)
   local held = parseHolder(redis.call('GET', lockKey))
   if held then
     local left = math.min(redis.call('PTTL', lockKey), HIGHEST - 1)
-    add(holders, held.owner, 'x', 1, left, held.fence or '', held.over and 1 or 0)
+    add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
   end
   local members = redis.call('ZRANGE', claimsKey, 0, -1, 'WITHSCORES')
   local kept = redis.call('HGETALL', specsKey)
@@ -29,9 +30,9 @@ local function inspect(lockKey, claimsKey, specsKey, more)
       if not spec or spec.last == 0 then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
-      add(holders, owner, 's', spec.permits, score - call.now, string.format('%d', spec.last), spec.over and 1 or 0)
+      add(holders, owner, 's', spec.permits, spec.limit, score - call.now, string.format('%d', spec.last), spec.over and 1 or 0)
     elseif score >= FIRST and spec and spec.last > call.now then
-      add(waiting, owner, spec.mode, spec.permits, math.max(0, call.now - math.floor(score / 1000)))
+      add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, call.now - math.floor(score / 1000)))
     end
   end
   return { holders, waiting }

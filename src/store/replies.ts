@@ -1,6 +1,6 @@
 /** What the replies of the scripts say: pure functions of what their headers document. */
 import type { Reply } from './call.ts';
-import type { Answer, Inspection, Mode, Released, Renewal } from './store.ts';
+import type { Answer, Claim, Inspection, Released, Renewal } from './store.ts';
 
 /** What a reply says to who asked, and the grants to waiters of this process that it brings: owner, fence, owner, fence … */
 export interface Read<T> {
@@ -44,27 +44,28 @@ export const readRelease = (reply: unknown, now: number): Read<Released> | undef
 
 export const readInspection = (name: string, reply: unknown): Inspection => {
   const [holders, waiting] = reply as Reply;
-  const held = rowsOf(holders, 6);
-  const fences = held.map(([, , , , fence]) => Number(fence));
+  const held = rowsOf(holders, 7);
+  const fences = held.map(([, , , , , fence]) => Number(fence));
   return {
     name,
-    holders: held.map(([owner, mode, permits, remaining, , over]) => ({
-      ...claimOf(owner, mode, permits),
+    holders: held.map(([owner, mode, permits, limit, remaining, , over]) => ({
+      ...claimOf(owner, mode, permits, limit),
       remaining: Number(remaining),
       ...(over === 1 && { over: true as const }),
     })),
-    waiting: rowsOf(waiting, 4).map(([owner, mode, permits, waited]) => ({
-      ...claimOf(owner, mode, permits),
+    waiting: rowsOf(waiting, 5).map(([owner, mode, permits, limit, waited]) => ({
+      ...claimOf(owner, mode, permits, limit),
       waited: Number(waited),
     })),
     fence: Math.max(0, ...fences) || undefined,
   };
 };
 
-const claimOf = (owner: unknown, mode: unknown, permits: unknown): { owner: string; mode: Mode; permits: number } => ({
+const claimOf = (owner: unknown, mode: unknown, permits: unknown, limit: unknown): Claim => ({
   owner: String(owner),
   mode: mode === 'x' ? 'exclusive' : 'shared',
   permits: Number(permits),
+  ...(mode !== 'x' && Number(limit) > 0 && { limit: Number(limit) }),
 });
 
 const rowsOf = (flat: unknown, width: number): Reply[] => {

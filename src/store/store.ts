@@ -76,15 +76,21 @@ export interface Grant {
   readonly fence: number | undefined;
 }
 
+/** What a holder or a waiter has asked for. */
+export interface Claim {
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly permits: number;
+  /** Of a semaphore: how many permits there are, as this one was told. Who names another limit counts by that. */
+  readonly limit?: number;
+}
+
 /**
  * One lease, as `inspect` tells of it.
  *
  * @example const soon = ({ remaining }: Holder): boolean => remaining < 1_000;
  */
-export interface Holder {
-  readonly owner: string;
-  readonly mode: Mode;
-  readonly permits: number;
+export interface Holder extends Claim {
   /** ms until it lapses unless it is renewed, by the server's clock; -1 for a foreign key without an expiry, which is no lock. */
   readonly remaining: number;
   /** Of a lease that was released before its minimum hold: it is held over until it lapses. */
@@ -96,10 +102,7 @@ export interface Holder {
  *
  * @example const longest = (waiting: readonly Waiter[]): number => Math.max(0, ...waiting.map(({ waited }) => waited));
  */
-export interface Waiter {
-  readonly owner: string;
-  readonly mode: Mode;
-  readonly permits: number;
+export interface Waiter extends Claim {
   /** ms since it joined the queue, by the server's clock. */
   readonly waited: number;
 }

@@ -1,5 +1,5 @@
 /** What the memory tells of a name: who holds it, and who waits. */
-import type { Inspection, Request } from '../store.ts';
+import type { Claim, Inspection, Request } from '../store.ts';
 import { inOrder, type Name } from './name.ts';
 
 export const inspectionOf = (name: string, at: Name, now: number): Inspection => ({
@@ -16,8 +16,9 @@ export const inspectionOf = (name: string, at: Name, now: number): Inspection =>
   fence: Math.max(0, ...[...at.holders.values()].map(({ fence }) => fence)) || undefined,
 });
 
-const claimOf = ({ owner, mode, permits }: Request): Pick<Request, 'owner' | 'mode' | 'permits'> => ({
+const claimOf = ({ owner, mode, permits, limit }: Request): Claim => ({
   owner,
   mode,
   permits,
+  ...(mode === 'shared' && limit > 0 && { limit }),
 });
