@@ -53,6 +53,7 @@ describe('a quorum of five', () => {
 
   it('holds on every node, excludes others, has a fence that rises, and leaves no node with a holder', async () => {
     const [a, b] = [coordinator(), coordinator()];
+    await warm(b, 'plain');
     const lease = await a.mutex('plain').acquire();
     await eventually('all nodes have it', async () =>
       (await holdersOf('plain')).every((owner) => owner === lease.owner),
