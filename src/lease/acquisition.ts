@@ -1,7 +1,4 @@
-/**
- * From the first attempt to the grant: attempts, repeated as heartbeats or by back-off, cut short by a hand-off. It is `retry`
- * with a delay that can end early, written out: as a pipeline of operators it cost each waiter 2.5 KB, and all else 3.7.
- */
+/** From the first attempt to the grant: asked again as heartbeats or by back-off, cut short by a hand-off. As a pipeline of rxjs it cost each waiter 2.5 KB. */
 import { type Observable, Subject } from 'rxjs';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
@@ -11,13 +8,11 @@ import type { Asker } from './asker.ts';
 import type { Attachment } from './attachment.ts';
 import { remaining } from './deadline.ts';
 import type { Departure } from './departure.ts';
-import { type Denied, Pace } from './pace.ts';
+import { type Denied, lateError, Pace } from './pace.ts';
 import type { Bound } from './renewal.ts';
 import type { Sleeper } from './timers.ts';
 
 export class Acquisition implements Sleeper {
-  /** Whether it has heard that others hold the lock, and has a place in the queue. */
-  is: 'asking' | 'queued' = 'asking';
   /** Whether Redis may know this owner. */
   known = false;
   /** Server ms until which an attempt of unknown outcome may still take effect; 0 where none may. */
@@ -25,7 +20,7 @@ export class Acquisition implements Sleeper {
   /** Monotonic ms at which it began. */
   readonly began: number;
   private readonly asker: Asker;
-  private readonly pace = new Pace();
+  private pace: Pace | undefined;
   /** Whether it keeps a place in the queue, and asks until it is granted. */
   private patient = false;
   /** How many attempts are on their way. */
@@ -40,6 +35,11 @@ export class Acquisition implements Sleeper {
   constructor(asker: Asker) {
     this.asker = asker;
     this.began = asker.clock.now();
+  }
+
+  /** Queued once it has heard that others hold the lock. */
+  get is(): 'asking' | 'queued' {
+    return this.denied ? 'queued' : 'asking';
   }
 
   /** Asks for a place in the queue, and again until it is granted. */
@@ -57,7 +57,7 @@ export class Acquisition implements Sleeper {
   /** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
   late(timeout: number): Error {
     const { request, store } = this.asker;
-    return this.pace.late(request.name, timeout, store.trouble);
+    return lateError(request.name, timeout, this.heard !== undefined, this.pace?.failure, store.trouble);
   }
 
   /** Whether an attempt may take effect after what is sent now. */
@@ -123,7 +123,7 @@ export class Acquisition implements Sleeper {
   private answered(answer: Answer, since: Instant, single?: Attachment): void {
     const { asker } = this;
     if (!this.heard || this.heard.now < since.now) this.heard = since;
-    this.pace.heard();
+    this.pace?.heard();
     this.known ||= answer.granted || single === undefined;
     const granted = answer.granted && { fence: answer.fence, since, ttl: asker.request.ttl };
     if (granted && asker.waits && remaining(asker.clock, since, granted.ttl) <= 0) {
@@ -139,17 +139,15 @@ export class Acquisition implements Sleeper {
   }
 
   private deny(denied: Denied): void {
-    const { asker, pace } = this;
+    const { asker } = this;
+    const begins = this.is === 'asking';
     this.denied = denied;
-    if (this.is === 'asking' && asker.waits) {
-      this.is = 'queued';
-      asker.tell({ type: 'waiting' });
-    }
-    this.pause(() => pace.afterDenial(denied, asker));
+    if (begins && asker.waits) asker.tell({ type: 'waiting' });
+    this.pause((pace) => pace.afterDenial(denied, asker));
   }
 
   private failed(error: unknown, single?: Attachment): void {
-    const { asker, pace } = this;
+    const { asker } = this;
     this.flights -= 1;
     if (error instanceof RedisUnreachableError && error.notAfter !== undefined) {
       this.known = true;
@@ -158,17 +156,18 @@ export class Acquisition implements Sleeper {
     if (single) asker.forgo(single, error);
     else if (error instanceof Error && isTransient(error)) {
       if (asker.waits) asker.tell({ type: 'attemptFailed', error });
-      this.pause(() => pace.afterFailure(error, asker));
+      this.pause((pace) => pace.afterFailure(error, asker));
     } else asker.fail(error);
     if (this.flights === 0) this.idle$?.complete();
   }
 
   /** Sets the timer for the next attempt, unless who heard of the last one has left. */
-  private pause(wait: () => number): void {
-    const { asker } = this;
+  private pause(wait: (pace: Pace) => number): void {
+    const { asker, pace = new Pace() } = this;
+    this.pace = pace;
     if (!asker.waits) return;
     try {
-      const ms = asker.attached.inContext(wait);
+      const ms = asker.attached.inContext(() => wait(pace));
       if (!asker.waits) return;
       if (this.missed) this.ask();
       else asker.timer.set(ms);
@@ -194,6 +193,6 @@ export class Acquisition implements Sleeper {
     const queued = this.is === 'queued';
     asker.timer.clear();
     if (queued) asker.tell({ type: 'abandoned', waited: asker.clock.now() - began, ...(timedOut && { timedOut }) });
-    departure.start(asker, departure.clear(asker, asker.request.ttl), asker.given, queued);
+    departure.start(asker, departure.clear(asker, asker.request.ttl), asker.terms.owner !== undefined, queued);
   }
 }

@@ -7,6 +7,13 @@ import { UNTRACKED } from './context.ts';
 import type { Lease } from './lease.ts';
 import type { Kind, Terms } from './terms.ts';
 
+/** What a subscription wants. */
+export interface Wanted {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly terms: Terms;
+}
+
 /** What it is attached to. */
 export interface Host {
   readonly acquisition: { late(timeout: number): Error };
@@ -17,15 +24,13 @@ export class Attachment extends AsyncResource {
   host: Host | undefined;
   /** Whether it leaves because its `timeout` is over. */
   timedOut = false;
-  readonly name: string;
-  readonly terms: Terms;
+  readonly wanted: Wanted;
   private readonly subscriber: Subscriber<Lease>;
 
-  constructor(subscriber: Subscriber<Lease>, name: string, terms: Terms) {
+  constructor(subscriber: Subscriber<Lease>, wanted: Wanted) {
     super('redisync.Lock', UNTRACKED);
     this.subscriber = subscriber;
-    this.name = name;
-    this.terms = terms;
+    this.wanted = wanted;
   }
 
   next(lease: Lease): void {
@@ -40,7 +45,8 @@ export class Attachment extends AsyncResource {
     this.runInAsyncScope(this.subscriber.complete, this.subscriber);
   }
 
-  leave(): void {
+  /** It leaves. */
+  unsubscribe(): void {
     this.host?.leave(this);
   }
 
@@ -48,8 +54,9 @@ export class Attachment extends AsyncResource {
   late(timeout: number): Error {
     this.timedOut = true;
     if (this.host) return this.host.acquisition.late(timeout);
-    const cause = new RedisUnreachableError(this.name, 'An earlier lease of this owner is still being released');
-    return new LockTimeoutError(this.name, timeout, cause);
+    const { name } = this.wanted;
+    const cause = new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
+    return new LockTimeoutError(name, timeout, cause);
   }
 }
 

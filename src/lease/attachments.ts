@@ -1,16 +1,15 @@
 /** The subscriptions of a session, nearly always one. */
 import type { Attachment } from './attachment.ts';
 
+const NONE: readonly Attachment[] = [];
+
 export class Attachments {
-  private all: Attachment[] = [];
+  /** Made anew for each that comes or leaves: one that grows has room for sixteen more. */
+  private all = NONE;
   private first: Attachment | undefined;
 
-  get size(): number {
-    return this.all.length;
-  }
-
   get now(): readonly Attachment[] {
-    return [...this.all];
+    return this.all;
   }
 
   has(one: Attachment): boolean {
@@ -19,20 +18,20 @@ export class Attachments {
 
   add(one: Attachment): void {
     this.first ??= one;
-    this.all.push(one);
+    this.all = this.all.length === 0 ? [one] : [...this.all, one];
   }
 
   /** Whether it was there. */
   remove(one: Attachment): boolean {
-    const place = this.all.indexOf(one);
-    if (place >= 0) this.all.splice(place, 1);
-    return place >= 0;
+    const { all } = this;
+    this.all = all.length === 1 && all[0] === one ? NONE : all.filter((other) => other !== one);
+    return this.all.length < all.length;
   }
 
   /** All, which from now on are not there any more: what they are told is the last. */
   take(): readonly Attachment[] {
     const { all } = this;
-    this.all = [];
+    this.all = NONE;
     return all;
   }
 

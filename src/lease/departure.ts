@@ -3,6 +3,7 @@ import { AsyncSubject, concat, defer, EMPTY, type Observable, Subject, type Subs
 import type { Clock } from '../clock.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Release, Released, Request, Store } from '../store/store.ts';
+import type { Attachments } from './attachments.ts';
 import type { Told } from './events.ts';
 import type { Terms } from './terms.ts';
 
@@ -20,8 +21,6 @@ export interface Leaver {
   readonly terms: Terms;
   readonly clock: Clock;
   readonly store: Store;
-  /** Whether its owner was given: another process may hold by it, too. */
-  readonly given: boolean;
   readonly acquisition: Trace;
   tell(event: Told): void;
   /** Nothing is left of it. A grant that is told later is given back, unless it is to be left alone. */
@@ -29,15 +28,20 @@ export interface Leaver {
 }
 
 export class Departure {
-  readonly is = 'releasing';
   private answer: AsyncSubject<boolean> | undefined = new AsyncSubject<boolean>();
   private clearing: Subscription | undefined;
   private done$: Subject<void> | undefined;
+  private readonly attached: Attachments;
   private readonly told: ((held: boolean) => void) | undefined;
 
   /** @param told called once, before the answer is. */
-  constructor(told?: (held: boolean) => void) {
+  constructor(attached: Attachments, told?: (held: boolean) => void) {
+    this.attached = attached;
     this.told = told;
+  }
+
+  get is(): 'releasing' {
+    return 'releasing';
   }
 
   /** Emits when nothing is left. */
@@ -72,9 +76,11 @@ export class Departure {
     const { answer } = this;
     if (!answer) return;
     this.answer = undefined;
-    this.told?.(held);
-    answer.next(held);
-    answer.complete();
+    this.attached.inContext(() => {
+      this.told?.(held);
+      answer.next(held);
+      answer.complete();
+    });
   }
 
   /** The coordinator has closed, and waits no longer. */

@@ -4,12 +4,12 @@ import { AsyncSubject, defer, firstValueFrom, lastValueFrom, type Observable, of
 import type { Clock, Instant } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
-import type { Mode } from '../store/store.ts';
+import type { Mode, Request } from '../store/store.ts';
+import type { Granted } from './asker.ts';
 import { inOwnContext } from './context.ts';
 import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
 
-/** See Renewal. */
 interface Renewable {
   ask(ttl?: number, downgrade?: boolean): Observable<void>;
   last(): Observable<unknown>;
@@ -38,8 +38,8 @@ export class HeldLease implements Lease {
   since: Instant;
   /** ms for which it can be believed from then on, less the drift. */
   ttl: number;
-  /** Monotonic ms at which its maxHold is over. */
-  until = Number.POSITIVE_INFINITY;
+  /** Monotonic ms at which its maxHold is over; undefined where it has none. */
+  until: number | undefined;
   /** Whether several subscriptions have it; one alone is told of its end in its own context already. */
   shared = false;
   /** Why it is over. */
@@ -56,15 +56,13 @@ export class HeldLease implements Lease {
 
   constructor(
     keeper: Keeper,
-    about: { name: string; owner: string; mode: Mode },
-    fence: number,
-    since: Instant,
-    ttl: number,
+    { name, owner, mode }: Pick<Request, 'name' | 'owner' | 'mode'>,
+    { fence, since, ttl }: Granted,
   ) {
     this.#keeper = keeper;
-    this.name = about.name;
-    this.owner = about.owner;
-    this.mode = about.mode;
+    this.name = name;
+    this.owner = owner;
+    this.mode = mode;
     this.fence = fence;
     this.since = since;
     this.ttl = ttl;
@@ -90,9 +88,9 @@ export class HeldLease implements Lease {
     return this.shared ? inOwnContext(this.over) : this.over;
   }
 
-  /** See Keeper. */
   get settled$(): Observable<unknown> {
-    return inOwnContext(defer(() => this.#keeper.settled$));
+    const settled$ = defer(() => this.#keeper.settled$);
+    return this.shared ? inOwnContext(settled$) : settled$;
   }
 
   /** The error for what is asked of it when it is over. */
@@ -115,7 +113,8 @@ export class HeldLease implements Lease {
 
   /** The same, but not past its maxHold. */
   get left(): number {
-    return Math.min(this.valid, this.until - this.#keeper.clock.now());
+    const { valid, until } = this;
+    return until === undefined ? valid : Math.min(valid, until - this.#keeper.clock.now());
   }
 
   assertHeld(minimum = 0): void {
@@ -191,8 +190,9 @@ export class HeldLease implements Lease {
   }
 
   private abort(): void {
+    if (!this.aborter) return; // an error costs more than all else of a release
     const { loss } = this;
     if (this.end === 'released') loss.name = 'AbortError'; // as the platform calls what is no failure
-    this.aborter?.abort(loss);
+    this.aborter.abort(loss);
   }
 }

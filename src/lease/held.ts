@@ -21,23 +21,25 @@ interface Holder extends Tenant, Keeper, Leaver {
 }
 
 export class Held {
-  readonly is = 'held';
   readonly lease: HeldLease;
   readonly renewal: Renewal;
   /** Monotonic ms of the grant. */
   readonly since: number;
   private readonly session: Holder;
   private limit: Timer | undefined;
-  /** Monotonic ms until which the lock is kept, also where it is released before. */
-  private keepUntil: number;
+  /** Monotonic ms until which the lock is kept, also where it is released before; 0 where it is not. */
+  private keepUntil = 0;
 
   /** @param bound what attempts that are not answered yet may make of the lease */
-  constructor(session: Holder, { fence, since, ttl }: Granted, bound: Bound | undefined) {
+  constructor(session: Holder, granted: Granted, bound: Bound | undefined) {
     this.session = session;
-    this.lease = new HeldLease(session, session.request, fence, since, ttl);
+    this.lease = new HeldLease(session, session.request, granted);
     this.renewal = new Renewal(session, this.lease, bound);
     this.since = session.clock.now();
-    this.keepUntil = this.since;
+  }
+
+  get is(): 'held' {
+    return 'held';
   }
 
   /** ms for which it has been held. */
@@ -56,10 +58,10 @@ export class Held {
   /** Of the bounds that its subscriptions set, the soonest end and the longest minimum count. */
   bound({ maxHold, minHold }: Terms): void {
     const now = this.session.clock.now();
-    this.keepUntil = Math.max(this.keepUntil, now + minHold);
+    if (minHold > 0) this.keepUntil = Math.max(this.keepUntil, now + minHold);
     if (maxHold === undefined) return;
     const until = now + maxHold;
-    if (until >= this.lease.until) return;
+    if (this.lease.until !== undefined && until >= this.lease.until) return;
     this.lease.until = until;
     this.limit ??= this.session.timer.another({ wake: () => this.session.lose('maxHold') });
     this.limit.set(maxHold);
@@ -76,11 +78,12 @@ export class Held {
     this.limit?.clear();
     session.attached.inContext(() => lease.finish(end));
     if (lost) session.tell({ type: 'lost', reason: end.reason, held: duration });
-    const left = detached || (lost && session.given && end.reason !== 'maxHold');
+    const given = session.terms.owner !== undefined;
+    const left = detached || (lost && given && end.reason !== 'maxHold');
     const released$ = left
       ? renewal.landed()
       : departure.clear(session, renewal.ttl, lease.fence, lost ? 0 : this.keepUntil);
-    departure.start(session, released$ ?? EMPTY, session.given || detached, false);
+    departure.start(session, released$ ?? EMPTY, given || detached, false);
     if (lost || detached) departure.tell(false); // after its release was sent: who hears of it may ask anew
   }
 }

@@ -22,8 +22,7 @@ interface Waiter {
 
 export class Pace {
   /** What the last attempt failed with; undefined once one was answered. */
-  private failure: Error | undefined;
-  private answered = false;
+  failure: Error | undefined;
   private failures = 0;
   /** The first failure after the last answer, in ms of the clock. */
   private silent: number | undefined;
@@ -32,15 +31,14 @@ export class Pace {
 
   /** An attempt was answered: failures are counted from one again. */
   heard(): void {
-    this.answered = true;
     this.failures = 0;
     this.failure = undefined;
     this.silent = undefined;
   }
 
   /**
-   * A holder that hands over needs no asking: a heartbeat keeps the place, and the first in the queue look when the
-   * holder's time is over. One that never announces is asked for by back-off.
+   * ms to wait. A holder that hands over needs no asking: a heartbeat keeps the place, and the first in the queue look when
+   * the holder's time is over. One that never announces is asked for by back-off.
    */
   afterDenial({ wait, rank = 0, announced }: Denied, waiter: Waiter): number {
     const { request, store, terms } = waiter;
@@ -51,6 +49,7 @@ export class Pace {
     return Math.min(lapse, heartbeat, announced ? lapse : waitAfter(terms.backoff, ++this.denials));
   }
 
+  /** ms to wait. */
   afterFailure(error: Error, waiter: Waiter): number {
     const { request, terms, clock } = waiter;
     this.silent ??= clock.now();
@@ -65,14 +64,19 @@ export class Pace {
     this.hindered = true;
     waiter.tell({ type: 'hindered', error });
   }
-
-  /** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
-  late(name: string, timeout: number, trouble: Error | undefined): Error {
-    const { answered, failure } = this;
-    if (answered || (failure && !(failure instanceof RedisUnreachableError))) {
-      return new LockTimeoutError(name, timeout, failure);
-    }
-    const cause = failure?.cause ?? failure ?? trouble;
-    return new RedisUnreachableError(name, `No answer within ${timeout} ms`, undefined, cause);
-  }
 }
+
+/** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
+export const lateError = (
+  name: string,
+  timeout: number,
+  heard: boolean,
+  failure: Error | undefined,
+  trouble: Error | undefined,
+): Error => {
+  if (heard || (failure && !(failure instanceof RedisUnreachableError))) {
+    return new LockTimeoutError(name, timeout, failure);
+  }
+  const cause = failure?.cause ?? failure ?? trouble;
+  return new RedisUnreachableError(name, `No answer within ${timeout} ms`, undefined, cause);
+};

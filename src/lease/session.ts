@@ -13,7 +13,7 @@ import { Held } from './held.ts';
 import type { End, Keeper } from './held-lease.ts';
 import type { Renewal, Tenant } from './renewal.ts';
 import type { Surroundings } from './surroundings.ts';
-import type { Kind, Terms } from './terms.ts';
+import type { Terms } from './terms.ts';
 import { Timer } from './timers.ts';
 
 /**
@@ -24,13 +24,9 @@ import { Timer } from './timers.ts';
 type State = Acquisition | Held | Departure | { readonly is: 'over' };
 
 export class Session implements Host, Asker, Tenant, Keeper, Leaver {
-  /** By what it is found. */
   readonly key: string;
   readonly request: Request;
-  readonly clock: Clock;
   readonly writes: boolean;
-  readonly given: boolean;
-  readonly store: Store;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
   /** Those of the first subscription; once it holds, those of the last. */
@@ -45,11 +41,16 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     this.request = request;
     this.terms = terms;
     this.writes = writes;
-    this.given = terms.owner !== undefined;
-    this.clock = terms.clock;
-    this.store = around.store;
     this.state = this.acquisition = new Acquisition(this);
     this.timer = new Timer(around.timers(terms), this.acquisition);
+  }
+
+  get clock(): Clock {
+    return this.terms.clock;
+  }
+
+  get store(): Store {
+    return this.around.store;
   }
 
   get waits(): boolean {
@@ -67,8 +68,9 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
   }
 
   /** A subscription comes, and waits too; or it has the lease that is held, once that was renewed on its terms. */
-  attach(one: Attachment, kind: Kind, patient: boolean): void {
+  attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
+    const { kind, terms } = one.wanted;
     const conflict = conflictOf(request, state.is === 'held' ? state.lease.mode : request.mode, kind);
     if (conflict) {
       one.error(conflict);
@@ -78,12 +80,12 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     this.attached.add(one);
     if (state.is === 'held') {
       state.lease.shared = true;
-      this.terms = one.terms;
-      state.bound(one.terms);
+      this.terms = terms;
+      state.bound(terms);
       const has = (): void => {
         if (this.attached.has(one)) one.next(state.lease);
       };
-      state.renewal.ask(one.terms.ttl).subscribe({ error: has, complete: has });
+      state.renewal.ask(terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.start();
     else this.acquisition.once(one);
   }
@@ -91,13 +93,12 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
   /** A subscription leaves: the last one of those that wait, or any one of those that hold, for they have one lease. */
   leave(one: Attachment): void {
     if (!this.attached.remove(one)) return;
-    if (this.waits && this.attached.size === 0) this.withdraw(one.timedOut);
+    if (this.waits && this.attached.now.length === 0) this.withdraw(one.timedOut);
     const { state } = this;
     if (state.is !== 'held' || !this.check()) return;
     const others = this.attached.take();
     this.end(state, 'released');
-    const { loss } = state.lease;
-    for (const other of others) other.error(loss);
+    for (const other of others) other.error(state.lease.loss);
   }
 
   forgo(single: Attachment, error?: unknown): void {
@@ -121,8 +122,8 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     const all = this.attached.now;
     this.state = held;
     held.lease.shared = all.length > 1;
-    this.terms = all.at(-1)?.terms ?? this.terms;
-    for (const { terms } of all) held.bound(terms);
+    this.terms = all.at(-1)?.wanted.terms ?? this.terms;
+    for (const { wanted } of all) held.bound(wanted.terms);
     held.renewal.begin();
     this.tell({ type: 'acquired', waited: held.since - acquisition.began, fence: granted.fence });
     for (const one of all) if (this.state === held) one.next(held.lease);
@@ -180,7 +181,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
   /** held → releasing. @param completed whose streams complete once it is released */
   private end(held: Held, end: End, completed: readonly Attachment[] = [], detached = false): void {
     const { duration } = held;
-    const departure = new Departure((acknowledged) => {
+    const departure = new Departure(this.attached, (acknowledged) => {
       if (detached) this.tell({ type: 'detached', held: duration });
       else if (end === 'released') this.tell({ type: 'released', held: duration, acknowledged });
       for (const one of completed) one.complete();
@@ -191,7 +192,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
 
   /** asking, queued → releasing. */
   private withdraw(timedOut = false): void {
-    const departure = new Departure();
+    const departure = new Departure(this.attached);
     this.state = departure;
     this.acquisition.end(departure, timedOut);
   }

@@ -29,13 +29,6 @@ const GIVE_BACK = 500;
 /** How many have begun in this process. */
 let turns = 0;
 
-/** What a subscription wants. */
-interface Wanted {
-  readonly name: string;
-  readonly kind: Kind;
-  readonly terms: Terms;
-}
-
 export class Sessions implements Surroundings {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
@@ -59,8 +52,8 @@ export class Sessions implements Surroundings {
   }
 
   /** Attaches a subscription to the session of its owner, or to a new one. */
-  open(one: Attachment, wanted: Wanted, patient: boolean, subscriber: Subscriber<Lease>): void {
-    const { name, kind, terms } = wanted;
+  open(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
+    const { name, kind, terms } = one.wanted;
     if (this.ending) {
       subscriber.add(this.refusal.refuse(subscriber, terms.scheduler, name));
       return;
@@ -69,10 +62,10 @@ export class Sessions implements Surroundings {
     const known = owner === undefined ? undefined : this.sessions.get(keyOf(name, owner));
     const ending$ = known?.ending();
     if (!ending$) {
-      (known ?? this.add(name, kind, terms)).attach(one, kind, patient);
+      (known ?? this.add(name, kind, terms)).attach(one, patient);
       return;
     }
-    const next = (): void => this.open(one, wanted, patient, subscriber);
+    const next = (): void => this.open(one, patient, subscriber);
     const waits = merge(ending$, this.closing$).pipe(take(1), patient ? all : notLong(name, terms));
     subscriber.add(waits.subscribe({ next, error: (error: unknown) => one.error(error) }));
   }

@@ -1,16 +1,12 @@
 /** What subscribing to a lock does. */
 import { Observable, type Subscriber, type TeardownLogic } from 'rxjs';
-import { Attachment } from './attachment.ts';
+import { type Wanted as Asked, Attachment } from './attachment.ts';
 import type { Lease } from './lease.ts';
 import type { Sessions } from './sessions.ts';
-import type { Kind, Terms } from './terms.ts';
 
 /** A lock, as it was made. */
-export interface Wanted {
+export interface Wanted extends Asked {
   readonly sessions: Sessions;
-  readonly name: string;
-  readonly kind: Kind;
-  readonly terms: Terms;
 }
 
 /**
@@ -27,8 +23,8 @@ export const begin =
   (subscriber: Subscriber<Lease>): TeardownLogic => {
     const { sessions, name, terms } = wanted;
     if (sessions.ending) return sessions.refusal.refuse(subscriber, terms.scheduler, name);
-    const one = new Attachment(subscriber, name, terms);
+    const one = new Attachment(subscriber, wanted);
     seen?.(one);
-    sessions.open(one, wanted, patient, subscriber);
-    return () => one.leave();
+    sessions.open(one, patient, subscriber);
+    return one;
   };
