@@ -30,7 +30,7 @@ const VERBS: Readonly<Record<string, readonly [Verb, ...Arg[]]>> = {
   'release, keeping': ['release', 'a', 0, '-', LATER, LONG],
   leave: ['release', 'b', 0, '-', LATER, 0],
   break: ['release', '', 0, '-', LATER, 0],
-  raise: ['raise', 1e15],
+  raise: ['raise', 'a', 0, 1e15],
 };
 
 /** Who holds and waits: "a" first. */

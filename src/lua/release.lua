@@ -23,6 +23,7 @@ local function breakAll(name)
   local broken = (name.holder or name.sharers > 0) and 1 or 0
   local claims = name.count > 0 and redis.call('ZRANGEBYSCORE', name.claims, '-inf', '(100000000000000') or {}
   for _, owner in ipairs(claims) do name.gone[owner] = true end
+  name.kept = name.gone[''] and HIGHEST or 0 -- so that it goes with them
   name.free, name.holder, name.sharers, name.beyond = name.holder, nil, 0, 0
   return broken
 end

@@ -25,6 +25,7 @@ import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
 import { COMMAND_TIMEOUT } from './dial.ts';
 import type { Driver } from './driver.ts';
+import { Foremost } from './foremost.ts';
 import { globOf } from './glob.ts';
 import { CLAIMS, clockKey, keysOf, nameOf, nameOfLock } from './keys.ts';
 import { type Read, readAcquire, readInspection, readRelease, readRenewal } from './replies.ts';
@@ -41,6 +42,7 @@ export class RedisStore implements Store {
   private readonly scheduler: SchedulerLike;
   private readonly connection: Connection;
   private readonly listener: Listener;
+  private readonly foremost = new Foremost();
 
   constructor(client: Client, scheduler: SchedulerLike, commandTimeout = COMMAND_TIMEOUT) {
     const dialling = { commandTimeout, scheduler };
@@ -96,8 +98,11 @@ export class RedisStore implements Store {
       read: (reply, _now, server) => {
         asked = server;
         const answer = readAcquire(reply);
-        if (stay && answer && !answer.value.granted) this.listener.open(key, owner, channel);
-        return answer;
+        if (answer?.value.granted) this.foremost.leave(name, owner);
+        if (!stay || !answer || answer.value.granted) return answer;
+        this.listener.open(key, owner, channel);
+        const foremost = this.foremost.isAt(name, owner, answer.value.rank ?? 0);
+        return { ...answer, value: { ...answer.value, foremost } };
       },
     });
     if (!replicas) return answer$;
@@ -167,6 +172,7 @@ export class RedisStore implements Store {
   release({ name, owner, fence = 0, keep = 0, tell = false }: Release, within: number): Observable<Released> {
     const keys = keysOf(this.prefix, name);
     const [key] = keys;
+    if (owner !== undefined) this.foremost.leave(name, owner);
     return this.run(within, {
       lock: name,
       script: scripts.lease,

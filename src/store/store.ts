@@ -35,6 +35,8 @@ export type Answer =
       readonly wait: number;
       /** How many are ahead of it in the queue; undefined where the store keeps no queue. */
       readonly rank: number | undefined;
+      /** Whether no other waiter of this coordinator is ahead of it, as far as that is known. */
+      readonly foremost?: boolean;
       /** Whether the holder will hand over when it releases; a foreign client's never does. */
       readonly announced: boolean;
       /** The highest number that the clock has drawn: a hand-off whose fence is not higher is an old message. */

@@ -29,7 +29,7 @@ local function putLock(name)
 end
 
 -- A full memory refuses the first write of a script, if that may need some, and none behind it. What "frees" is not to be
--- refused, and begins with one that needs none: with what goes, or with one that does nothing.
+-- refused, and begins with a write that does nothing. That also tells whether the key is of another type.
 local function commit(name, frees)
   local fields, scores, gone = name.fields, name.scores, {}
   name.gone[''] = name.kept > 0 and name.beyond == 0 or nil
@@ -39,13 +39,13 @@ local function commit(name, frees)
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
   local left = #fields > 0 and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
   local short = #fields > 0 and left < name.lasting
-  if frees and (#fields > 0 or #scores > 0 or #gone == 0 and name.value) then write('HDEL', name.specs, '') end
+  if frees and (#fields > 0 or #scores > 0 or #gone > 0 or name.value) then write('HDEL', name.specs, '') end
   if #fields > 0 then writeAll('HSET', name.specs, fields) end
   if short then expire(name, name.specs, left == -2) end
   local new = name.count == 0
   if #scores > 0 then name.count = name.count + writeAll('ZADD', name.claims, scores) end
   if short and name.count > 0 then expire(name, name.claims, new) end
-  if not frees then putLock(name) end
+  putLock(name)
   name.count = name.count - #gone
   if #gone > 0 and name.count > 0 then
     writeAll('ZREM', name.claims, gone)
@@ -54,5 +54,4 @@ local function commit(name, frees)
     write('DEL', name.claims)
     write('DEL', name.specs)
   end
-  if frees then putLock(name) end
 end
