@@ -39,7 +39,8 @@ local function commit(name, frees)
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
   local left = #fields > 0 and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
   local short = #fields > 0 and left < name.lasting
-  if frees and (#fields > 0 or #scores > 0 or #gone > 0 or name.value) then write('HDEL', name.specs, '') end
+  local gains = name.value or #fields > 0 or #scores > 0
+  if (frees or not gains) and (gains or #gone > 0) then write('HDEL', name.specs, '') end
   if #fields > 0 then writeAll('HSET', name.specs, fields) end
   if short then expire(name, name.specs, left == -2) end
   local new = name.count == 0
