@@ -9,12 +9,13 @@ const isFence = (value: unknown): boolean =>
 export const isList = (value: unknown, every: number): value is readonly unknown[] =>
   Array.isArray(value) && value.length % every === 0;
 const areGrants = (value: unknown): boolean => isList(value, 2) && value.every((one, i) => i % 2 === 0 || isFence(one));
-/** Rows of owner, mode, permits, ms, and what else there is. */
+/** Rows of owner, mode, permits, limit, and what else there is. */
 const areRows = (value: unknown, others: readonly ((value: unknown) => boolean)[]): boolean => {
   const checks = [
     (one: unknown) => typeof one === 'string',
     (one: unknown) => one === 'x' || one === 's',
-    isWhole,
+    (one: unknown) => isWhole(one),
+    (one: unknown) => isWhole(one),
     ...others,
   ];
   return isList(value, checks.length) && value.every((one, i) => checks[i % checks.length]?.(one));
