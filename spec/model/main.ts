@@ -1,5 +1,6 @@
 /** `npm run model`: all searches, the long ones with `--long`, and a line for each. Ends with 1 if one is not as it must be. */
-import { LONG, missing, SEARCHES, search } from './check.ts';
+import { missing, search } from './check.ts';
+import { LONG, SEARCHES } from './searches.ts';
 
 const lack = missing();
 if (lack) {
@@ -9,11 +10,11 @@ if (lack) {
 for (const one of process.argv.includes('--long') ? [...SEARCHES, ...LONG] : SEARCHES) {
   const since = performance.now();
   const { error, states } = search(one);
-  const good = one.broken === (error !== undefined);
+  const good = (one.finds !== undefined) === (error !== undefined);
   const seconds = ((performance.now() - since) / 1_000).toFixed(1);
-  const what = error === undefined ? 'no error' : one.broken ? 'error found, as it must be' : `ERROR: ${error}`;
+  const what = error === undefined ? 'no error' : one.finds ? 'error found, as it must be' : `ERROR: ${error}`;
   process.stdout.write(
-    `${good ? '✔' : '✘'} ${one.broken ? 'broken: ' : ''}${one.shows}\n  ${one.defines}: ${what} in ${states} states, ${seconds} s\n`,
+    `${good ? '✔' : '✘'} ${one.finds ? `${one.finds}: ` : ''}${one.shows}\n  ${one.model} ${one.defines}: ${what} in ${states} states, ${seconds} s\n`,
   );
   if (!good) process.exitCode = 1;
 }

@@ -1,16 +1,19 @@
-/** The model: spin finds no error in it, finds one in each broken variant, and it names what there is in the sources. */
+/** The models: spin finds no error in them, finds one in each mutant, and they name what there is in the sources. */
 import { readFileSync } from 'node:fs';
 import { assert } from 'chai';
-import { MODEL, missing, SEARCHES, search } from './check.ts';
+import { missing, pathOf, search } from './check.ts';
+import { SEARCHES, type Search } from './searches.ts';
 
 const SOURCES: Readonly<Record<string, string>> = {
   'acquire.lua': 'lua',
-  'renew.lua': 'lua',
+  'raise.lua': 'lua',
   'release.lua': 'lua',
+  'renew.lua': 'lua',
+  'free.lua': 'lua/include',
+  'clock.lua': 'lua/include',
+  'commit.lua': 'lua/include',
+  'listen.lua': 'lua/include',
   'queue.lua': 'lua/include',
-  'settle.lua': 'lua/include',
-  'memory.lua': 'lua/include',
-  'connection.ts': 'store',
   'acquisition.ts': 'lease',
   'departure.ts': 'lease',
   'pace.ts': 'lease',
@@ -18,43 +21,58 @@ const SOURCES: Readonly<Record<string, string>> = {
   'session.ts': 'lease',
   'sessions.ts': 'lease',
   'cancel.ts': 'store',
+  'member.ts': 'store',
+  'quorum.ts': 'store',
+  'sender.ts': 'store',
 };
 
-/** What the model says it models: file and name. */
-const cited = (): [file: string, name: string][] =>
-  [...readFileSync(MODEL, 'utf8').matchAll(/src: ([^*]*)/g)].flatMap(([, list = '']) =>
+/** What a model says that it models: file and name. */
+const cited = (model: Search['model']): [file: string, name: string][] =>
+  [...readFileSync(pathOf(model), 'utf8').matchAll(/src: ([^*]*)/g)].flatMap(([, list = '']) =>
     list
       .trim()
-      .split(', ')
+      .split(/,\s+/)
       .map((one): [string, string] => {
         const [file = '', name = ''] = one.split(': ');
         return [file, name];
       }),
   );
 
-describe('the model of the queue and the hand-off', function () {
+describe('the models of the lock and the quorum', function () {
   this.timeout(120_000);
 
-  it('names scripts, functions and methods that are there', () => {
-    const all = cited();
-    assert.isAbove(all.length, 20);
-    for (const [file, name] of all) {
-      const source = readFileSync(new URL(`../../src/${SOURCES[file]}/${file}`, import.meta.url), 'utf8');
-      const verb = `${name}.lua` === file; // the script itself
-      const known =
-        verb ||
-        new RegExp(`function ${name}\\b|^  (?:private )?${name}\\(|const ${name} =|-- .*${name}`, 'm').test(source);
-      assert.isTrue(known, `${file}: ${name}`);
-    }
-  });
+  for (const model of ['lock', 'quorum'] as const) {
+    it(`name scripts, functions and methods that are there: ${model}`, () => {
+      const all = cited(model);
+      assert.isAbove(all.length, 6);
+      for (const [file, name] of all) {
+        const source = readFileSync(new URL(`../../src/${SOURCES[file]}/${file}`, import.meta.url), 'utf8');
+        const known = new RegExp(
+          `function (?:\\w+\\.)?${name}\\b|^  (?:private |async )?${name}\\(|const ${name} =|-- .*${name}`,
+          'm',
+        );
+        assert.match(source, known, `${file}: ${name}`);
+      }
+    });
+  }
 
   it('names every function of the settling', () => {
-    const names = cited().map(([file, name]) => `${file}: ${name}`);
-    for (const each of ['fits', 'grant', 'reach', 'settle', 'drop', 'lapse']) {
-      assert.isTrue(
-        names.some((name) => name.endsWith(`.lua: ${each}`)),
-        each,
-      );
+    const names = cited('lock').map(([file, name]) => `${file}: ${name}`);
+    const settling = [
+      'queue.lua: fits',
+      'queue.lua: grant',
+      'queue.lua: handOver',
+      'queue.lua: waiterOf',
+      'queue.lua: settle',
+    ];
+    assert.includeMembers(names, [...settling, 'listen.lua: listens', 'clock.lua: draw', 'commit.lua: commit']);
+  });
+
+  it('are explained in the README, with each mutant and each limit', () => {
+    const readme = readFileSync(new URL('README.md', import.meta.url), 'utf8');
+    for (const { finds, defines } of SEARCHES) {
+      const [, lacks = ''] = /.* -D(\w+)(?:=\S*)?$/.exec(` ${defines}`) ?? [];
+      if (finds) assert.include(readme, lacks, defines);
     }
   });
 
@@ -64,9 +82,10 @@ describe('the model of the queue and the hand-off', function () {
     return;
   }
   for (const one of SEARCHES) {
-    it(one.broken ? `is found wrong with ${one.shows}` : `holds: ${one.shows}`, () => {
+    const name = one.finds === 'mutant' ? `are found wrong with ${one.shows}` : `${one.finds ?? 'hold'}: ${one.shows}`;
+    it(name, () => {
       const { error } = search(one);
-      if (one.broken) assert.isString(error, 'an error');
+      if (one.finds) assert.isString(error, 'an error');
       else assert.isUndefined(error);
     });
   }
