@@ -6,18 +6,26 @@ import { spoken } from './values.ts';
 /** The longest time between two looks at the clocks, in ms: that a machine has slept is noticed that soon. */
 const LOOK_EVERY = 1_000;
 
-/** ms for which all leases can be used: until the first of them ends, or `maxHold` from now. */
-export const timeLeft = (leases: readonly Lease[], maxHold: number): (() => number) => {
+export interface TimeLeft {
+  /** ms for which all leases can be used. A lease counts its own `maxHold`. */
+  readonly left: () => number;
+  /** ms until `maxHold` is over, counted from when all were held. */
+  readonly ofHold: () => number;
+}
+
+export const timeLeft = (leases: readonly Lease[], maxHold: number): TimeLeft => {
   const end = performance.now() + maxHold;
-  return () => Math.min(end - performance.now(), ...leases.map((lease) => lease.remaining()));
+  const ofHold = (): number => end - performance.now();
+  return { left: () => Math.min(ofHold(), ...leases.map((lease) => lease.remaining())), ofHold };
 };
 
-const sayingOf = (leases: readonly Lease[], left: number): string => {
-  const lapsing = leases.find((lease) => lease.remaining() <= left);
-  if (!lapsing) return `--max-hold is over in ${spoken(left)}`;
-  const reason: unknown = lapsing.signal.reason;
+const sayingOf = (leases: readonly Lease[], { left, ofHold }: TimeLeft): string => {
+  const ms = left();
+  const lapsing = leases.find((lease) => lease.remaining() <= ms);
+  const reason: unknown = lapsing?.signal.reason;
   if (reason instanceof LockLostError) return reason.message;
-  return `the lease on ${JSON.stringify(lapsing.name)} could not be renewed, and ends in ${spoken(left)}`;
+  if (!lapsing || ofHold() - ms < LOOK_EVERY) return `--max-hold is over in ${spoken(ms)}`; // a lease was held a little earlier
+  return `the lease on ${JSON.stringify(lapsing.name)} could not be renewed, and ends in ${spoken(ms)}`;
 };
 
 /**
@@ -28,20 +36,20 @@ const sayingOf = (leases: readonly Lease[], left: number): string => {
  */
 export const lossOf = (
   leases: readonly Lease[],
-  left: () => number,
+  time: TimeLeft,
   notice: number,
   looked: () => void,
 ): Observable<string> =>
   merge(
     ...leases.map(({ signal }) => fromEvent(signal, 'abort')),
-    defer(() => timer(Math.min(LOOK_EVERY, Math.max(0, left() - notice)))).pipe(
+    defer(() => timer(Math.min(LOOK_EVERY, Math.max(0, time.left() - notice)))).pipe(
       repeat(),
       tap(looked),
-      filter(() => left() <= notice),
+      filter(() => time.left() <= notice),
     ),
   ).pipe(
     take(1),
-    map(() => sayingOf(leases, left())),
+    map(() => sayingOf(leases, time)),
   );
 
 /** Asks Redis, at the end, whether the leases were held all the time; silence is no loss while they are valid. */

@@ -40,7 +40,8 @@ const UNSTARTED: Readonly<Record<number, string>> = {
 export const supervise = async (leases: readonly Lease[], supervision: Supervision): Promise<Outcome> => {
   const { command, onLost, grace, margin, maxHold, report } = supervision;
   const guarded = onLost !== 'ignore';
-  const left = timeLeft(leases, maxHold);
+  const time = timeLeft(leases, maxHold);
+  const { left } = time;
   const tell = (event: RunEvent): void => report.event({ ...event, at: Date.now() });
 
   const watchdog = guarded ? startWatchdog(grace, report.say) : undefined;
@@ -91,7 +92,7 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
   let suspended = suspend$.subscribe(suspend);
 
   feed();
-  running.add(lossOf(leases, left, grace + margin, feed).subscribe(stop));
+  running.add(lossOf(leases, time, grace + margin, feed).subscribe(stop));
   running.add(ending$.subscribe(end));
   running.add(others$.subscribe(signal));
   running.add(() => suspended.unsubscribe());
