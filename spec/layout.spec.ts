@@ -78,6 +78,19 @@ describe('the layout', () => {
     assert.deepEqual(circles, []);
   });
 
+  it('is as CONTRIBUTING draws it, from withLock to Lua and back, in at most 15 hops', () => {
+    const text = readFileSync(join(ROOT, '../CONTRIBUTING.md'), 'utf8');
+    const hops = [...text.matchAll(/^ ?(\d+) {2}(\S+) +(\w+) /gm)].map(([, , file = '', name = '']) => [file, name]);
+    const others = [...text.matchAll(/`(\w+\/[\w-]+\.ts): (\w+)`/g)].map(([, file = '', name = '']) => [file, name]);
+    assert.isAbove(hops.length, 10);
+    assert.isAtMost(hops.length, 15);
+    const missing = [...hops, ...others].filter(([file = '', name = '']) => {
+      const there = `(function|const) ${name}\\b|^  (private )?${name}(<\\w+>)?\\(`;
+      return !new RegExp(there, 'm').test(source(file));
+    });
+    assert.deepEqual(missing, []);
+  });
+
   it('exports what others wrote from the public face alone', () => {
     const reexporting = files.filter((file) => /^export\s[^;]*?\sfrom\s+'/m.test(source(file)));
     const elsewhere = reexporting.filter((file) => LAYERS[layerOf(file)]?.[0] !== 'the public face');
