@@ -6,6 +6,7 @@
 -- Reply  1 a lease was given up, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
 --        -1 came too late
 --include commit
+--include fence
 --include holder
 --include queue
 
@@ -15,8 +16,9 @@ local function holdOver(name, owner, fence, own, ms)
     goOn(name, owner, own, ms, ' over')
     return commit(name, true)
   end
+  local value = owner .. ' ' .. fenceOf(name.holder, fence) .. ' ' .. ms .. ' over'
   write('PEXPIRE', name.lock, ms) -- which a full memory does not refuse
-  write('SET', name.lock, owner .. ' ' .. (name.holder.fence or fence) .. ' ' .. ms .. ' over', 'PX', ms)
+  write('SET', name.lock, value, 'PX', ms)
 end
 
 local function breakAll(name)

@@ -3,6 +3,7 @@
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
 -- Reply  1 renewed · { 1, { owner, fence … of others who were let in } } · 0 the lease is there no more · -1 came too late
 --include commit
+--include fence
 --include holder
 --include queue
 
@@ -17,7 +18,7 @@ local function shareLease(_, lockKey, claimsKey, specsKey, owner, fence, text, n
   local name = loadName(lockKey, claimsKey, specsKey, count, holder)
   local own = claimOf(name, owner)
   if isLease(holder, owner, fence) then
-    admit(name, owner, spec, holder.fence or fence, spec.ttl)
+    admit(name, owner, spec, fenceOf(holder, fence), spec.ttl)
     name.free, name.holder = true, nil
     settle(name, spec.channel)
   elseif own and own.shares and not own.over and (fence == '0' or string.format('%d', own.last) == fence) then

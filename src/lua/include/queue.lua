@@ -62,7 +62,7 @@ local function settle(name, asking, self)
   local at = name.others
   while not name.holder do
     local owner = at < name.count and redis.call('ZRANGE', name.claims, at .. '', at .. '')[1]
-    if self and not self.fence and (not owner or owner == self.owner or isBefore(name, self, owner)) then
+    if self and not self.fence and (not owner or self.queued and owner == self.owner or isBefore(name, self, owner)) then
       if not fits(name, self.spec) then return end
       self.fence = grant(name, self.owner, self.spec, self.spec.ttl)
     elseif not owner then
