@@ -98,4 +98,4 @@ export class Bank {
 }
 
 /** The name of an account's lock. */
-export const lockName = (prefix: string, account: string): string => `${prefix}lock:${account}`;
+export const lockName = (account: string): string => `lock:${account}`;

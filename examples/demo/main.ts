@@ -58,7 +58,7 @@ redis.on('error', (error: Error) => {
 });
 const bank = new Bank(redis, prefix);
 const crew = new Crew(server.url);
-const locks = new LockCoordinator(redis);
+const locks = new LockCoordinator(redis.duplicate({ keyPrefix: prefix })); // the clock, too, is this run's own
 
 const stop = async (): Promise<void> => {
   await crew.stop();
@@ -81,7 +81,7 @@ const alarm = setTimeout(() => end(`Not done within ${number(LIMIT)} ms.`, 1), L
 try {
   await redis.connect();
   say(`${number(total)} transfers between ${ACCOUNTS.length} accounts by ${WORKERS} processes`);
-  const stage = { ...(await enlist(crew, prefix)), bank, prefix, locks };
+  const stage = { ...(await enlist(crew, prefix)), bank, locks };
   const without = await run(stage, false);
   const locked = await run(stage, true);
   say(`\n${report(without, locked)}`);

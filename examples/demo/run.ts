@@ -29,7 +29,6 @@ export interface Stage {
   readonly victim: Worker;
   readonly spare: Worker;
   readonly bank: Bank;
-  readonly prefix: string;
   readonly locks: LockCoordinator;
 }
 
@@ -86,8 +85,8 @@ export const enlist = async (crew: Crew, prefix: string): Promise<Pick<Stage, 'c
 };
 
 export const run = async (stage: Stage, locked: boolean): Promise<Outcome> => {
-  const { bank, crew, prefix, spare } = stage;
-  const names = ACCOUNTS.map((account) => lockName(prefix, account));
+  const { bank, crew, spare } = stage;
+  const names = ACCOUNTS.map(lockName);
   await bank.open();
   const before = sum(await bank.balances());
   const done$ = new Subject<void>();

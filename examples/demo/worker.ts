@@ -27,8 +27,12 @@ const AT_ONCE = 4;
 const { label, prefix, share, shares }: Job = JSON.parse(process.env.DEMO_JOB ?? '');
 const redis = new Redis(process.env.REDIS_URL ?? '');
 const bank = new Bank(redis, prefix);
-const locks = new LockCoordinator(redis, { ttl: TTL, waiterTtl: TTL, identity: label });
-const lockOf = (account: string): Lock => locks.mutex(lockName(prefix, account));
+const locks = new LockCoordinator(redis.duplicate({ keyPrefix: prefix, lazyConnect: true }), {
+  ttl: TTL,
+  waiterTtl: TTL,
+  identity: label,
+});
+const lockOf = (account: string): Lock => locks.mutex(lockName(account));
 
 const make = (transfer: Transfer, fences: () => Fences): Observable<void> =>
   defer(() => Promise.all([bank.read(transfer.from), bank.read(transfer.to)])).pipe(

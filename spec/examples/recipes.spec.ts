@@ -262,8 +262,10 @@ describe('the examples', function () {
     expect(output).to.match(/name: 'redisync\.grants'.*?template': 'order:\{id\}' \}.*?value: 6\n/s);
   });
 
-  it('are all run', () => {
-    const files = readdirSync(new URL('../../examples', import.meta.url)).filter((name) => name.endsWith('.ts'));
-    expect([...ran, ...ELSEWHERE.filter((name) => files.includes(name))].sort()).to.deep.equal(files.sort());
+  describe('all of them', () => {
+    it('are run', () => {
+      const files = readdirSync(new URL('../../examples', import.meta.url)).filter((name) => name.endsWith('.ts'));
+      expect([...ran, ...ELSEWHERE.filter((name) => files.includes(name))].sort()).to.deep.equal(files.sort());
+    });
   });
 });
