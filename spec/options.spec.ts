@@ -244,7 +244,7 @@ describe('an argument at its bounds', () => {
     locks.mutex('a', { ttl: LONGEST, renewEvery: 2_126_008_808, waiterTtl: LONGEST, maxHold: LONGEST });
     locks.semaphore('a', LONGEST, { permits: LONGEST });
     locks.semaphore('a', 1, { permits: 1 });
-    locks.mutex('any\ttext \u0000 {of} "this" length:\n~redisync:last');
+    locks.mutex('any\ttext \u0000 {of} "this" length:\n~redisync:claims');
   });
 });
 

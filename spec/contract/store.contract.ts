@@ -687,14 +687,15 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         '',
         ':queue',
         ':fence',
-        '~redisync:last',
-        '~redisync:due',
+        '~redisync:claims',
+        '~redisync:specs',
         '~redisync.specs',
-        '~redisync/queue',
+        '~redisync/claims',
+        '~redisync:clock',
         '~',
       ];
       const odd = bases.flatMap((base) => ends.map((end) => base + end)).filter((each) => each !== '');
-      const all = [...new Set([...odd, ...odd.map((each) => `{${each}}~redisync:last`)])];
+      const all = [...new Set([...odd, ...odd.map((each) => `{${each}}~redisync:claims`)])];
       for (const each of all) {
         await granted(request(each, `holder of ${each}`, {}));
         await placed(request(each, `waiter for ${each}`, { mode: 'shared' }));

@@ -67,7 +67,11 @@ describe('leaving', function () {
       assert.isAtMost(took, 2 * BUSY + SLACK);
       assert.deepEqual(errors, ['COORDINATOR_CLOSED']);
       // nobody could leave the queue, so their places lapse: nobody is granted what was released
-      await eventually('the queue is empty', async () => (await site.redis.keys('*queue')).length === 0, 12_000);
+      await eventually(
+        'the queue is empty',
+        async () => (await site.redis.keys('*~redisync*claims')).length === 0,
+        12_000,
+      );
     }),
   );
 
@@ -95,7 +99,7 @@ describe('leaving', function () {
       };
       const heap = async (): Promise<number> => {
         await eventually('all have left', async () =>
-          (await site.redis.keys('*')).every((key) => key.endsWith('last')),
+          (await site.redis.keys('*')).every((key) => key.endsWith('~redisync:clock')),
         );
         collect();
         return process.memoryUsage().heapUsed;
