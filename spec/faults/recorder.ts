@@ -154,7 +154,7 @@ export class Recorder {
     lease.signal.addEventListener('abort', () => {
       life.ended = Math.min(now(), life.until ?? 0); // its deadline may have passed before anybody said so
       const { reason } = lease.signal;
-      if (reason instanceof LockLostError) life.lost = reason.reason;
+      if (reason instanceof LockLostError && reason.reason !== 'released') life.lost = reason.reason;
       this.leases.delete(life.owner);
       this.lives.delete(life.owner);
       this.wrote(life);

@@ -32,8 +32,8 @@ const lingers = async (client: string, beforeClose = ''): Promise<number> => {
 
 /** A waiter, so that what hears of grants is open too. */
 const WAITING = `
-  const lease = await locks.mutex('closing').acquire();
-  locks.mutex('closing').subscribe({ error: () => undefined });
+  const lease = await locks.mutex('closing:' + process.pid).acquire();
+  locks.mutex('closing:' + process.pid).subscribe({ error: () => undefined });
   await new Promise((resolve) => setTimeout(resolve, 300));
 `;
 

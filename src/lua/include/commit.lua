@@ -37,6 +37,7 @@ local function commit(name, frees)
     scores[#scores + 1], scores[#scores + 2] = -name.beyond, ''
   end
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
+  if not frees and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
   local left = #fields > 0 and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
   local short = #fields > 0 and left < name.lasting
   local gains = name.value or #fields > 0 or #scores > 0
