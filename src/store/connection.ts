@@ -159,6 +159,9 @@ export class Connection {
       this.calls.fail(call, new RedisUnreachableError(command.lock, message, undefined, this.complaint));
     }
     endSilent();
+    // A Cluster that knows no node for a slot all that time may ask for its slots only where nobody is any more.
+    const nowhere = late.some(({ sentAt }) => sentAt === undefined);
+    if (nowhere && this.cluster?.status === 'ready') this.line?.renew();
   }
 
   private complain(error: Error): void {

@@ -21,6 +21,8 @@ export interface Line<C extends Client> {
   readonly client: C;
   /** Waits for the answer to a command by which the connection is opened for its use; without one, the connection ends. */
   settle(answer: Promise<unknown>, done: () => void, refused?: (error: Error) => void): void;
+  /** Ends the connection, for another: this one is of no use. */
+  renew(): void;
   close(): void;
 }
 
@@ -49,6 +51,7 @@ export const dial = <C extends Client>(source: C, dialling: Dialling): Line<C> =
       });
       answer.finally(() => timer.unsubscribe()).then(done, refused);
     },
+    renew: () => anew(twin),
     close: () => {
       timers.unsubscribe();
       twin.disconnect();
