@@ -25,6 +25,8 @@ local function putLock(name)
     write('SET', name.lock, name.value, 'PX', name.left)
   elseif name.free then
     write('DEL', name.lock)
+  elseif name.near then
+    write('PEXPIRE', name.lock, name.near)
   end
 end
 

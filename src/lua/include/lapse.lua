@@ -6,7 +6,7 @@
 local function exclusiveLeft(name)
   local left, most = redis.call('PTTL', name.lock), name.holder.ttl or LONGEST
   if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-  if left > most and not name.holder.plain then extend(name.lock, name.holder, most) end
+  if left > most and not name.holder.plain then name.near = most end -- planned: see commit
   return math.min(left, most)
 end
 
