@@ -8,14 +8,8 @@ import { Redis } from 'ioredis';
 import { firstValueFrom, take, toArray } from 'rxjs';
 import { LockCoordinator } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { rights } from '../support/rights.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
-
-/** The ACL rules as docs/guarantees.md gives them. */
-const documented = (): string[] => {
-  const docs = readFileSync(new URL('../../docs/guarantees.md', import.meta.url), 'utf8');
-  const [, block = ''] = /```acl\n([^`]*)```/.exec(docs) ?? [];
-  return block.trim().split(/\s+/);
-};
 
 interface Access {
   readonly port: number;
@@ -74,7 +68,7 @@ describe('access', () => {
   });
 
   it('needs no more rights than the docs list: nothing is refused to a user with exactly these', async () => {
-    await redis.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...documented());
+    await redis.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...rights());
     await redis.acl('LOG', 'RESET');
     const options = {
       port: server.port,
@@ -109,9 +103,9 @@ describe('access', () => {
     const named = [...scripts.matchAll(/(?:p?call|write|writeAll)\('([A-Z]+)'/g)];
     const used = named.map(([, name = '']) => (name === 'PUBSUB' ? '+pubsub|numsub' : `+${name.toLowerCase()}`));
     expect(used).to.include.members(['+set', '+zadd', '+hset', '+zrem']);
-    expect(documented()).to.include.members(used);
+    expect(rights()).to.include.members(used);
     const client = new Redis({ port: server.port, username: 'locks', password: 'pass', lazyConnect: true });
-    await redis.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...documented());
+    await redis.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...rights());
     expect(await client.flushall().catch((error: Error) => error.message)).to.contain('NOPERM');
     expect(await client.set('other', '1').catch((error: Error) => error.message)).to.contain('NOPERM');
     client.disconnect();

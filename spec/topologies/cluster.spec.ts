@@ -1,5 +1,4 @@
 /** A Cluster of three masters and three replicas: names spread over it, and whatever is told stays on the shard. */
-import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Cluster, Redis } from 'ioredis';
@@ -8,6 +7,7 @@ import { allOf, LockCoordinator, type Options } from '../../src/index.ts';
 import { slotOf } from '../../src/store/slot.ts';
 import { type Shards, spread, startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
+import { clusterRights, rights } from '../support/rights.ts';
 import { startServer } from '../support/server.ts';
 
 const TTL = 2_000;
@@ -154,11 +154,7 @@ describe('a Cluster', function () {
     Promise.all(shards.nodes.map((node) => node.acl('SETUSER', name, 'reset', 'on', `>${name}`, ...rules)));
 
   it('needs no more rights than the docs list', async () => {
-    const docs = readFileSync(new URL('../../docs/guarantees.md', import.meta.url), 'utf8');
-    const rules = [...docs.matchAll(/```acl(?:-cluster)?\n([^`]*)```/g)].flatMap(([, block = '']) =>
-      block.trim().split(/\s+/),
-    );
-    await user('locks', ...rules);
+    await user('locks', ...rights(), ...clusterRights());
     const access = { username: 'locks', password: 'locks', disableClientInfo: true };
     const [a, b] = [coordinator({}, 'app:', access), coordinator({}, 'app:', access)];
     for (const name of spread('right')) {

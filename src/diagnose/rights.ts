@@ -27,7 +27,7 @@ const remarkOf = (error: Error): Remark => {
       'error',
       'ACL',
       message,
-      'Give the user the rights that docs/guarantees.md lists, or the right password.',
+      'Give the user the rights that docs/security.md lists, or the right password.',
     );
   }
   if (!(error instanceof RedisRefusedError)) {
