@@ -1,6 +1,6 @@
 /** What every contender does, so that all are measured by the same loops. */
 
-/** The ttl of every lock, in ms, unless told: longer than any run holds one. */
+/** The default ttl of a lock, in ms: longer than any run holds one. */
 export const TTL = 30_000;
 
 /** What is done under a lock; undefined for no work at all, which costs no turn of the event loop. */

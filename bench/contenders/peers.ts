@@ -14,7 +14,7 @@ export const redisSemaphore: Contender = {
   sends: { set: 1, eval: 1, evalsha: 1 },
   open: async (url, ttl) => {
     const redis = new Redis(url);
-    // its refresh is at 0.8 of the ttl unless told, ours at a third
+    // its default is to refresh at 0.8 of the ttl, ours at a third
     const settings = { lockTimeout: ttl, refreshInterval: ttl / 3, acquireTimeout: LONG };
     return {
       use: async (name, work) => {

@@ -3,7 +3,7 @@
 export interface Column {
   readonly key: string;
   readonly title: string;
-  /** Digits after the point; 0 unless told. */
+  /** Digits after the point; default: 0. */
   readonly digits?: number;
   /** Whether more is better or less, where contenders are compared by it. */
   readonly better?: 'more' | 'less';
@@ -21,6 +21,8 @@ export interface Chart {
   /** The columns that are drawn. */
   readonly keys: readonly string[];
   readonly title: string;
+  /** What it shows, in the name of its file, where its table has several. */
+  readonly shows?: string;
   /** Bars by their logarithm, where they differ by powers of ten. */
   readonly log?: boolean;
 }

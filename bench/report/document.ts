@@ -29,8 +29,8 @@ const markdown = (it: Table): string => {
 const scenario = ({ reports }: Results, name: string): string =>
   (reports[name]?.tables ?? [])
     .map((it) => {
-      const charts = (it.charts ?? []).map((chart, i) => {
-        const file = `${it.id}${i === 0 ? '' : `-${i + 1}`}.svg`;
+      const charts = (it.charts ?? []).map((chart) => {
+        const file = `${[it.id, chart.shows].filter(Boolean).join('-')}.svg`;
         mkdirSync(CHARTS, { recursive: true });
         writeFileSync(`${CHARTS}/${file}`, drawn(it, chart));
         return `![${chart.title}](charts/${file})`;

@@ -140,8 +140,8 @@ const tableOf = (id: string, title: string, rows: readonly Row[]): Table => ({
   columns: COLUMNS,
   rows,
   charts: [
-    { kind: 'bars', keys: ['rate'], title: `${title}: turns a second` },
-    { kind: 'bars', keys: ['ratio'], title: `${title}: longest wait, of the median`, log: true },
+    { kind: 'bars', shows: 'rate', keys: ['rate'], title: `${title}: turns a second` },
+    { kind: 'bars', shows: 'longest-wait', keys: ['ratio'], title: `${title}: longest wait, of the median`, log: true },
   ],
 });
 

@@ -127,6 +127,7 @@ export const distance: Scenario = {
         .filter((trip) => trip >= 10)
         .map((trip) => ({
           kind: 'bars',
+          shows: `${trip}-ms`,
           keys: [`trips${trip}`],
           title: `Hand-off in round trips, at ${trip} ms each`,
           log: true,
