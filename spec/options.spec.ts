@@ -1,6 +1,5 @@
 /** Arguments: every one that is out of its bounds throws at once, names itself, and nothing reaches the store. */
 import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
@@ -16,9 +15,9 @@ import type { LockOptions } from '../src/options.ts';
 import { ownStore } from '../src/store/open.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
+import { programOf } from './support/program.ts';
 
 const LONGEST = 2 ** 31 - 1;
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 const store = new FakeStore(asyncScheduler);
 ownStore(store);
@@ -371,7 +370,7 @@ describe('identity', () => {
 describe('a ttl of less than a second', () => {
   /** In a process of its own, where nothing has been warned of yet. */
   const warnings = (...made: readonly string[]): string[] => {
-    const program = `
+    const text = `
       import { Redis } from 'ioredis';
       import { LockCoordinator } from './src/index.ts';
       import { memoryCoordinator } from './src/testing.ts';
@@ -379,8 +378,9 @@ describe('a ttl of less than a second', () => {
       const locks = new LockCoordinator(redis);
       process.on('warning', ({ code, message }) => code === 'REDISYNC_TTL' && console.log(message));
       ${made.join(';')}`;
-    const args = ['--no-warnings', '--import', 'tsx', '--input-type=module', '--eval', program];
-    return execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' }).split('\n').slice(0, -1);
+    return execFileSync(process.execPath, ['--no-warnings', programOf(text)], { encoding: 'utf8' })
+      .split('\n')
+      .slice(0, -1);
   };
 
   it('is warned of once in a process', () => {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { program } from '../support/program.ts';
 
 export interface Ended {
   readonly code: number | null;
@@ -16,10 +17,15 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
+/** The demo reads a file beside its sources; all others can do without these. */
+const commandOf = (source: URL): string[] =>
+  source.pathname.includes('/demo/')
+    ? ['--import', 'tsx', fileURLToPath(source)]
+    : [program(source, { packages: 'external' })];
+
 /** @param file below examples/ */
 export const start = (file: string, url: string, env: Readonly<Record<string, string>> = {}): Running => {
-  const path = fileURLToPath(new URL(`../../examples/${file}`, import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', path], {
+  const child = spawn(process.execPath, commandOf(new URL(`../../examples/${file}`, import.meta.url)), {
     env: { ...process.env, ...env, REDIS_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

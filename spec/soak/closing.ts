@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { allOf, LockCoordinator } from '../../src/index.ts';
 
 const [url = '', file = ''] = process.argv.slice(2);
+await turn(); // by which node has closed the file of this program
 const before = process.getActiveResourcesInfo();
 const redis = new Redis(url, { disconnectTimeout: 0 });
 const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import { LockCoordinator } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { program } from '../support/program.ts';
 import { type Server, startServer } from '../support/server.ts';
 import { cycles, GROWTH, heapUsed } from './cycles.ts';
 
@@ -58,11 +58,12 @@ describe('what does not grow', function () {
   });
 
   it('is what is active in a process: after close() it is nothing', async () => {
-    const program = fileURLToPath(new URL('closing.ts', import.meta.url));
     const directory = mkdtempSync(join(tmpdir(), 'redisync-active-'));
     const told = join(directory, 'told');
     // what it says goes into a file: a pipe would be active
-    const child = spawn(process.execPath, ['--import', 'tsx', program, server.url, told], { stdio: 'ignore' });
+    const child = spawn(process.execPath, [program(new URL('closing.ts', import.meta.url)), server.url, told], {
+      stdio: 'ignore',
+    });
     const ended = once(child, 'exit', { signal: AbortSignal.timeout(60_000) });
     await ended.catch(() => undefined).finally(() => child.kill('SIGKILL')); // what is active keeps it from ending
     const { before, busy, after } = JSON.parse(readFileSync(told, 'utf8')) as Record<string, string[]>;

@@ -5,17 +5,16 @@ import { createServer, type Server as NetServer } from 'node:net';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { startCluster } from '../support/cluster.ts';
+import { programOf } from '../support/program.ts';
 import { MASTER, startSentinels } from '../support/sentinel.ts';
 import { type Server, startServer } from '../support/server.ts';
-
-const library = new URL('../../src/index.ts', import.meta.url).href;
 
 /** A process of its own asks once, closes, and tells how long something kept it alive after that, in ms. */
 const asking = (client: string, beforeClose: string): string => `
   import { Cluster, Redis } from 'ioredis';
   import { createClient } from 'redis';
   import { firstValueFrom } from 'rxjs';
-  import { LockCoordinator } from ${JSON.stringify(library)};
+  import { LockCoordinator } from './src/index.ts';
   const locks = new LockCoordinator(${client}, { commandTimeout: 200 });
   await firstValueFrom(locks.inspect('closing')).catch(() => undefined);
   ${beforeClose}
@@ -25,8 +24,7 @@ const asking = (client: string, beforeClose: string): string => `
 `;
 
 const lingers = async (client: string, beforeClose = ''): Promise<number> => {
-  const args = ['--import', 'tsx', '--input-type=module', '-e', asking(client, beforeClose)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { stdout } = await promisify(execFile)(process.execPath, [programOf(asking(client, beforeClose))]);
   return Number(stdout);
 };
 
@@ -127,10 +125,10 @@ describe('close() behind Sentinels', function () {
 
 /** A process of its own opens and closes again and again, a little later each time; what it leaves unhandled ends it. */
 const closesEarly = async (client: string): Promise<void> => {
-  const program = `
+  const text = `
     import { Cluster, Redis } from 'ioredis';
     import { createClient } from 'redis';
-    import { LockCoordinator } from ${JSON.stringify(library)};
+    import { LockCoordinator } from './src/index.ts';
     for (let step = 0; step < 100; step += 1) {
       const locks = new LockCoordinator(${client});
       locks.mutex('early').subscribe({ error: () => undefined });
@@ -139,7 +137,7 @@ const closesEarly = async (client: string): Promise<void> => {
       await locks.close();
     }
   `;
-  await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program]);
+  await promisify(execFile)(process.execPath, [programOf(text)]);
 };
 
 describe('close() of a Cluster', function () {

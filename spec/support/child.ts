@@ -1,7 +1,7 @@
 /** Client processes of the specs' own: each runs a program of spec/support/programs, told what to do by messages. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { program } from './program.ts';
 
 /** What a child says of its own accord: a word, and facts about it. */
 export type Said = readonly [word: string, ...facts: unknown[]];
@@ -14,9 +14,8 @@ export class Child {
 
   /** Starts spec/support/programs/NAME.ts with these arguments. */
   constructor(name: string, ...args: readonly string[]) {
-    const program = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url));
-    this.process = fork(program, args, {
-      execArgv: ['--import', 'tsx'],
+    this.process = fork(program(new URL(`programs/${name}.ts`, import.meta.url)), args, {
+      execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.process.on('message', (message: Said) => {

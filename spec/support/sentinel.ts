@@ -1,11 +1,10 @@
 /** A master with two replicas of our own, watched by three Sentinels, on free ports. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
-import { binary, freePort, type Server, startServer } from './server.ts';
+import { launch, onFreePort, type Server, startServer } from './server.ts';
 
 export const MASTER = 'main';
 
@@ -27,32 +26,21 @@ export interface Watched {
   stop(): Promise<void>;
 }
 
-const startSentinel = async (master: number): Promise<Server> => {
-  const port = await freePort();
-  const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
-  const settings = [
-    `port ${port}`,
-    'bind 127.0.0.1',
-    `dir ${directory}`,
-    `sentinel monitor ${MASTER} 127.0.0.1 ${master} 2`,
-    `sentinel down-after-milliseconds ${MASTER} 500`,
-    `sentinel failover-timeout ${MASTER} 2000`,
-  ];
-  writeFileSync(join(directory, 'sentinel.conf'), settings.join('\n'));
-  const child = spawn(binary(), [join(directory, 'sentinel.conf'), '--sentinel'], { stdio: 'ignore' });
-  const kill = (): boolean => child.kill('SIGKILL');
-  process.once('exit', kill);
-  const stop = async (): Promise<void> => {
-    process.off('exit', kill);
-    if (child.exitCode === null && child.signalCode === null) {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      kill();
-      await ended;
-    }
-    rmSync(directory, { recursive: true, force: true });
-  };
-  return { url: `redis://127.0.0.1:${port}`, port, process: child, directory, stop };
-};
+const startSentinel = (master: number): Promise<Server> =>
+  onFreePort((port) => {
+    const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
+    const settings = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${directory}`,
+      `sentinel monitor ${MASTER} 127.0.0.1 ${master} 2`,
+      `sentinel down-after-milliseconds ${MASTER} 500`,
+      `sentinel failover-timeout ${MASTER} 2000`,
+    ];
+    const file = join(directory, 'sentinel.conf');
+    writeFileSync(file, settings.join('\n'));
+    return launch(port, directory, [file, '--sentinel']);
+  });
 
 const watchedNode = (nodes: readonly Redis[], i: number): Redis => {
   const node = nodes[i];

@@ -1,7 +1,8 @@
 /** A real Redis for specs, demo and bench: from REDIS_URL, or a process of our own on a free port, stopped by its own id. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -40,13 +41,18 @@ export const binary = (): string => {
   );
 };
 
+/**
+ * A port that nobody listens on, below those from which systems take the ports of outgoing connections: while a server
+ * that is started anew is down, none of them takes its port.
+ */
 export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer().on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
+  new Promise((resolve) => {
+    const port = randomInt(10_000, 32_000);
+    createServer()
+      .on('error', () => resolve(freePort()))
+      .listen(port, '127.0.0.1', function (this: NetServer) {
+        this.close(() => resolve(port));
+      });
   });
 
 /** Resolves when the server answers PING; rejects when its process ends first. */
@@ -76,10 +82,9 @@ export const onFreePort = async <T>(start: (port: number) => Promise<T>, tries =
   }
 };
 
-const startOn = async (port: number, args: readonly string[]): Promise<Server> => {
-  const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
-  const place = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory];
-  const child = spawn(binary(), [...place, '--save', '', '--loglevel', 'warning', ...args], { stdio: 'ignore' });
+/** Starts the binary, which is to listen on this port, in this directory, which goes when it stops. */
+export const launch = async (port: number, directory: string, args: readonly string[]): Promise<Server> => {
+  const child = spawn(binary(), args, { stdio: 'ignore' });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   const stop = async (): Promise<void> => {
@@ -98,6 +103,12 @@ const startOn = async (port: number, args: readonly string[]): Promise<Server> =
     throw error;
   }
   return { url: `redis://127.0.0.1:${port}`, port, process: child, directory, stop };
+};
+
+const startOn = (port: number, args: readonly string[]): Promise<Server> => {
+  const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
+  const place = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory];
+  return launch(port, directory, [...place, '--save', '', '--loglevel', 'warning', ...args]);
 };
 
 /**
