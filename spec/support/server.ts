@@ -84,7 +84,7 @@ export const onFreePort = async <T>(start: (port: number) => Promise<T>, tries =
 
 /** Starts the binary, which is to listen on this port, in this directory, which goes when it stops. */
 export const launch = async (port: number, directory: string, args: readonly string[]): Promise<Server> => {
-  const child = spawn(binary(), args, { stdio: 'ignore' });
+  const child = spawn(binary(), args, { stdio: 'ignore', cwd: directory }); // whatever it saves, not in the checkout
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   const stop = async (): Promise<void> => {
