@@ -24,6 +24,15 @@ export interface Server {
 /** What Redis answers with more than one value. */
 export type Reply = readonly unknown[];
 
+/** What a reply says to who asked, and the grants to waiters of this process that it brings: owner, fence, owner, fence … */
+export interface Read<T> {
+  readonly value: T;
+  readonly grants?: readonly unknown[] | undefined;
+}
+
+/** What who called does with what the reply says, and what it comes to. */
+export type Hear<T> = (read: Read<T>, server: Server) => T;
+
 /** One use of a script. */
 export interface Command<T> {
   readonly script: Script;
@@ -33,7 +42,7 @@ export interface Command<T> {
   /** Made when it is sent, with the not-after if there is one: first the verb, where the script does one a name. */
   readonly args: (notAfter: number) => readonly (string | number)[];
   /** What the reply says, with the server's time; undefined to send the command again, within the same deadline. */
-  readonly read: (reply: unknown, now: number, server: Server) => T | undefined;
+  readonly read: (reply: unknown, now: number) => Read<T> | undefined;
   /** The name that errors tell. */
   readonly lock?: string;
   /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
@@ -51,6 +60,8 @@ export interface Command<T> {
 /** A command on its way: waiting for the connection, or sent and not answered. */
 export interface Call<T = unknown> {
   readonly command: Command<T>;
+  /** Called also when its time is over: the reply may bring grants for others. */
+  readonly hear: Hear<T>;
   readonly outcome: AsyncSubject<T>;
   readonly within: number;
   /** Monotonic ms by which it ends. */

@@ -4,7 +4,7 @@ import { AsyncSubject, type Observable, Subject, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
-import { type Call, type Command, plain, type Server } from './call.ts';
+import { type Call, type Command, type Hear, plain, type Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
@@ -48,7 +48,7 @@ export class Connection {
   }
 
   /** Runs a command, now, whether or not anybody subscribes: the outcome can be had at any time. */
-  run<T>(command: Command<T>, within: number): Observable<T> {
+  run<T>(command: Command<T>, within: number, hear: Hear<T> = ({ value }) => value): Observable<T> {
     const outcome = new AsyncSubject<T>();
     if (this.closed) {
       outcome.error(new CoordinatorClosedError(command.lock));
@@ -57,6 +57,7 @@ export class Connection {
     const sender = this.open();
     const call: Call<T> = {
       command,
+      hear,
       outcome,
       within,
       deadline: this.clock.now() + within,

@@ -1,12 +1,6 @@
 /** What the replies of the scripts say: pure functions of what their headers document. */
-import type { Reply } from './call.ts';
+import type { Read, Reply } from './call.ts';
 import type { Answer, Claim, Inspection, Released, Renewal } from './store.ts';
-
-/** What a reply says to who asked, and the grants to waiters of this process that it brings: owner, fence, owner, fence … */
-export interface Read<T> {
-  readonly value: T;
-  readonly grants?: readonly unknown[] | undefined;
-}
 
 const LATE = -1;
 

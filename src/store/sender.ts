@@ -116,8 +116,8 @@ export class Sender {
       else this.refuse(call, error);
       return;
     }
-    const value = call.command.read(reply, now, this.liveness.about(node)); // also when its time is over: it may carry grants for others
-    if (value !== undefined) this.calls.succeed(call, value);
+    const read = call.command.read(reply, now);
+    if (read) this.calls.succeed(call, call.hear(read, this.liveness.about(node)));
     else if (this.calls.has(call)) this.send(call);
   }
 

@@ -1,0 +1,123 @@
+/** The commands of the verbs, as data: each a script, its keys, its arguments, and how its reply is read. */
+import * as scripts from '../../lua/scripts.ts';
+import type { Command, Reply } from '../call.ts';
+import { clockKey, keysOf } from '../keys.ts';
+import { readAcquire, readInspection, readRelease, readRenewal } from '../replies.ts';
+import { slotOf } from '../slot.ts';
+import type { Answer, Inspection, Release, Released, Renewal, Request } from '../store.ts';
+import { releaseChannel } from '../subscriber.ts';
+
+/** What the commands of a store have in common. */
+export interface Site {
+  /** What stands before each key. */
+  readonly prefix: string;
+  /** The key of the clock of a single server. */
+  readonly clock: string;
+  /** The channel, as it is now, on which waiters for the lock of a key hear of grants. */
+  readonly channel: (key: string) => string;
+}
+
+/** @param channel as `site` has it; called when the request is sent, so that who calls knows which it named */
+export const acquire = (
+  site: Site,
+  request: Request,
+  stay: boolean,
+  channel: (key: string) => string,
+): Command<Answer> => {
+  const { name, owner, ticket, turn } = request;
+  const keys = keysOf(site.prefix, name);
+  const [key] = keys;
+  return {
+    lock: name,
+    script: scripts.lease,
+    keys,
+    clock: clockFor(site, key),
+    bounded: true,
+    unhurried: ticket !== undefined, // its place in the queue is kept by it
+    turn,
+    args: (notAfter) => ['acquire', owner, specOf(request, channel(key)), notAfter, stay ? '1' : '0', ticket ?? ''],
+    read: readAcquire,
+  };
+};
+
+/** An exclusive lease is renewed by its one key, which is to be had on either side of a slot that moves. */
+export const renew = (site: Site, request: Request, fence: number, downgrade: boolean): Command<Renewal> => {
+  const { name, owner, ttl, mode } = request;
+  const keys = keysOf(site.prefix, name);
+  const [key] = keys;
+  const common = {
+    lock: name,
+    unhurried: true,
+    bounded: true, // late, it would undo a later one
+    read: readRenewal,
+  };
+  if (mode === 'exclusive' && !downgrade) {
+    return {
+      ...common,
+      script: scripts.renew,
+      keys: [key],
+      args: (notAfter) => ['renew', owner, fence, ttl, notAfter],
+    };
+  }
+  const shared: Request = { ...request, mode: 'shared' };
+  return {
+    ...common,
+    script: scripts.lease,
+    keys,
+    clock: clockFor(site, key),
+    args: (notAfter) => ['share', owner, fence, specOf(shared, site.channel(key)), notAfter],
+  };
+};
+
+export const release = (site: Site, { name, owner = '', fence = 0, keep = 0, tell }: Release): Command<Released> => {
+  const keys = keysOf(site.prefix, name);
+  const [key] = keys;
+  const channel = (): string => (tell ? `!${releaseChannel(site.prefix, name)}` : site.channel(key));
+  return {
+    lock: name,
+    script: scripts.lease,
+    keys,
+    clock: clockFor(site, key),
+    bounded: true, // late, it would end what the same owner was granted since
+    args: (notAfter) => ['release', owner, fence, channel(), notAfter, keep],
+    read: readRelease,
+  };
+};
+
+export const raise = (site: Site, { name, owner = '' }: Release, own: number, fence: number): Command<true> => {
+  const keys = keysOf(site.prefix, name);
+  return {
+    lock: name,
+    script: scripts.lease,
+    keys,
+    clock: clockFor(site, keys[0]),
+    args: () => ['raise', owner, own, fence],
+    read: () => ({ value: true }),
+  };
+};
+
+export const inspect = ({ prefix }: Site, name: string): Command<Inspection> => ({
+  lock: name,
+  script: scripts.inspect,
+  readOnly: true,
+  keys: keysOf(prefix, name),
+  args: () => ['inspect'],
+  read: (reply) => ({ value: readInspection(name, reply) }),
+});
+
+/** ms for which the server has been up. */
+export const uptime: Command<number> = {
+  script: scripts.uptime,
+  keys: [],
+  args: () => [],
+  read: (reply) => ({ value: 1_000 * Number((reply as Reply)[0]) }),
+};
+
+/** The clock of the server, or of the slot of this key where keys of one command share a slot. */
+const clockFor =
+  ({ prefix, clock }: Site, key: string) =>
+  (ofSlot: boolean): string =>
+    ofSlot ? clockKey(prefix, slotOf(key)) : clock;
+
+const specOf = ({ mode, permits, limit, ttl, waiterTtl }: Request, channel: string): string =>
+  `${mode === 'exclusive' ? 'x' : 's'} ${permits} ${limit} ${ttl} ${waiterTtl} ${channel}`;

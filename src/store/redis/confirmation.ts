@@ -1,0 +1,40 @@
+/** A grant or a renewal that replicas are to have counts only once they confirm it, on the connection that wrote it. */
+import { catchError, concat, ignoreElements, map, type Observable, of, type SchedulerLike, throwError } from 'rxjs';
+import { NotReplicatedError, RedisUnreachableError } from '../../errors.ts';
+import type { Server } from '../call.ts';
+import { cancel } from '../cancel.ts';
+import type { Connection } from '../connection.ts';
+import type { Released, Request } from '../store.ts';
+
+/** The value, once as many replicas have what the server wrote before it answered so. @param within ms */
+export const confirmed = <T>(
+  value: T,
+  { name, replicas }: Request,
+  connection: Connection,
+  server: Server | undefined,
+  within: number,
+): Observable<T> => {
+  if (!replicas || !server) return of(value);
+  return connection.replicated(server, replicas, Math.ceil(within), name).pipe(
+    map((count) => {
+      if (count < replicas.count) throw new NotReplicatedError(name, replicas.count, count);
+      return value;
+    }),
+  );
+};
+
+/** Takes a grant back that the replicas have not confirmed, and then errors with why they have not. */
+export const unconfirmed = (
+  name: string,
+  error: unknown,
+  release: () => Observable<Released>,
+  within: number,
+  scheduler: SchedulerLike,
+): Observable<never> =>
+  concat(
+    cancel(release, { within, scheduler }).pipe(
+      ignoreElements(),
+      catchError(() => throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error))),
+    ),
+    throwError(() => error),
+  );

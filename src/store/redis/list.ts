@@ -1,0 +1,54 @@
+/** The names that are held or waited for, found by SCAN, slice by slice, on all masters at once. */
+import { concatMap, distinct, EMPTY, expand, filter, map, mergeMap, type Observable } from 'rxjs';
+import * as scripts from '../../lua/scripts.ts';
+import type { Reply } from '../call.ts';
+import type { Connection } from '../connection.ts';
+import type { Driver } from '../driver.ts';
+import { globOf } from '../glob.ts';
+import { CLAIMS, nameOf, nameOfLock } from '../keys.ts';
+import type { Inspection } from '../store.ts';
+
+/** How many names are looked at side by side. */
+const AT_ONCE = 16;
+
+/** What is asked beside: what lapses between the scan and a look at the name is not listed. */
+interface Looks {
+  uptime(within: number): Observable<number>;
+  inspect(name: string, within: number): Observable<Inspection>;
+}
+
+export const list = (
+  looks: Looks,
+  connection: Connection,
+  prefix: string,
+  pattern: string,
+  within: number,
+): Observable<string> => {
+  const wanted = globOf(pattern);
+  const slice = (node: Driver, cursor: string): Observable<Reply> =>
+    connection.run(
+      {
+        script: scripts.scan,
+        keys: [],
+        args: () => [cursor, CLAIMS, prefix],
+        read: (reply) => ({ value: reply as Reply }),
+        node,
+      },
+      within,
+    );
+  const all = (node: Driver): Observable<Reply> =>
+    slice(node, '0').pipe(expand(([cursor]) => (cursor === '0' ? EMPTY : slice(node, String(cursor)))));
+  return looks.uptime(within).pipe(
+    mergeMap(() => connection.masters), // known once one has answered
+    mergeMap(all),
+    concatMap(([, locks, claims]) => [
+      ...(locks as string[]).map((key) => nameOfLock(prefix, key)),
+      ...(claims as string[]).map((key) => nameOf(prefix, key)),
+    ]),
+    filter((name): name is string => name !== undefined && wanted.test(name)),
+    distinct(),
+    mergeMap((name) => looks.inspect(name, within), AT_ONCE),
+    filter(({ holders, waiting }) => holders.length + waiting.length > 0),
+    map(({ name }) => name),
+  );
+};
