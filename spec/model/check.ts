@@ -14,14 +14,14 @@ const find = (name: string): string | undefined =>
     .map((folder) => join(folder, name))
     .find((path) => existsSync(path));
 
-/** What of spin and gcc is missing. As root on Debian they are installed first. */
+/** What of spin and gcc is missing. As root on Debian they are installed first, and tcc, which compiles at once. */
 export const missing = (): string | undefined => {
   const absent = (): string[] => ['spin', 'gcc'].filter((name) => !find(name));
-  if (absent().length > 0 && process.getuid?.() === 0 && find('apt-get')) {
+  if ((absent().length > 0 || !find('tcc')) && process.getuid?.() === 0 && find('apt-get')) {
     const quiet = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
     try {
       execFileSync('apt-get', ['update'], quiet);
-      execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'spin', 'gcc', 'libc6-dev'], quiet);
+      execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'spin', 'gcc', 'tcc', 'libc6-dev'], quiet);
     } catch {
       // told below
     }
@@ -43,8 +43,8 @@ export interface Outcome {
 export const search = ({ model, defines, finds }: Search): Outcome => {
   const folder = mkdtempSync(join(tmpdir(), 'redisync-model-'));
   const live = defines.includes('-DLIVE');
-  const run = (file: string, ...args: string[]): string =>
-    execFileSync('nice', ['-n', '19', file, ...args], {
+  const run = (...command: string[]): string =>
+    execFileSync('nice', ['-n', '19', ...command], {
       cwd: folder,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,7 +53,8 @@ export const search = ({ model, defines, finds }: Search): Outcome => {
     run('spin', '-a', ...defines.split(' '), pathOf(model));
     const kind = live ? ['-DNFAIR=4'] : ['-DSAFETY', '-DNOFAIR'];
     const small = finds !== undefined || defines.includes('-DN=1');
-    run('gcc', small ? '-O0' : '-O1', '-w', '-DMEMLIM=12000', ...kind, '-o', 'pan', 'pan.c');
+    const compiler = small && find('tcc') ? ['tcc'] : ['gcc', small ? '-O0' : '-O1'];
+    run(...compiler, '-w', '-DMEMLIM=12000', ...kind, '-o', 'pan', 'pan.c');
     const report = run('./pan', ...(live ? ['-a', '-f'] : []), '-m300000', small ? '-w20' : '-w24', '-n');
     const states = Number(/([\d.e+]+) states, stored/.exec(report)?.[1]);
     const error = /^pan:\d+: (.*?)(?: \(at depth.*)?$/m.exec(report)?.[1];

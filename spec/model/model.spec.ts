@@ -39,7 +39,7 @@ const cited = (model: Search['model']): [file: string, name: string][] =>
   );
 
 describe('the models of the lock and the quorum', function () {
-  this.timeout(120_000);
+  this.timeout(600_000); // they leave the processor to everything else
 
   for (const model of ['lock', 'quorum'] as const) {
     it(`name scripts, functions and methods that are there: ${model}`, () => {
