@@ -1,11 +1,12 @@
 /** The worker processes of the demo: each is started, makes passes, reports, and is ended by its own id. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { filter, firstValueFrom, fromEvent, type Observable } from 'rxjs';
 import type { Job, Pass, Report } from './job.ts';
 
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
+const WORKER = fileURLToPath(new URL(`worker${extname(import.meta.filename)}`, import.meta.url));
 
 export class Worker {
   readonly label: string;
@@ -23,7 +24,7 @@ export class Worker {
   constructor(url: string, job: Job) {
     const env = { ...process.env, REDIS_URL: url, DEMO_JOB: JSON.stringify(job) };
     this.label = job.label;
-    this.process = fork(WORKER, { env, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.process = fork(WORKER, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.reports$ = fromEvent(this.process, 'message', (report: Report) => report);
     this.reports$.subscribe((report) => {
       this.report = report;

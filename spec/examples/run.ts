@@ -1,7 +1,6 @@
 /** Runs an example as its user does: a process of its own, told by REDIS_URL where Redis is. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { program } from '../support/program.ts';
 
 export interface Ended {
@@ -17,15 +16,14 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
-/** The demo reads a file beside its sources; all others can do without these. */
-const commandOf = (source: URL): string[] =>
-  source.pathname.includes('/demo/')
-    ? ['--import', 'tsx', fileURLToPath(source)]
-    : [program(source, { packages: 'external' })];
+/** What the demo looks for beside itself. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = { 'demo/main.ts': ['worker.ts', 'transfers.csv'] };
 
 /** @param file below examples/ */
 export const start = (file: string, url: string, env: Readonly<Record<string, string>> = {}): Running => {
-  const child = spawn(process.execPath, commandOf(new URL(`../../examples/${file}`, import.meta.url)), {
+  const source = new URL(`../../examples/${file}`, import.meta.url);
+  const path = program(source, { packages: 'external', loader: { '.csv': 'copy' } }, BESIDE[file]);
+  const child = spawn(process.execPath, [path], {
     env: { ...process.env, ...env, REDIS_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -11,9 +11,8 @@ const FOLDER = join(ROOT, '.scratch');
 
 const build = async (): Promise<string> => {
   await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
-  for (const name of ['main', 'guard']) {
-    bundle(join(FOLDER, 'cli', `${name}.js`), { entryPoints: [join(ROOT, 'dist/cli', `${name}.js`)] });
-  }
+  const entryPoints = ['main', 'guard'].map((name) => join(ROOT, 'dist/cli', `${name}.js`));
+  bundle(join(FOLDER, 'cli'), { entryPoints });
   return FOLDER;
 };
 
