@@ -1,5 +1,4 @@
 /** Arguments: every one that is out of its bounds throws at once, names itself, and nothing reaches the store. */
-import { execFileSync } from 'node:child_process';
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
@@ -15,7 +14,6 @@ import type { LockOptions } from '../src/options.ts';
 import { ownStore } from '../src/store/open.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
-import { programOf } from './support/program.ts';
 
 const LONGEST = 2 ** 31 - 1;
 
@@ -364,42 +362,6 @@ describe('identity', () => {
     const { identity } = locks.mutex('a').wanted.terms;
     assert.match(identity, new RegExp(`^[\\x21-\\x7e]{1,64}:${process.pid}$`));
     assert.equal(locks.mutex('a', { identity: 'me' }).wanted.terms.identity, 'me');
-  });
-});
-
-describe('a ttl of less than a second', () => {
-  /** In a process of its own, where nothing has been warned of yet. */
-  const warnings = (...made: readonly string[]): string[] => {
-    const text = `
-      import { Redis } from 'ioredis';
-      import { LockCoordinator } from './src/index.ts';
-      import { memoryCoordinator } from './src/testing.ts';
-      const redis = new Redis({ lazyConnect: true });
-      const locks = new LockCoordinator(redis);
-      process.on('warning', ({ code, message }) => code === 'REDISYNC_TTL' && console.log(message));
-      ${made.join(';')}`;
-    return execFileSync(process.execPath, ['--no-warnings', programOf(text)], { encoding: 'utf8' })
-      .split('\n')
-      .slice(0, -1);
-  };
-
-  it('is warned of once in a process', () => {
-    const made = [
-      "locks.mutex('a', { ttl: 10 })",
-      "locks.mutex('a', { ttl: 10 })",
-      'new LockCoordinator(redis, { ttl: 30 })',
-    ];
-    assert.deepEqual(warnings(...made), ['ttl is in ms, and a lease of 10 ms is lost in a short pause']);
-  });
-
-  it('is not warned of where another option shows that ms are meant, nor where there is no Redis', () => {
-    const made = [
-      "locks.mutex('a', { ttl: 1_000 })",
-      "locks.mutex('a', { ttl: 500, renewEvery: 100 })",
-      'new LockCoordinator(redis, { ttl: 500, commandTimeout: 100 })',
-      "memoryCoordinator({ ttl: 10 }).mutex('a', { ttl: 20 })",
-    ];
-    assert.deepEqual(warnings(...made), []);
   });
 });
 

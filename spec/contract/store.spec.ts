@@ -1,38 +1,14 @@
-/** The contract, over memory in virtual time and over a Redis of its own, by each of the libraries that speak to it. */
+/** The contract, over a Redis of its own, by each of the libraries that speak to it. */
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { lastValueFrom, toArray } from 'rxjs';
 import type { Driver } from '../../src/store/driver.ts';
 import { clockKey } from '../../src/store/keys.ts';
-import { Memory, MemoryStore } from '../../src/store/memory.ts';
 import { NodeRedisDriver } from '../../src/store/node-redis.ts';
 import type { RedisStore } from '../../src/store/redis.ts';
 import { startServer } from '../support/server.ts';
 import { openRedisStore } from './redis-store.ts';
 import { contract } from './store.contract.ts';
-import { VirtualTime } from './virtual-time.ts';
-
-contract('memory', async () => {
-  const time = new VirtualTime();
-  const memory = new Memory();
-  return {
-    open: async () => new MemoryStore(memory, time),
-    drop: async (store) => store.close(),
-    ask: (answer) => {
-      const values = lastValueFrom(answer.pipe(toArray()));
-      time.pass(0);
-      return values;
-    },
-    now: () => time.now(),
-    pass: async (ms) => time.pass(ms),
-    // Here who has lapsed is dropped when the name is next asked for; what counts is who has not.
-    residue: async () =>
-      [...memory.names].flatMap(([name, { holders, queue }]) =>
-        [...holders.values(), ...queue.values()].some(({ due }) => due > time.now()) ? [name] : [],
-      ),
-    stop: async () => undefined,
-  };
-});
 
 const overRedis = (library: string, connect: (url: string) => Driver): unknown =>
   contract(`Redis, by ${library}`, async () => {

@@ -1,4 +1,4 @@
-/** The soak as it is run by hand: a minute of it, and one that has to fail. */
+/** The soak as it is run by hand: a short one, and one that has to fail. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
@@ -16,11 +16,11 @@ const run = (...args: string[]): Promise<[code: number | string | null | undefin
 describe('npm run soak', function () {
   this.timeout(240_000);
 
-  it('for a minute finds no violation, and says on one page what it did', async () => {
-    const [code, page] = await run('--seconds', '60', '--seed', '6');
+  it('for a while finds no violation, and says on one page what it did', async () => {
+    const [code, page] = await run('--seconds', '20', '--seed', '6');
     assert.equal(code, 0, page);
-    assert.match(page, /^operations +[1-9]\d{3,}, of which/m);
-    assert.match(page, /^waits judged by order +[1-9]\d{2,}$/m);
+    assert.match(page, /^operations +[1-9]\d{2,}, of which/m);
+    assert.match(page, /^waits judged by order +[1-9]\d+$/m);
     assert.match(page, /^violations +0$/m);
     assert.isAtMost(page.split('\n').length, 60);
   });
