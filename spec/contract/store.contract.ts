@@ -664,6 +664,25 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(fence).to.be.a('number');
       });
 
+      it('is, where so many suffice, the foremost claims beside an exclusive holder', async () => {
+        const few = async (most: number): Promise<string[]> => {
+          const seen = await one(store.inspect(name, WITHIN, most));
+          return [...seen.holders, ...seen.waiting].map(({ owner }) => owner);
+        };
+        await granted(shared('gone', 1, 0, { ttl: 30 }));
+        await granted(shared('a'));
+        await granted(shared('b'));
+        for (const owner of ['c', 'd']) await placed(exclusive(owner));
+        await until(async () => (await holders()).length === 2);
+        expect(await few(1)).to.have.lengthOf(1);
+        expect(await few(3)).to.have.members(['a', 'b', 'c']);
+        expect(await few(9)).to.have.members(['a', 'b', 'c', 'd']);
+        for (const owner of ['a', 'b']) await release(owner);
+        expect(await few(1)).to.deep.equal(['c', 'd']);
+        await placed(exclusive('e'));
+        expect(await few(1)).to.deep.equal(['c', 'd']);
+      });
+
       it('is the names that are held or waited for, and match', async () => {
         const list = async (pattern: string): Promise<string[]> =>
           (await bench.ask(store.list(pattern, WITHIN))).sort();

@@ -114,7 +114,7 @@ const ARGUMENTS = {
     ),
   ],
   renew: [owner, fence, whole(fc.integer({ min: 1, max: LONGEST }), LONGEST), notAfter],
-  inspect: [],
+  inspect: [whole(fc.integer({ min: 0, max: LONGEST }), LONGEST)],
 } as const satisfies Partial<Record<Verb, readonly fc.Arbitrary<Drawn>[]>>;
 
 /** Arguments, as many as asked for, mostly, and whether they are what the script asks for. */
@@ -200,7 +200,7 @@ describe('a script that is called by hand', function () {
           await stage.set(scene);
           for (const { name, args } of calls) await stage.call(name, ...args);
           const exhausted = (await stage.redis.get(stage.clock)) === String(HIGHEST);
-          assert.isTrue(DOCUMENTED.inspect(await stage.call('inspect')));
+          assert.isTrue(DOCUMENTED.inspect(await stage.call('inspect', 0)));
           assert.isUndefined(codeOf(await stage.call('release', '', 0, '-', LATER, 0)));
           const reply = await stage.call('acquire', 'z', specOf('x'), LATER, '1', '');
           assert.equal(codeOf(reply), exhausted ? 'REDISYNC_EXHAUSTED' : undefined, String(reply));
@@ -286,7 +286,8 @@ describe('a script that is called by hand', function () {
     'release, keeping': ['release', 'a', 0, '-', LATER, 1000],
     break: ['release', '', 0, '-', LATER, 0],
     raise: ['raise', 'a', 0, 1],
-    inspect: ['inspect'],
+    inspect: ['inspect', 0],
+    'inspect, few': ['inspect', 1],
   };
   const TYPES = [
     ['RPUSH', 'a'],

@@ -57,8 +57,8 @@ export class ChosenStore implements Store {
     return this.call('release', this.inner.release(release, within), within, true);
   }
 
-  inspect(name: string, within: number): Observable<Inspection> {
-    return this.inner.inspect(name, within);
+  inspect(name: string, within: number, most?: number): Observable<Inspection> {
+    return this.inner.inspect(name, within, most);
   }
 
   list(): Observable<string> {

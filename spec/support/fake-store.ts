@@ -32,6 +32,14 @@ export const denied = (facts: Partial<Exclude<Answer, { granted: true }>> = {}):
 /** The owner has left. The server's time is far ahead, unless told: nothing can arrive late any more. */
 export const left = (facts: Partial<Released> = {}): Released => ({ held: true, grants: 0, now: 1e12, ...facts });
 
+/** These owners hold the lock, the last of them since `fence` µs. */
+export const heldBy = (owners: readonly string[] = [], fence?: number, remaining = 500): Inspection => ({
+  name: 'a',
+  holders: owners.map((owner) => ({ owner, mode: 'exclusive', permits: 1, remaining })),
+  waiting: [],
+  fence,
+});
+
 /** A command without an answer: its outcome is unknown when its time is over. */
 export const silence = NEVER;
 
@@ -53,6 +61,7 @@ export class FakeStore implements Store {
   acquires: Observable<Answer>[];
   renewals: Observable<Renewal>[];
   departures: Observable<Released>[];
+  inspections: Observable<Inspection>[];
   private readonly time: SchedulerLike;
 
   /** @param time where the answers, and the calls' ends without one, are timed */
@@ -61,6 +70,7 @@ export class FakeStore implements Store {
     this.acquires = [this.after(1, granted())];
     this.renewals = [this.after(1, 'renewed')];
     this.departures = [this.after(1, left())];
+    this.inspections = [this.after(1, heldBy())];
   }
 
   /** An answer that takes `ms`. */
@@ -86,8 +96,8 @@ export class FakeStore implements Store {
     return this.call('release', this.departures, asked);
   }
 
-  inspect(): Observable<Inspection> {
-    return NEVER;
+  inspect(name: string, within: number): Observable<Inspection> {
+    return this.call('inspect', this.inspections, { name, within });
   }
 
   list(): Observable<string> {

@@ -45,8 +45,8 @@ export class UnreliableStore implements Store {
     return this.call(within, () => this.inner.release(release, within), within).pipe(left);
   }
 
-  inspect(name: string, within: number): Observable<Inspection> {
-    return this.inner.inspect(name, within);
+  inspect(name: string, within: number, most?: number): Observable<Inspection> {
+    return this.inner.inspect(name, within, most);
   }
 
   list(): Observable<string> {

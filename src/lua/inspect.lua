@@ -1,6 +1,6 @@
 -- Tells who holds and who waits, in the order of the queue, and writes nothing.
 -- KEYS   of each name lock, claims, specs
--- ARGV   of each name inspect
+-- ARGV   of each name inspect, how many claims beside an exclusive holder's to tell of, the foremost; 0 for all
 -- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, limit, ms left, fence or "", 1 if held
 --        over … }, { owner, mode, permits, limit, ms waited … } }; limit 0 for none, -1 ms left where a key has no expiry, and
 --        so is no lock
@@ -12,21 +12,23 @@ local function add(list, ...)
   for _, value in ipairs({ ... }) do list[#list + 1] = value end
 end
 
-local function inspect(lockKey, claimsKey, specsKey, more)
-  if more then return redis.error_reply('REDISYNC_ARGUMENT none') end
+local function inspect(lockKey, claimsKey, specsKey, most, more)
+  local count = whole(most, 0, LONGEST)
+  if more or not count then return redis.error_reply('REDISYNC_ARGUMENT how many claims') end
   local holders, waiting, specs = {}, {}, {}
   local held = parseHolder(redis.call('GET', lockKey))
   if held then
     local left = math.min(redis.call('PTTL', lockKey), HIGHEST - 1)
     add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
   end
-  local members = redis.call('ZRANGE', claimsKey, 0, -1, 'WITHSCORES')
-  local kept = redis.call('HGETALL', specsKey)
+  local limit = count > 0 and count or -1
+  local members = redis.call('ZRANGEBYSCORE', claimsKey, '(' .. call.now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  local kept = count == 0 and redis.call('HGETALL', specsKey) or {}
   for i = 1, #kept, 2 do specs[kept[i]] = kept[i + 1] end
   for i = 1, #members, 2 do
     local owner, score = members[i], tonumber(members[i + 1])
-    local spec = parseSpec(specs[owner])
-    if score > call.now and score < FIRST then
+    local spec = parseSpec(specs[owner] or count > 0 and redis.call('HGET', specsKey, owner))
+    if score < FIRST then
       if not spec or spec.last == 0 then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end

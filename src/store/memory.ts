@@ -131,8 +131,8 @@ export class MemoryStore implements Store, Listener {
     });
   }
 
-  inspect(name: string, within: number): Observable<Inspection> {
-    return this.call(name, within, (at, now) => inspectionOf(name, at, now));
+  inspect(name: string, within: number, most?: number): Observable<Inspection> {
+    return this.call(name, within, (at, now) => inspectionOf(name, at, now, most));
   }
 
   list(pattern: string, within: number): Observable<string> {

@@ -65,8 +65,10 @@ export class QuorumStore implements Store {
     this.delayedRestart = delayedRestart;
   }
 
+  /** That of one node, where too few are left. */
   get trouble(): Error | undefined {
-    return this.majority.members.map(({ node }) => node.trouble).find((trouble) => trouble !== undefined);
+    const all = this.majority.members.flatMap(({ node }) => node.trouble ?? []);
+    return all.length > this.majority.spare ? all[0] : undefined;
   }
 
   /** Emits with the majority's answer: a slow node is not waited for. What a minority granted is given back first. */
@@ -161,8 +163,8 @@ export class QuorumStore implements Store {
     });
   }
 
-  inspect(name: string, within: number): Observable<Inspection> {
-    return inspect(this.majority, name, within);
+  inspect(name: string, within: number, most?: number): Observable<Inspection> {
+    return inspect(this.majority, name, within, most);
   }
 
   list(pattern: string, within: number): Observable<string> {

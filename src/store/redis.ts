@@ -117,8 +117,8 @@ export class RedisStore implements Store {
     return this.connection.run(commands.raise(this.site, lease, own, fence), within);
   }
 
-  inspect(name: string, within: number): Observable<Inspection> {
-    return this.connection.run(commands.inspect(this.site, name), within);
+  inspect(name: string, within: number, most = 0): Observable<Inspection> {
+    return this.connection.run(commands.inspect(this.site, name, most), within);
   }
 
   list(pattern: string, within: number): Observable<string> {

@@ -128,7 +128,8 @@ export interface Store {
   renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal>;
   /** Gives up what the owner has on the name, as a holder or as a waiter. */
   release(release: Release, within: number): Observable<Released>;
-  inspect(name: string, within: number): Observable<Inspection>;
+  /** With `most`, of so many of the foremost claims alone. */
+  inspect(name: string, within: number, most?: number): Observable<Inspection>;
   /** Names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;
   readonly grants$: Observable<Grant | undefined>;

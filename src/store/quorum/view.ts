@@ -4,9 +4,9 @@ import type { Holder, Inspection } from '../store.ts';
 import type { Majority } from './majority.ts';
 
 /** The fence is the highest that a majority tells, or passes: a node that was not raised to it tells one of its own. */
-export const inspect = (majority: Majority, name: string, within: number): Observable<Inspection> =>
+export const inspect = (majority: Majority, name: string, within: number, most?: number): Observable<Inspection> =>
   majority
-    .poll(({ node }) => node.inspect(name, within))
+    .poll(({ node }) => node.inspect(name, within, most))
     .pipe(
       takeLast(1),
       map(({ values, errors }) => {

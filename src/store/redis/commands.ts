@@ -96,12 +96,12 @@ export const raise = (site: Site, { name, owner = '' }: Release, own: number, fe
   };
 };
 
-export const inspect = ({ prefix }: Site, name: string): Command<Inspection> => ({
+export const inspect = ({ prefix }: Site, name: string, most = 0): Command<Inspection> => ({
   lock: name,
   script: scripts.inspect,
   readOnly: true,
   keys: keysOf(prefix, name),
-  args: () => ['inspect'],
+  args: () => ['inspect', most],
   read: (reply) => ({ value: readInspection(name, reply) }),
 });
 
