@@ -22,7 +22,9 @@ const app = Fastify();
 provideLocks(app, redis, { ttl: 10_000 });
 app.setErrorHandler((error, _, reply) => {
   const failed = error instanceof RedisyncError ? 503 : 500; // Redis is out of reach, the lease was lost, we are stopping
-  return reply.code(error instanceof LockTimeoutError ? 409 : failed).send(String(error));
+  return reply
+    .code(error instanceof LockTimeoutError ? 409 : failed)
+    .send({ error: error instanceof RedisyncError ? error.code : 'FAILED' }); // its message names who holds
 });
 app.post<{ Params: { id: string } }>('/orders/:id', async ({ params }) => {
   await using lease = await app.locks.mutex(`example:order:${params.id}`).acquire({ timeout: 200 });

@@ -15,7 +15,8 @@ const report = locks.mutex('example:report');
 
   // Meanwhile nobody else comes in: they give up after a time, or when they are told to.
   const late = await report.acquire({ timeout: 50 }).catch((error: Error) => error);
-  console.log(late instanceof LockTimeoutError ? `${late.code}: ${late.message}` : 'not expected');
+  if (late instanceof LockTimeoutError)
+    console.log(`${late.code}, held by ourselves: ${late.owners[0] === lease.owner}`);
   const told = await report.acquire({ signal: AbortSignal.abort() }).catch((error: Error) => error);
   console.log(told instanceof Error ? told.name : 'not expected');
 } // released here, after a throw as well

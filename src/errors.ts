@@ -49,19 +49,62 @@ export class LockLostError extends RedisyncError {
   }
 }
 
+/** What is known of a lock that was not granted in time: of several, of all of them. */
+export interface Busy {
+  readonly owners: readonly string[];
+  readonly since?: Date | undefined;
+  readonly remaining?: number | undefined;
+  readonly rank?: number | undefined;
+  readonly heldHere?: boolean;
+}
+
 /**
- * `acquire({ timeout })` ran out of time while others held the lock. A `cause` tells that Redis has failed since it was
- * last heard; where it was never heard while one waited, that is a RedisUnreachableError instead.
+ * A wait with a `timeout` ran out of time while others held the lock. Where Redis was never heard while one waited, that is
+ * a RedisUnreachableError instead. Who holds is looked up as the time is over, for 250 ms at the most: where Redis does not
+ * tell within that, or is out of reach, there are no owners here.
  *
- * @example const busy = (error: unknown): boolean => error instanceof LockTimeoutError;
+ * The `cause` is undefined where the lock was busy and no more. Otherwise Redis has failed since it was last heard: it is the
+ * last error of the connection, for as long as there is none, or what the last attempt failed with.
+ *
+ * @example
+ * const told = (error: unknown): void => {
+ *   if (error instanceof LockTimeoutError) console.log(error.owners, error.since, error.rank, error.heldHere);
+ * };
  */
 export class LockTimeoutError extends RedisyncError {
   readonly code = 'LOCK_TIMEOUT';
+  /** Who holds it, at most eight: each the `identity` of its coordinator and a UUID, unless an `owner` was given. */
+  readonly owners: readonly string[];
+  /** When the last of them was granted its lease, by the clock of Redis; undefined where its value tells no fence. */
+  readonly since: Date | undefined;
+  /** ms until the first of their leases lapses, unless it is renewed or released. */
+  readonly remaining: number | undefined;
+  /**
+   * How many were ahead in the queue, as Redis told when it was last asked, a third of `waiterTtl` ago at the most; of a single
+   * attempt, how many wait, up to eight less the holders. Undefined where there is no queue.
+   */
+  readonly rank: number | undefined;
+  /** Whether this coordinator is among those who hold it: a lock within itself waits for ever. */
+  readonly heldHere: boolean;
 
-  constructor(lock: string, timeout: number, cause?: unknown) {
-    super(`No lease on ${quote(lock)} within ${timeout} ms`, lock, cause);
+  constructor(lock: string | undefined, timeout: number, cause?: unknown, busy: Busy = { owners: [] }) {
+    super(`No lease${lock === undefined ? '' : ` on ${quote(lock)}`} within ${timeout} ms${told(busy)}`, lock, cause);
+    this.owners = busy.owners;
+    this.since = busy.since;
+    this.remaining = busy.remaining;
+    this.rank = busy.rank;
+    this.heldHere = busy.heldHere ?? false;
   }
 }
+
+const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy): string => {
+  const by = heldHere ? 'held by this coordinator, as' : 'held by';
+  const from = since ? ` since ${since.toISOString()}` : '';
+  const held = `${by} ${owners.map(quote).join(' and ')}${from}, for ${remaining} ms more unless it is renewed`;
+  const ahead = rank === undefined ? [] : [`${rank} ahead in the queue`];
+  const facts = [...(owners.length > 0 ? [held] : []), ...ahead];
+  return facts.length > 0 ? `: ${facts.join('; ')}` : '';
+};
 
 /**
  * `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, as the platform's own.

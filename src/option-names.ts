@@ -29,7 +29,7 @@ const CALLS = new Map([
   ['ttl', 'locks.mutex(name, { ttl })'],
   ['owner', 'locks.mutex(name, { owner })'],
   ['permits', 'locks.semaphore(name, limit, { permits })'],
-  ['timeout', 'lock.acquire({ timeout })'],
+  ['timeout', 'lock.acquire({ timeout }), withLock(lock, { timeout })'],
   ['signal', 'lock.acquire({ signal })'],
   ['every', 'locks.watch(name, { every })'],
   ['drain', 'locks.close({ drain })'],

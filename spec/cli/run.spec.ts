@@ -290,6 +290,18 @@ describe('redisync run', () => {
       .and.not.contain('secret');
   });
 
+  it('exits with 69, and not as busy, where Redis goes away while it waits', async () => {
+    const other = await startServer();
+    const admin = new Redis(other.url);
+    await admin.set('gone', 'somebody', 'PX', 60_000);
+    admin.disconnect();
+    const child = await redisync(other.url, 'run', 'gone', '--wait', '3s', '--json', '--', 'true');
+    await child.told('waiting');
+    await other.stop();
+    expect(await child.ended).to.equal(69);
+    expect(child.err).to.match(/Redis has gone: .*ECONNREFUSED/);
+  });
+
   it('exits with 69 where there is no such database, and does not go on in another', async () => {
     const nowhere = await redisync(`${server.url}/99`, 'run', 'x', '--', 'echo', 'ran');
     expect([await nowhere.ended, nowhere.out]).to.deep.equal([69, '']);

@@ -145,13 +145,7 @@ describe('the pitfalls', () => {
     });
     scene(title, ({ locks, cold, shows, works }) => {
       const work = cold('-------a|');
-      shows(
-        'right: result',
-        locks.mutex('x').pipe(
-          timeout({ first: 5 }),
-          whileHeld(() => work),
-        ),
-      );
+      shows('right: result', locks.mutex('x').pipe(whileHeld(() => work, { timeout: 5 })));
       works(['right: work'], work);
     });
   });
@@ -172,13 +166,7 @@ describe('the pitfalls', () => {
     });
     scene(title, ({ locks, cold, shows, works }) => {
       const work = cold('--a--b|');
-      shows(
-        'right: result',
-        locks.mutex('x').pipe(
-          timeout({ first: 3 }),
-          whileHeld(() => work),
-        ),
-      );
+      shows('right: result', locks.mutex('x').pipe(whileHeld(() => work, { timeout: 3 })));
       works(['right: work'], work);
     });
   });

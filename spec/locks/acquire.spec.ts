@@ -54,8 +54,8 @@ describe('acquire()', () => {
       });
     });
     assert.equal(error?.code, 'LOCK_TIMEOUT');
-    assert.equal(error?.message, 'No lease on "a" within 100 ms');
-    assert.deepEqual(calls, ['0 acquire', '100 release']);
+    assert.equal(error?.message, 'No lease on "a" within 100 ms: 0 ahead in the queue');
+    assert.deepEqual(calls, ['0 acquire', '100 release', '100 inspect']);
   });
 
   it('with a timeout of 0 makes a single attempt', async () => {
@@ -66,7 +66,7 @@ describe('acquire()', () => {
       return v.lock().acquire({ timeout: 0 });
     });
     assert.equal(error, 'LOCK_TIMEOUT');
-    assert.deepEqual(calls, ['0 try']);
+    assert.deepEqual(calls, ['0 try', '30 inspect']);
   });
 
   it('with a timeout of 0 resolves when the lock is free', async () => {

@@ -343,7 +343,8 @@ describe('anyOf', () => {
     assert.deepEqual([first.name, second.name], ['a', 'b']);
     assert.isNull(await pool.tryAcquire());
     const late = await pool.acquire({ timeout: 5 }).catch((error) => error);
-    assert.equal(late.message, 'No lease on "a, b" within 5 ms');
+    assert.deepEqual([late.lock, late.owners, late.heldHere], ['a, b', [first.owner, second.owner], true]);
+    assert.match(late.message, /^No lease on "a, b" within 5 ms: held by this coordinator/);
     await second.release();
     assert.equal(await pool.using(({ name }) => name), 'b');
     await locks.close();

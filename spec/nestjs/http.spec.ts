@@ -24,6 +24,12 @@ class Orders {
     return firstValueFrom(go);
   }
 
+  @Get('brief/:id')
+  @UseInterceptors(lockInterceptor('brief', { timeout: 300 }))
+  brief(): string {
+    return 'brief';
+  }
+
   @Get('pay/:id')
   @UseInterceptors(byOrder)
   pay(@Param('id') id: string): string {
@@ -77,12 +83,11 @@ describe('lockInterceptor', () => {
     await app.close();
   });
 
-  it('answers 503 where Redis is out of reach', async () => {
+  it('answers 503 where Redis is out of reach, also where the time to wait is over sooner', async () => {
     const other = await startServer();
     const [app, at] = await start(other.url);
     await other.stop();
-    const [status] = await get(at, 'pay/1');
-    expect(status).to.equal(503);
+    for (const path of ['pay/1', 'brief/1']) expect((await get(at, path))[0], path).to.equal(503);
     await app.close();
   });
 

@@ -2,7 +2,14 @@
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
 import { firstValueFrom, map, race } from 'rxjs';
-import { type Lease, type Lock, type LockCoordinator, LockTimeoutError, RedisyncError } from '../index.ts';
+import {
+  type Lease,
+  type Lock,
+  type LockCoordinator,
+  LockTimeoutError,
+  RedisUnreachableError,
+  RedisyncError,
+} from '../index.ts';
 import { withLocks } from './connect.ts';
 import { checked, EXIT, Failure } from './exit.ts';
 import { busyWith, holdAll, sayWaits } from './hold.ts';
@@ -57,6 +64,7 @@ const hold = async (
   } catch (error) {
     if (!(error instanceof LockTimeoutError)) throw error;
     if (error.cause instanceof RedisyncError) throw error.cause; // it failed, which is not the same as busy
+    if (error.cause) throw new RedisUnreachableError(error.lock, 'Redis has gone', undefined, error.cause);
     terms.report.say(await busyWith(locks, error.lock ?? ''));
     return options.skipOk ? 0 : options.conflictExitCode;
   }

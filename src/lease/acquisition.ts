@@ -5,10 +5,10 @@ import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Answer, Request } from '../store/store.ts';
 import type { Asker } from './asker.ts';
-import type { Attachment } from './attachment.ts';
+import type { Attachment, Standing } from './attachment.ts';
 import { remaining } from './deadline.ts';
 import type { Departure } from './departure.ts';
-import { type Denied, lateError, Pace } from './pace.ts';
+import { type Denied, Pace } from './pace.ts';
 import type { Bound } from './renewal.ts';
 import type { Sleeper } from './timers.ts';
 
@@ -54,10 +54,8 @@ export class Acquisition implements Sleeper {
     this.send(this.asker.request, single);
   }
 
-  /** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
-  late(timeout: number): Error {
-    const { request, store } = this.asker;
-    return lateError(request.name, timeout, this.heard !== undefined, this.pace?.failure, store.trouble);
+  get standing(): Standing {
+    return { heard: this.heard !== undefined, failure: this.pace?.failure, rank: this.denied?.rank };
   }
 
   /** Whether an attempt may take effect after what is sent now. */

@@ -1,24 +1,56 @@
 /** One subscription to a lock, which is told all that it is told in the async context in which it was made. */
 import { AsyncResource } from 'node:async_hooks';
 import type { Subscriber } from 'rxjs';
-import { LockTimeoutError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
-import type { Mode, Request } from '../store/store.ts';
+import { OwnerConflictError } from '../errors.ts';
+import type { Mode, Request, Store } from '../store/store.ts';
 import { UNTRACKED } from './context.ts';
 import type { Lease } from './lease.ts';
 import type { Kind, Terms } from './terms.ts';
 
-/** What a subscription wants. */
+/** What a subscription wants, and of whom. */
 export interface Wanted {
   readonly name: string;
   readonly kind: Kind;
   readonly terms: Terms;
+  readonly sessions: {
+    readonly store: Store;
+    /** Whether this coordinator holds the lease of that owner. */
+    holds(name: string, owner: string): boolean;
+  };
+}
+
+/** What a wait has come to so far. */
+export interface Standing {
+  /** Whether Redis was heard in it. */
+  readonly heard: boolean;
+  /** What the last attempt failed with; undefined where it was answered. */
+  readonly failure: Error | undefined;
+  /** How many were ahead in the queue when that was last told. */
+  readonly rank: number | undefined;
 }
 
 /** What it is attached to. */
 export interface Host {
-  readonly acquisition: { late(timeout: number): Error };
+  readonly waits: boolean;
+  readonly acquisition: { readonly standing: Standing };
   leave(one: Attachment): void;
 }
+
+/** Those that leave because their time is over; undefined while nobody does. */
+let late: Attachment[] | undefined;
+
+/** Ends waits whose time is over, by whatever unsubscribes from them, and gives those that were still waiting. */
+export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
+  const all: Attachment[] = [];
+  const before = late;
+  late = all;
+  try {
+    unsubscribe();
+  } finally {
+    late = before;
+  }
+  return all;
+};
 
 export class Attachment extends AsyncResource {
   host: Host | undefined;
@@ -45,18 +77,13 @@ export class Attachment extends AsyncResource {
     this.runInAsyncScope(this.subscriber.complete, this.subscriber);
   }
 
-  /** It leaves. */
+  /** It leaves. One without a host waits for the end of an earlier lease of its owner. */
   unsubscribe(): void {
+    if (late && this.host?.waits !== false) {
+      this.timedOut = true;
+      late.push(this);
+    }
     this.host?.leave(this);
-  }
-
-  /** The wait has timed out, after `timeout` ms: the error for it. */
-  late(timeout: number): Error {
-    this.timedOut = true;
-    if (this.host) return this.host.acquisition.late(timeout);
-    const { name } = this.wanted;
-    const cause = new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
-    return new LockTimeoutError(name, timeout, cause);
   }
 }
 

@@ -22,7 +22,7 @@ interface About {
  * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
  * - `detached`: it was let go after `held` ms, without being released, for another process to go on with
  * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
- * - `abandoned`: a waiter left before its turn, after `waited` ms; `timedOut` where that was the `timeout` of `acquire()`
+ * - `abandoned`: a waiter left before its turn, after `waited` ms; `timedOut` where that was its `timeout`
  *
  * @example const level = ({ type }: LockEvent): string => (type === 'lost' ? 'error' : 'info');
  */

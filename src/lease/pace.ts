@@ -1,7 +1,6 @@
 /** What the attempts of a waiter have come to so far: how long it waits before it asks again, and what its wait has failed with. */
 import { waitAfter } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
-import { LockTimeoutError, RedisUnreachableError } from '../errors.ts';
 import type { Answer, Request, Store } from '../store/store.ts';
 import type { Told } from './events.ts';
 import type { Terms } from './terms.ts';
@@ -68,18 +67,3 @@ export class Pace {
     waiter.tell({ type: 'hindered', error });
   }
 }
-
-/** The error of a wait that has lasted for `timeout` ms: others hold the lock, or Redis was never heard. */
-export const lateError = (
-  name: string,
-  timeout: number,
-  heard: boolean,
-  failure: Error | undefined,
-  trouble: Error | undefined,
-): Error => {
-  if (heard || (failure && !(failure instanceof RedisUnreachableError))) {
-    return new LockTimeoutError(name, timeout, failure);
-  }
-  const cause = failure?.cause ?? failure ?? trouble;
-  return new RedisUnreachableError(name, `No answer within ${timeout} ms`, undefined, cause);
-};

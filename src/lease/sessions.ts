@@ -124,6 +124,11 @@ export class Sessions implements Surroundings {
     if (this.sessions.size === 0) this.none$.next();
   }
 
+  holds(name: string, owner: string): boolean {
+    const session = this.sessions.get(owner) ?? this.sessions.get(keyOf(name, owner));
+    return session?.request.name === name && session.check();
+  }
+
   private add(name: string, { mode, permits, limit, writes }: Kind, terms: Terms): Session {
     const { ttl, waiterTtl, replicas, identity } = terms;
     const owner = terms.owner ?? `${identity}:${randomUUID()}`;

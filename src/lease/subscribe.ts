@@ -11,20 +11,17 @@ export interface Wanted extends Asked {
 
 /**
  * Acquires on subscribe, emits one lease, keeps it renewed, errors when it is lost and releases on unsubscribe.
- * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. `seen` sees the
- * subscription.
+ * With `patient` it waits for its turn; otherwise it completes empty when others hold the lock.
  */
-export const hold = (wanted: Wanted, patient: boolean, seen?: (one: Attachment) => void): Observable<Lease> =>
-  new Observable(begin(wanted, patient, seen));
+export const hold = (wanted: Wanted, patient: boolean): Observable<Lease> => new Observable(begin(wanted, patient));
 
 /** What a subscription to a lock does. */
 export const begin =
-  (wanted: Wanted, patient: boolean, seen?: (one: Attachment) => void) =>
+  (wanted: Wanted, patient: boolean) =>
   (subscriber: Subscriber<Lease>): TeardownLogic => {
     const { sessions, name, terms } = wanted;
     if (sessions.ending) return sessions.refusal.refuse(subscriber, terms.scheduler, name);
     const one = new Attachment(subscriber, wanted);
-    seen?.(one);
     sessions.open(one, patient, subscriber);
     return one;
   };

@@ -1,9 +1,10 @@
 /** What can be acquired, by promise too: a lock, all of some, any of some. */
-import { Observable } from 'rxjs';
-import { LockTimeoutError } from '../errors.ts';
+import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
 import { HeldLease } from '../lease/held-lease.ts';
+import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
-import { type AcquireOptions, acquire, type Source } from './acquire.ts';
+import type { Wanted } from '../lease/subscribe.ts';
+import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
 
 /**
  * A lock, or several as one: an Observable of what is held, with its promise face.
@@ -19,8 +20,31 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    */
   abstract try(): Observable<T>;
 
-  /** @internal What is asked, afresh for each promise. */
-  protected abstract asked(): Source<T>;
+  /** @internal What it is made of: one lock or more. */
+  abstract get parts(): readonly Wanted[];
+
+  /** @internal The same, granted within so many ms, or else a LockTimeoutError; 0 for a single attempt. */
+  inTime(ms: number): Observable<T> {
+    const { parts } = this;
+    if (ms > 0) return this.pipe(inTime(ms, parts[0]?.terms.scheduler));
+    return defer(() => {
+      let granted = false;
+      const tried$ = this.try().pipe(
+        tap(() => {
+          granted = true; // a lease that is released completes as a busy lock does
+        }),
+      );
+      const busy$ = defer(() =>
+        granted
+          ? EMPTY
+          : busyError(
+              0,
+              parts.map((wanted) => ({ wanted })),
+            ),
+      );
+      return concat(tried$, busy$);
+    });
+  }
 
   /**
    * For promise code: resolves with what is held until `release()`, disposal or loss.
@@ -32,7 +56,8 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<T> {
-    return acquire(this.asked(), options);
+    const { timeout, signal } = waitOf(options);
+    return acquire(timeout === undefined ? this : this.inTime(timeout), this.names, signal);
   }
 
   /**
@@ -41,13 +66,8 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * @throws what Redis failed with
    * @example const lease = await locks.mutex('nightly').tryAcquire();
    */
-  async tryAcquire(): Promise<T | null> {
-    try {
-      return await this.acquire({ timeout: 0 });
-    } catch (error) {
-      if (error instanceof LockTimeoutError) return null;
-      throw error;
-    }
+  tryAcquire(): Promise<T | null> {
+    return acquire(this.try().pipe(defaultIfEmpty(null)), this.names);
   }
 
   /**
@@ -69,6 +89,10 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
     } finally {
       await Promise.all(leases.map((lease) => lease.release()));
     }
+  }
+
+  private get names(): string {
+    return this.parts.map(({ name }) => name).join(', ');
   }
 }
 

@@ -1,10 +1,9 @@
 /** Several locks as one: all or none, without deadlock. */
 import { Observable } from 'rxjs';
-import type { Attachment } from '../lease/attachment.ts';
 import { type End, HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
+import type { Wanted } from '../lease/subscribe.ts';
 import { Acquirable } from './acquirable.ts';
-import type { Source } from './acquire.ts';
 import { type Lock, locksIn } from './lock.ts';
 
 type Open = (lock: Lock) => Observable<Lease>;
@@ -39,17 +38,8 @@ export class AllOf<L extends readonly Lease[] = readonly Lease[]> extends Acquir
   }
 
   /** @internal */
-  protected override asked(): Source<L> {
-    let last: Attachment | undefined; // the one that is waited for: those before it are held
-    const keep = (one: Attachment): void => {
-      last = one;
-    };
-    return {
-      name: this.locks.map((lock) => lock.name).join(', '),
-      scheduler: this.locks[0]?.wanted.terms.scheduler,
-      open: (patient) => taken(this.locks, (lock) => lock.open(patient, keep)),
-      late: (timeout) => last?.late(timeout),
-    };
+  override get parts(): readonly Wanted[] {
+    return this.locks.map(({ wanted }) => wanted);
   }
 }
 

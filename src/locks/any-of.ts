@@ -1,10 +1,8 @@
 /** One of several locks: a pool of equal resources. */
 import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
-import { RedisUnreachableError } from '../errors.ts';
-import type { Attachment } from '../lease/attachment.ts';
 import type { Lease } from '../lease/lease.ts';
+import type { Wanted } from '../lease/subscribe.ts';
 import { Acquirable } from './acquirable.ts';
-import type { Source } from './acquire.ts';
 import { type Lock, locksIn } from './lock.ts';
 
 /**
@@ -23,35 +21,20 @@ export class AnyOf extends Acquirable<Lease> {
 
   /** One attempt at each, in the order given, until one is free: emits its lease, or completes empty when all are busy. */
   override try(): Observable<Lease> {
-    return this.tried((lock) => lock.try());
-  }
-
-  /** @internal */
-  protected override asked(): Source<Lease> {
-    const asked: Attachment[] = [];
-    const open = (lock: Lock, patient: boolean): Observable<Lease> => lock.open(patient, (one) => asked.push(one));
-    return {
-      name: this.locks.map((lock) => lock.name).join(', '),
-      scheduler: this.locks[0]?.wanted.terms.scheduler,
-      open: (patient) =>
-        patient ? race(...this.locks.map((lock) => open(lock, true))) : this.tried((lock) => open(lock, false)),
-      late: (timeout) => {
-        const errors = asked.map((one) => one.late(timeout));
-        return errors.every((error) => error instanceof RedisUnreachableError) ? errors[0] : undefined;
-      },
-    };
-  }
-
-  private tried(open: (lock: Lock) => Observable<Lease>): Observable<Lease> {
     return defer(() => {
       let granted = false;
-      const tries = this.locks.map((lock) => defer(() => (granted ? EMPTY : open(lock))));
+      const tries = this.locks.map((lock) => defer(() => (granted ? EMPTY : lock.try())));
       return concat(...tries).pipe(
         tap(() => {
           granted = true; // a lease that is released completes as a busy lock does
         }),
       );
     });
+  }
+
+  /** @internal */
+  override get parts(): readonly Wanted[] {
+    return this.locks.map(({ wanted }) => wanted);
   }
 }
 

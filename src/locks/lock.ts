@@ -1,11 +1,9 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
 import type { Observable } from 'rxjs';
-import type { Attachment } from '../lease/attachment.ts';
 import type { Lease } from '../lease/lease.ts';
 import { begin, hold, type Wanted } from '../lease/subscribe.ts';
 import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
-import type { Source } from './acquire.ts';
 
 /**
  * A lock. Subscribing acquires it, in turn; it emits one lease, keeps that renewed, errors with a LockLostError when
@@ -31,26 +29,12 @@ export class Lock extends Acquirable<Lease> {
   }
 
   override try(): Observable<Lease> {
-    return this.open(false);
-  }
-
-  /** @internal With `patient` as subscribing does, else one attempt; `seen` sees the subscription. */
-  open(patient: boolean, seen?: (one: Attachment) => void): Observable<Lease> {
-    return hold(this.#wanted, patient, seen);
+    return hold(this.#wanted, false);
   }
 
   /** @internal */
-  protected override asked(): Source<Lease> {
-    let last: Attachment | undefined;
-    const keep = (one: Attachment): void => {
-      last = one;
-    };
-    return {
-      name: this.name,
-      scheduler: this.#wanted.terms.scheduler,
-      open: (patient) => this.open(patient, keep),
-      late: (timeout) => last?.late(timeout),
-    };
+  override get parts(): readonly Wanted[] {
+    return [this.#wanted];
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { type LockCoordinator, withLock } from '../index.ts';
-import { leased, type NameOf, type WaitOptions } from './locked.ts';
+import { lockOf, type NameOf, type WaitOptions } from './locked.ts';
 import { coordinatorToken } from './tokens.ts';
 
 /**
@@ -40,7 +40,7 @@ export interface InterceptorOptions extends WaitOptions {
  */
 export const lockInterceptor = (
   name: NameOf<[context: ExecutionContext]>,
-  { coordinator, ...options }: InterceptorOptions = {},
+  { coordinator, timeout, ...options }: InterceptorOptions = {},
 ): Type<NestInterceptor> => {
   class LockInterceptor implements NestInterceptor {
     private readonly locks: LockCoordinator;
@@ -50,7 +50,8 @@ export const lockInterceptor = (
     }
 
     intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-      return next.handle().pipe(withLock(leased(this.locks, name, [context], options)));
+      const lock = lockOf(this.locks, name, [context], options);
+      return next.handle().pipe(withLock(lock, { timeout }));
     }
   }
   Injectable()(LockInterceptor);

@@ -1,6 +1,6 @@
 /** `@LeaderOnly`: a method that runs in the process that leads, and nowhere else. */
 import { defer, EMPTY, finalize, from, fromEvent, type Observable, switchMap, takeUntil, tap } from 'rxjs';
-import { type Lease, type Lock, type LockCoordinator, type LockOptions, LockTimeoutError } from '../index.ts';
+import type { Lease, Lock, LockCoordinator, LockOptions } from '../index.ts';
 import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
 
 /**
@@ -13,7 +13,7 @@ export interface LeaderOptions extends LockOptions, MethodOptions {}
 /** Whoever has come to lead stays so until its lease is lost, or until it resigns and nothing runs under the lease any more. */
 class Office {
   private readonly lock: Lock;
-  private term: Promise<Lease | undefined> | undefined;
+  private term: Promise<Lease | null> = Promise.resolve(null);
   private running = 0;
   private resigned = false;
 
@@ -36,25 +36,16 @@ class Office {
 
   resign(): void {
     this.resigned = true;
-    if (this.running === 0) this.term?.then((lease) => lease?.release()).catch(() => undefined);
+    if (this.running === 0) this.term.then((lease) => lease?.release()).catch(() => undefined);
   }
 
-  /** The lease that is held, or what one attempt gives, which calls at the same time share: undefined while another leads. */
-  private async lease(): Promise<Lease | undefined> {
+  /** The lease that is held, or what one attempt gives, which calls at the same time share: null while another leads. */
+  private async lease(): Promise<Lease | null> {
     const { term } = this;
-    const lease = await term?.catch(() => undefined);
+    const lease = await term.catch(() => null);
     if (lease?.held) return lease;
-    if (this.term === term) this.term = this.campaign();
+    if (this.term === term) this.term = this.lock.tryAcquire();
     return this.term;
-  }
-
-  private async campaign(): Promise<Lease | undefined> {
-    try {
-      return await this.lock.acquire({ timeout: 0 });
-    } catch (error) {
-      if (error instanceof LockTimeoutError) return undefined;
-      throw error;
-    }
   }
 }
 

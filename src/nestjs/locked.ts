@@ -1,6 +1,5 @@
 /** `@Locked`: a method that runs under a lock, or under several. */
-import { type Observable, throwError, throwIfEmpty, timeout as within } from 'rxjs';
-import { allOf, type Held, type LockCoordinator, type LockOptions, LockTimeoutError, whileHeld } from '../index.ts';
+import { type Acquirable, allOf, type Held, type LockCoordinator, type LockOptions, whileHeld } from '../index.ts';
 import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
 
 type Names = string | readonly string[];
@@ -28,32 +27,16 @@ export interface LockedOptions extends WaitOptions, MethodOptions {
   readonly skip?: boolean | undefined;
 }
 
-/** The lock, or all of several, for one who waits and for one who tries. */
+/** The lock, or all of several. */
 export const lockOf = (
   locks: LockCoordinator,
   name: NameOf<never>,
   args: readonly unknown[],
   options: LockOptions,
-): { readonly name: string; readonly wait$: Observable<Held>; readonly try$: Observable<Held> } => {
+): Acquirable<Held> => {
   const given: Names = typeof name === 'function' ? Reflect.apply(name, undefined, args) : name;
-  const names = [given].flat();
-  const [first, ...others] = names.map((one) => locks.mutex(one, options));
-  const lock = first && others.length === 0 ? first : allOf(...(first ? [first, ...others] : []));
-  return { name: names.join(', '), wait$: lock, try$: lock.try() };
-};
-
-/** What the lock emits, once it is granted in time. */
-export const leased = (
-  locks: LockCoordinator,
-  name: NameOf<never>,
-  args: readonly unknown[],
-  { timeout, ...options }: WaitOptions,
-): Observable<Held> => {
-  const lock = lockOf(locks, name, args, options);
-  const late = (): LockTimeoutError => new LockTimeoutError(lock.name, timeout ?? 0);
-  if (timeout === undefined) return lock.wait$;
-  if (timeout === 0) return lock.try$.pipe(throwIfEmpty(late));
-  return lock.wait$.pipe(within({ first: timeout, with: () => throwError(late) }));
+  const [first, ...others] = [given].flat().map((one) => locks.mutex(one, options));
+  return first && others.length === 0 ? first : allOf(first ? [first, ...others] : []);
 };
 
 /**
@@ -76,9 +59,9 @@ export const leased = (
  */
 export const Locked = <A extends readonly unknown[] = []>(
   name: NameOf<A>,
-  { coordinator, stream, skip = false, ...options }: LockedOptions = {},
+  { coordinator, stream, skip = false, timeout, ...options }: LockedOptions = {},
 ): MethodDecoratorOf<A> =>
   decorated({ coordinator, stream }, (locks, args, call) => {
-    const lease$ = skip ? lockOf(locks, name, args, options).try$ : leased(locks, name, args, options);
-    return lease$.pipe(whileHeld(call));
+    const lock = lockOf(locks, name, args, options);
+    return skip ? lock.try().pipe(whileHeld(call)) : lock.pipe(whileHeld(call, { timeout }));
   });

@@ -13,6 +13,7 @@ import { LockLostError, quote } from '../errors.ts';
 import { HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
+import { bounded, timeoutOf, type WhileHeldOptions } from './bounded.ts';
 
 /**
  * What a lock emits: one lease, or those of `allOf`.
@@ -157,12 +158,19 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
  *     work        --a--b--|
  *     result ------a--b-------|   the last stretch is the acknowledged release
  *
- * @throws TypeError for anything but a function; a source of anything but leases is an error of the result
+ * With a `timeout` that lease has to come in time: after it the wait is over, whatever operators are between the lock and
+ * here, and the result errors with a LockTimeoutError that says who holds, or with a RedisUnreachableError where Redis was
+ * never heard. It does not bound the work.
+ *
+ * @param options.timeout ms to wait; 0 for a single attempt, of a lock itself; default: for as long as it takes
+ * @throws TypeError for anything but a function; a source of anything but leases is an error of the result; RangeError
  * @example locks.mutex('report').pipe(whileHeld(lease => build(lease.fence)))
  */
 export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
   work: (held: H) => O,
+  options: WhileHeldOptions = {},
 ): OperatorFunction<H, ObservedValueOf<O>> => {
   if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
-  return (source) => under(source, work);
+  const timeout = timeoutOf(options);
+  return (source) => under(timeout === undefined ? source : bounded(source, timeout), work);
 };

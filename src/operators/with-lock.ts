@@ -1,6 +1,7 @@
 /** Work piped through a lock. */
 import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
 import { reading } from '../options.ts';
+import { timeoutOf, type WhileHeldOptions } from './bounded.ts';
 import { type Held, whileHeld } from './while-held.ts';
 
 /**
@@ -14,11 +15,13 @@ import { type Held, whileHeld } from './while-held.ts';
  *     source     --a--b--|
  *     result ------a--b----|
  *
- * @param lock a lock, or `allOf(…)`, or either with operators of your own, such as `timeout({ first: 5_000 })`
- * @throws TypeError for anything else
+ * @param lock a lock, or `allOf(…)`, or either with operators of your own
+ * @param options.timeout ms to wait for the lease, as with `whileHeld`; default: for as long as it takes
+ * @throws TypeError for anything else; RangeError
  * @example charge$.pipe(withLock(locks.mutex('order:42')))
  */
-export const withLock = <T>(lock: Observable<Held>): MonoTypeOperatorFunction<T> => {
+export const withLock = <T>(lock: Observable<Held>, options: WhileHeldOptions = {}): MonoTypeOperatorFunction<T> => {
   if (!reading('lock', () => isObservable(lock))) throw new TypeError('lock must be an Observable of leases');
-  return (source) => lock.pipe(whileHeld(() => source));
+  const timeout = timeoutOf(options);
+  return (source) => lock.pipe(whileHeld(() => source, { timeout }));
 };

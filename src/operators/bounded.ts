@@ -1,0 +1,29 @@
+/** How long work waits for its lock. */
+import type { Observable } from 'rxjs';
+import { inTime } from '../lease/in-time.ts';
+import { Acquirable } from '../locks/acquirable.ts';
+import { duration, optionsIn } from '../options.ts';
+
+/**
+ * Settings of `whileHeld` and `withLock`.
+ *
+ * @example const brief: WhileHeldOptions = { timeout: 5_000 };
+ */
+export interface WhileHeldOptions {
+  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: for its turn. */
+  readonly timeout?: number | undefined;
+}
+
+/** Checks them. @throws TypeError, RangeError */
+export const timeoutOf = (options: WhileHeldOptions): number | undefined => {
+  const { timeout } = optionsIn('options', options, ['timeout']);
+  if (timeout !== undefined) duration('timeout', timeout, 0);
+  return timeout;
+};
+
+/** @throws TypeError where a single attempt is wanted, and somebody else's operators stand between */
+export const bounded = <H>(source: Observable<H>, timeout: number): Observable<H> => {
+  if (source instanceof Acquirable) return source.inTime(timeout);
+  if (timeout > 0) return source.pipe(inTime(timeout));
+  throw new TypeError('a timeout of 0 needs a lock itself: pipe what lock.try() gives in its place');
+};
