@@ -153,7 +153,9 @@ export class LockCoordinator {
   }
 
   /**
-   * The lease while this process leads, null while it follows. After a loss it says null and campaigns again.
+   * The lease while this process leads, null while it follows. After a loss it says null and campaigns again. With
+   * `minHold` nobody leads sooner than that after a leader who resigns, so that work that fails at once does not fail on one
+   * process after another; a loss keeps nothing.
    *
    * @throws TypeError, RangeError
    * @example locks.leadership('scheduler').pipe(switchMap(lease => (lease ? schedule(lease.fence) : EMPTY)))

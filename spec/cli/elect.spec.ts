@@ -73,6 +73,25 @@ describe('redisync elect', () => {
     expect(await run.ended).to.equal(143);
   });
 
+  it('with --min-hold passes the leadership on no sooner, and tells meanwhile that nobody leads', async () => {
+    const listener = await redisync(server.url, 'elect', '--listen', 'flapping');
+    await eventually('nobody leads', () => listener.out === '\n');
+    const short = (): Promise<Run> =>
+      redisync(server.url, 'elect', 'flapping', '--min-hold', '2s', '--json', '--', 'true');
+    const first = await short();
+    expect(await first.ended).to.equal(0);
+    const [owner] = (await redis.get('flapping'))?.split(' ') ?? [];
+    await eventually('nobody leads again', () => listener.out === `\n${owner}\n\n`);
+    const second = await short();
+    expect(await second.ended).to.equal(0);
+    const [from = 0, to = 0] = [first, second].map(({ events }) =>
+      Number(events.find(({ type }) => type === 'acquired')?.at),
+    );
+    expect(to - from).to.be.at.least(1_900); // 2 s by the clock of Redis, told by ours
+    listener.child.kill('SIGINT');
+    await listener.ended;
+  });
+
   it('prints who leads, and when nobody does', async () => {
     const listener = await redisync(server.url, 'elect', '--listen', 'heard');
     await eventually('nobody leads', () => listener.out === '\n');

@@ -1,7 +1,13 @@
 /** The minimum hold: a lease that is released before it leaves the lock taken until then, in virtual time. */
 import { assert } from 'chai';
 import { firstValueFrom, type Observable } from 'rxjs';
-import { type LockCoordinator, type LockEvent, type LockOptions, RedisRefusedError } from '../../src/index.ts';
+import {
+  type Lease,
+  type LockCoordinator,
+  type LockEvent,
+  type LockOptions,
+  RedisRefusedError,
+} from '../../src/index.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
 import { VirtualTime } from '../contract/virtual-time.ts';
 import { left } from '../support/fake-store.ts';
@@ -110,6 +116,23 @@ describe('minHold', () => {
       const [holder] = (await inspection).holders;
       assert.isTrue(holder?.over);
       assert.equal(holder?.remaining, 995);
+    });
+
+    it('bounds how soon leadership changes: one that resigns at once follows until then, as the others do', async () => {
+      const leases: (Lease | null)[] = [];
+      const leading = coordinator()
+        .leadership('lead', { minHold: 1_000 })
+        .subscribe((lease) => {
+          leases.push(lease);
+          seen.push(`${time.now()} ${lease ? 'leads' : 'follows'}`);
+        });
+      time.pass(5);
+      void leases.at(-1)?.release();
+      time.pass(990);
+      assert.deepEqual(seen, ['0 follows', '0 leads', '5 follows']);
+      time.pass(200);
+      assert.match(seen.at(-1) ?? '', /^1\d{3}(\.\d+)? leads$/);
+      leading.unsubscribe();
     });
 
     it('goes for leadership, too: a follower leads once it has passed', () => {

@@ -23,7 +23,7 @@ import { reportTo } from './report.ts';
 import { braced, ending$ } from './signals.ts';
 import { output } from './stdio.ts';
 import { type Outcome, type Supervision, supervise } from './supervise.ts';
-import { jsonLine, printable } from './values.ts';
+import { jsonLine, milliseconds, printable } from './values.ts';
 
 /** One time in office; undefined if it was over before it began. */
 const serve = async (lease: Lease, terms: Supervision, wanted: () => boolean): Promise<Outcome | undefined> => {
@@ -43,13 +43,17 @@ const codeOf = (outcome: Outcome | undefined): number | undefined => {
 
 interface Options extends Supervised {
   readonly listen?: boolean;
+  readonly minHold?: number;
 }
 
 /** A line for each leader, as it changes; an empty one for none. */
 const listen = (name: string, { json, ...where }: Common): Promise<number> =>
   withLocks(where, {}, (locks) => {
     const leaders$ = checked(() => locks.watch(name)).pipe(
-      map(({ holders: [leader], fence }) => ({ name, leader: leader?.owner, fence })),
+      map(({ holders, fence }) => {
+        const leader = holders.find(({ over }) => !over); // nobody leads by a lease that is held over
+        return { name, leader: leader?.owner, fence: leader && fence };
+      }),
       distinctUntilChanged((a, b) => a.leader === b.leader && a.fence === b.fence),
       tap(({ leader = '', fence = null }) => {
         const line = json ? jsonLine({ name, leader: leader || null, fence, at: Date.now() }) : printable(leader);
@@ -60,13 +64,14 @@ const listen = (name: string, { json, ...where }: Common): Promise<number> =>
     return firstValueFrom(merge(leaders$, ending$.pipe(map(codeOfSignal))));
   });
 
-const elect = async (name: string, command: readonly string[], options: Supervised): Promise<number> => {
+const elect = async (name: string, command: readonly string[], options: Options): Promise<number> => {
   if (command.length === 0) {
     throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync elect NAME -- COMMAND; or --listen');
   }
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);
-  return withLocks(options, lockOptions(options), async (locks) => {
+  const { minHold } = options;
+  return withLocks(options, { ...lockOptions(options), minHold }, async (locks) => {
     braced();
     locks.events$.subscribe(report.event);
     let leading = false;
@@ -106,6 +111,7 @@ export const addElect = (program: Command, operands: readonly string[]): void =>
     )
     .usage('[options] NAME [-- COMMAND [ARG…]]')
     .argument('<name>', 'what is campaigned for')
+    .option('--min-hold <duration>', 'let nobody lead sooner than this after us', milliseconds('0s'))
     .option('--listen', 'run nothing: print who leads, at each change')
     .action(async (name: string, options: Options) => {
       process.exitCode = await (options.listen ? listen(name, options) : elect(name, operands, options));
