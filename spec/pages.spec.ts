@@ -16,6 +16,10 @@ describe('the pages', () => {
     for (const file of ADDRESSED) expect(read(file), file).to.equal(addressed(file));
   });
 
+  it('have a README within two screens', () => {
+    expect(read('README.md').trimEnd().split('\n')).to.have.length.of.at.most(115);
+  });
+
   it('change the links of the README for the registry, and back', () => {
     const readme = read('README.md');
     const changed = forRegistry(readme);
