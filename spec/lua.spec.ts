@@ -72,9 +72,8 @@ describe('the scripts', () => {
 
   it('are embedded all, and every file is part of one', () => {
     assert.sameMembers(Object.keys(embedded), SCRIPTS);
-    const embeds = [...PARTS.map((part) => read(`include/${part}`))].flatMap((text) =>
-      [...text.matchAll(/^--embed (\w+)$/gm)].map(([, inner = '']) => inner),
-    );
+    const texts = [...SOURCES.map((name) => read(`${name}.lua`)), ...PARTS.map((part) => read(`include/${part}`))];
+    const embeds = texts.flatMap((text) => [...text.matchAll(/^--embed (\w+)$/gm)].map(([, inner = '']) => inner));
     const files = new Set([...SCRIPTS, ...embeds].flatMap((name) => filesOf(name)));
     assert.sameMembers([...files], [...SOURCES, ...PARTS.map((part) => part.replace('.lua', ''))]);
   });
@@ -89,6 +88,15 @@ describe('the scripts', () => {
           assert.include(files.slice(0, i), needed, `${file} in ${name}`);
         }
       }
+    }
+  });
+
+  it('have no function twice, wherever it is embedded', () => {
+    for (const name of SCRIPTS) {
+      const functions = [...assemble(name).matchAll(/(?:local function \w+|return function)\([^)]*\)\n.*/g)].map(
+        ([text]) => text,
+      );
+      assert.lengthOf(functions, new Set(functions).size, name);
     }
   });
 

@@ -5,9 +5,13 @@
 -- Reply  fence, or { fence, { owner, fence … of others who were granted by it } } granted
 --        { ms until a holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
 --        -1 came too late
+--include claims
 --include commit
+--include fence
+--include holder
 --include lapse
---include queue
+--include plan
+--include settle
 
 -- The fence of what the owner has, with its ttl afresh; nil where it has nothing, or only what is held over.
 local function again(name, owner, spec, own)
@@ -16,7 +20,7 @@ local function again(name, owner, spec, own)
   if own and own.mode ~= spec.mode or holds and spec.mode == 's' or shares and spec.permits > own.permits then
     error(redis.error_reply('REDISYNC_OWNER this owner already has or awaits another lease'))
   elseif holds and not holder.over then
-    local fence = holder.fence or string.format('%d', draw()) -- a plain client's token is left as it is
+    local fence = holder.fence or digits(draw()) -- a plain client's token is left as it is
     extend(name.lock, holder, spec.ttl)
     if name.claimed then name.gone[owner] = true end -- a place in the queue that a hand-off failed to give up
     commit(name, true)
@@ -24,35 +28,30 @@ local function again(name, owner, spec, own)
   elseif shares and not own.over then
     goOn(name, owner, own, spec.ttl, '')
     commit(name, true)
-    return string.format('%d', own.last)
+    return digits(own.last)
   end
 end
 
 -- Leaves self in the queue, if it stays, and tells what there is to wait for.
 local function deny(name, self, stays)
-  local left, ticket, last = untilLapse(name), self.told or 0, stays and not self.queued and not self.told
-  if last then ticket = draw() end
-  if stays and not self.queued then
-    name.scores[#name.scores + 1], name.scores[#name.scores + 2] = string.format('%d', ticket), self.owner
+  local left, ticket, last = untilLapse(name), self.told or self.queued, false
+  if stays and not ticket then
+    ticket, last = draw(), true
   end
+  if stays and not self.queued then name.scores = add(name.scores, digits(ticket), self.owner) end
   if stays then await(name, self.owner, self.spec) end
   commit(name)
   local place = stays and not last and redis.call('ZRANK', name.claims, self.owner) or name.count - (last and 1 or 0)
   local rank = place - name.sharers - (name.beyond > 0 and 1 or 0)
-  if self.queued and not self.told then
-    ticket = whole(redis.call('ZSCORE', name.claims, self.owner), FIRST, HIGHEST - 1) or 0
-  end
   local silent = name.holder and name.holder.plain and 1 or 0
   return { left, rank, silent, math.min(highest(), HIGHEST - 1), stays and ticket or 0, name.own }
 end
 
-local function acquire(count, lockKey, claimsKey, specsKey, owner, text, notAfter, stay, told, more)
-  local latest, ticket = whole(notAfter, 0, HIGHEST), whole(told, FIRST, HIGHEST - 1)
-  local spec = parseSpec(text)
-  if owner == '' or not latest or not ticket and told ~= '' or more or not spec or spec.asked ~= text then
-    return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
+return function(count, lockKey, claimsKey, specsKey, owner, text, stay, told)
+  local spec, ticket = parseSpec(text), whole(told, FIRST, HIGHEST - 1)
+  if not spec or spec.asked ~= text or not ticket and told ~= '' then
+    return redis.error_reply('REDISYNC_ARGUMENT spec, ticket')
   end
-  if call.now > latest then return -1 end
   local name = loadName(lockKey, claimsKey, specsKey, count, parseHolder(redis.call('GET', lockKey)))
   local own = claimOf(name, owner)
   local fence = again(name, owner, spec, own)

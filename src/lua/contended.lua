@@ -1,8 +1,65 @@
--- The verbs in full: see free, which defines them inside lease where they are needed.
+-- A lock that is held exclusively and waited for, as it mostly is, goes from one owner to the next without the verbs in
+-- full. These answer as they would, and only where all is as it should be; else they write nothing, and answer nothing.
 -- KEYS   see lease
--- Reply  see each
---include acquire
---include raise
---include release
---include share
-return { acquire = acquire, raise = raiseFence, release = release, share = shareLease }
+-- Reply  see acquire and release
+--include bounds
+--include call
+--include clock
+--include expire
+--include listen
+
+-- Joins the queue behind all. Another holds the lock, so nobody is to be granted anything.
+local function join(count, lockKey, claimsKey, specsKey, owner, text)
+  local waiterTtl = tonumber(string.match(text, '^x 1 0 [1-9]%d* ([1-9]%d*) [psc%-]%S*$'))
+  local value = redis.call('GET', lockKey)
+  local from, _, ttl = string.find(value or '', ' [1-9]%d* ([1-9]%d*)$', 2)
+  if not waiterTtl or waiterTtl > LONGEST or not from or from == #owner + 1 and string.sub(value, 1, #owner) == owner
+    or count > 0 and redis.call('ZSCORE', claimsKey, owner) then
+    return nil
+  end
+  local left = redis.call('PTTL', lockKey)
+  if left < 0 or left > tonumber(ttl) then return nil end
+  local ticket, kept = draw(), count > 0 and redis.call('PTTL', specsKey) or -2
+  write('HSET', specsKey, owner, text .. ' ' .. call.now + waiterTtl)
+  if kept < waiterTtl then expire(specsKey, waiterTtl, kept == -2) end
+  write('ZADD', claimsKey, digits(ticket), owner)
+  if kept < waiterTtl then expire(claimsKey, waiterTtl, count == 0) end
+  return { left, count, 0, math.min(ticket, HIGHEST - 1), ticket, {} }
+end
+
+-- Makes the first waiter the holder, in place of one who gives up its lease.
+local function handOver(count, lockKey, claimsKey, specsKey, asking)
+  local head = redis.call('ZRANGE', claimsKey, '0', '0')[1]
+  local ttl, waiterTtl, channel, dead =
+    string.match(redis.call('HGET', specsKey, head) or '', '^x 1 0 ([1-9]%d*) ([1-9]%d*) ([psc%-]%S*) (%d+)$')
+  local left = ttl and dead - call.now or 0
+  local own = channel == asking
+  if left <= 0 or left > tonumber(waiterTtl) or #ttl > 9 or highest() >= HIGHEST
+    or not own and (string.byte(channel) == 45 or not listens(channel)) then
+    return nil
+  end
+  local fence = digits(draw())
+  write('HDEL', specsKey, '') -- nothing: a full memory refuses no write behind it
+  write('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', #ttl < #waiterTtl and ttl or math.min(ttl, waiterTtl))
+  if count > 1 then
+    write('ZREM', claimsKey, head)
+    write('HDEL', specsKey, head)
+  else
+    write('DEL', claimsKey)
+    write('DEL', specsKey)
+  end
+  if own then return { 1, 1, { head, fence } } end
+  tell(channel, cjson.encode({ lockKey, head, fence }))
+  return { 1, 1, {} }
+end
+
+local verbs, define = {}, nil
+local function inFull(verb)
+  define = define or (function()
+--embed full
+  end)()
+  verbs[verb] = verbs[verb] or define(verb)
+  return verbs[verb]
+end
+
+return { join = join, handOver = handOver, inFull = inFull }

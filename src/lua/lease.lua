@@ -3,7 +3,7 @@
 -- ARGV   of each name a verb and what that takes: acquire, release, share, raise
 -- Reply  { server time in ms, answer … }
 --include free
-local answers = batch({ acquire = acquireFree, release = releaseFree, share = share, raise = raise }, 1, 3)
+local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
 local kept, reason = pcall(keepClock)
 if not kept then return failure(reason, 'REDISYNC_UNFINISHED ') end
 if #call.messages > 0 then

@@ -3,11 +3,12 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1
+--include claims
 --include clock
 --include commit
 --include holder
 
-local function raiseFence(_, lockKey, claimsKey, specsKey, owner, own, fence, more)
+return function(lockKey, claimsKey, specsKey, owner, own, fence, more)
   local number = whole(fence, 1, HIGHEST)
   if owner == '' or not whole(own, 0, HIGHEST) or not number or (more or '') ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence here, fence')
@@ -19,10 +20,10 @@ local function raiseFence(_, lockKey, claimsKey, specsKey, owner, own, fence, mo
   if isLease(holder, owner, own) and not holder.plain then
     local left = redis.call('PTTL', lockKey)
     if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-    name.value = owner .. ' ' .. string.format('%d', number) .. ' ' .. holder.ttl
+    name.value = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
     name.left = math.max(1, math.min(left, holder.ttl))
-  elseif claim and claim.shares and not claim.over and (own == '0' or string.format('%d', claim.last) == own) then
-    name.fields = { owner, claim.asked .. ' ' .. string.format('%d', number) }
+  elseif claim and claim.shares and not claim.over and (own == '0' or digits(claim.last) == own) then
+    name.fields = { owner, claim.asked .. ' ' .. digits(number) }
   end
   clock.drawn = math.max(clockNow, number)
   commit(name)

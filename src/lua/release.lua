@@ -5,10 +5,13 @@
 --        where no queue is kept the channel is "!" and one on which to tell that a lease was given up
 -- Reply  1 a lease was given up, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
 --        -1 came too late
+--include claims
 --include commit
 --include fence
 --include holder
---include queue
+--include listen
+--include plan
+--include settle
 
 -- The lease is nobody's any more, and the name is not free before it lapses.
 local function holdOver(name, owner, fence, own, ms)
@@ -30,16 +33,13 @@ local function breakAll(name)
   return broken
 end
 
-local function release(value, lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
-  local latest, ms = whole(notAfter, 0, HIGHEST), whole(keep, 0, LONGEST)
-  if not latest or not ms or not whole(fence, 0, HIGHEST) or more then
-    return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep')
-  end
-  if call.now > latest then return -1 end
+return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
+  local ms = whole(keep, 0, LONGEST)
+  if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
   local name = loadName(lockKey, claimsKey, specsKey, redis.call('ZCARD', claimsKey), parseHolder(value))
   local exclusive = isLease(name.holder, owner, fence)
   local own = owner ~= '' and (fence == '0' or not exclusive) and claimOf(name, owner)
-  local shared = own and own.shares and not own.over and (fence == '0' or string.format('%d', own.last) == fence)
+  local shared = own and own.shares and not own.over and (fence == '0' or digits(own.last) == fence)
   local held = (exclusive or shared) and 1 or 0
   if owner == '' then
     held = breakAll(name)

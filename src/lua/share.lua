@@ -2,12 +2,14 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
 -- Reply  1 renewed · { 1, { owner, fence … of others who were let in } } · 0 the lease is there no more · -1 came too late
+--include claims
 --include commit
 --include fence
 --include holder
---include queue
+--include plan
+--include settle
 
-local function shareLease(_, lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
+return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
   local latest, spec = whole(notAfter, 0, HIGHEST), parseSpec(text)
   if owner == '' or not latest or not whole(fence, 0, HIGHEST) or (more or '') ~= ''
     or not spec or spec.asked ~= text or spec.mode ~= 's' then
@@ -21,7 +23,7 @@ local function shareLease(_, lockKey, claimsKey, specsKey, owner, fence, text, n
     admit(name, owner, spec, fenceOf(holder, fence), spec.ttl)
     name.free, name.holder = true, nil
     settle(name, spec.channel)
-  elseif own and own.shares and not own.over and (fence == '0' or string.format('%d', own.last) == fence) then
+  elseif own and own.shares and not own.over and (fence == '0' or digits(own.last) == fence) then
     goOn(name, owner, own, spec.ttl, '')
   else
     return 0

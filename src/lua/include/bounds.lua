@@ -8,3 +8,8 @@ local function whole(text, least, most)
   local number = tonumber(text)
   return number and number >= least and number <= most and number % 1 == 0 and number or nil
 end
+
+-- A whole number as text, which Lua itself would round.
+local function digits(number)
+  return string.format('%d', number)
+end

@@ -26,13 +26,13 @@ end
 -- that do not wait, are the first in the order. Beside an exclusive holder there are none.
 local function loadName(lockKey, claimsKey, specsKey, count, holder)
   local name = {
-    lock = lockKey, claims = claimsKey, specs = specsKey, count = count, holder = holder, now = call.now,
+    lock = lockKey, claims = claimsKey, specs = specsKey, count = count, holder = holder,
     others = 0, lapsed = 0, sharers = 0, beyond = 0, kept = 0, -- beyond: permits in use, but for one for each sharer
-    fields = {}, scores = {}, gone = {}, own = {}, lasting = 0, grants = 0, -- planned: see commit
+    gone = {}, own = {}, lasting = 0, grants = 0, -- planned: see commit
   }
   if count > 0 and not holder then name.others = redis.call('ZCOUNT', claimsKey, '-inf', '(100000000000000') end
   if name.others == 0 then return name end
-  local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', name.now, 'WITHSCORES') -- '' is below all times
+  local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', call.now, 'WITHSCORES') -- '' is below all times
   name.sharers, name.lapsed = name.others - #lapsed / 2, #lapsed / 2
   if lapsed[1] == '' then name.kept = math.max(1, math.min(-lapsed[2], HIGHEST)) end
   name.beyond = name.sharers > 0 and name.kept or 0
@@ -46,23 +46,20 @@ end
 
 -- What the owner has by its claim: its spec, as one that "shares" or is "queued"; nil where that has lapsed, or is none.
 local function claimOf(name, owner)
-  local rank = name.count > 0 and redis.call('ZRANK', name.claims, owner)
-  name.claimed = rank and true -- also by a claim that has lapsed
-  if not rank or rank < name.lapsed then return nil end
+  local score = name.count > 0 and redis.call('ZSCORE', name.claims, owner)
+  name.claimed = score and true -- also by a claim that has lapsed
+  if not score then return nil end
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
-  local shares = rank < name.others
-  if not shares and spec and spec.last >= FIRST then -- what was written of a grant before it failed
-    local score = tonumber(redis.call('ZSCORE', name.claims, owner))
-    shares = score < FIRST and score > name.now
-  end
-  if shares then
+  score = tonumber(score)
+  if score <= call.now then return nil end
+  if score < FIRST and (not name.holder or spec and spec.last >= FIRST) then
     if not spec or spec.last == 0 then
       error(redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable'))
     end
     spec.shares = true
     return spec
   end
-  if not spec or spec.last <= name.now or spec.last >= FIRST then return nil end
-  spec.queued = true
+  if not spec or spec.last <= call.now or spec.last >= FIRST then return nil end
+  spec.queued = whole(score, FIRST, HIGHEST - 1) or 0 -- its ticket
   return spec
 end

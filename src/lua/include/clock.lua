@@ -4,7 +4,7 @@
 --include call
 local MEMORY = 7200000 -- ms for which it is kept, beyond its lead on the server's time
 local SPELL = 1073741824 -- µs, some 18 minutes, for which its expiry stays as it is
-local clock = {} -- kept: the number at KEYS[1]; drawn: the highest of this call; both once it is read
+local clock = { kept = nil, drawn = nil } -- kept: the number at KEYS[1]; drawn: the highest of this call; both once it is read
 
 local function highest()
   if clock.drawn then return clock.drawn end
@@ -36,9 +36,9 @@ local function keepClock()
   local drawn, kept = clock.drawn, clock.kept
   if drawn == kept then return end
   if kept > 0 and math.floor(drawn / SPELL) == math.floor(kept / SPELL) then
-    redis.call('SET', KEYS[1], string.format('%d', drawn), 'KEEPTTL')
+    redis.call('SET', KEYS[1], digits(drawn), 'KEEPTTL')
   else
     local lead = math.max(0, math.ceil((drawn - call.micros) / 1000))
-    redis.call('SET', KEYS[1], string.format('%d', drawn), 'PX', MEMORY + lead)
+    redis.call('SET', KEYS[1], digits(drawn), 'PX', MEMORY + lead)
   end
 end

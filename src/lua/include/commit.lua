@@ -1,6 +1,7 @@
 -- Writes what was planned for a name, so that what fails half-way leaves nothing wrong behind: first what somebody shares
 -- or waits with from now on, then the lock and what goes. A key is written over as it stands, and none is touched once
 -- it may be gone: in a slot that moves to another node Redis fails a script there, and undoes nothing.
+--include expire
 --include plan
 local CHUNK = 1000 -- values in one command
 
@@ -10,14 +11,6 @@ local function writeAll(command, key, values)
     sum = sum + write(command, key, unpack(values, i, math.min(i + CHUNK - 1, #values)))
   end
   return sum
-end
-
--- An expiry for a key that was just written. A key that is new and gets none does not stay.
-local function expire(name, key, new)
-  local done = redis.pcall('PEXPIRE', key, math.floor(1.25 * name.lasting) + 1000)
-  if type(done) ~= 'table' then return end
-  if new then redis.pcall('DEL', key) end
-  error(done)
 end
 
 local function putLock(name)
@@ -33,22 +26,20 @@ end
 -- A full memory refuses the first write of a script, if that may need some, and none behind it. What "frees" is not to be
 -- refused, and begins with a write that does nothing. That also tells whether the key is of another type.
 local function commit(name, frees)
-  local fields, scores, gone = name.fields, name.scores, {}
-  name.gone[''] = name.kept > 0 and name.beyond == 0 or nil
-  if name.beyond > 0 and name.beyond ~= name.kept then
-    scores[#scores + 1], scores[#scores + 2] = -name.beyond, ''
-  end
+  local fields, gone = name.fields, {}
+  if name.kept > 0 and name.beyond == 0 then name.gone[''] = true end
+  if name.beyond > 0 and name.beyond ~= name.kept then name.scores = add(name.scores, -name.beyond, '') end
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
   if not frees and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
-  local left = #fields > 0 and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
-  local short = #fields > 0 and left < name.lasting
-  local gains = name.value or #fields > 0 or #scores > 0
+  local left = fields and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
+  local short = fields and left < name.lasting
+  local gains = name.value or fields or name.scores
   if (frees or not gains) and (gains or #gone > 0) then write('HDEL', name.specs, '') end
-  if #fields > 0 then writeAll('HSET', name.specs, fields) end
-  if short then expire(name, name.specs, left == -2) end
+  if fields then writeAll('HSET', name.specs, fields) end
+  if short then expire(name.specs, name.lasting, left == -2) end
   local new = name.count == 0
-  if #scores > 0 then name.count = name.count + writeAll('ZADD', name.claims, scores) end
-  if short and name.count > 0 then expire(name, name.claims, new) end
+  if name.scores then name.count = name.count + writeAll('ZADD', name.claims, name.scores) end
+  if short and name.count > 0 then expire(name.claims, name.lasting, new) end
   putLock(name)
   name.count = name.count - #gone
   if #gone > 0 and name.count > 0 then

@@ -4,5 +4,5 @@
 -- The fence of a lease, as text. A plain client's value has none: then the one that its owner tells, or else a new one.
 local function fenceOf(holder, told)
   local number = tonumber(holder.fence or told)
-  return string.format('%d', number > 0 and number or draw())
+  return digits(number > 0 and number or draw())
 end

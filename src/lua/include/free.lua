@@ -1,5 +1,5 @@
--- A lock that nobody waits for or shares is taken and given up by few calls. Whatever else there is, is left to acquire and
--- release; they are defined at their first use, since that takes as long as a free lock does.
+-- A lock that nobody waits for or shares is taken and given up by few calls. Whatever else there is, is left to the verbs in
+-- full; what they need is defined at their first use, since that takes as long as a free lock does.
 --include batch
 --include bounds
 --include clock
@@ -12,17 +12,23 @@ local function contended()
   return defined
 end
 
-local function acquireFree(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, told, more)
+local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, told, more)
+  local latest = whole(notAfter, 0, HIGHEST)
+  if owner == '' or not latest or not told or more then
+    return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
+  end
+  if call.now > latest then return -1 end
   local count = redis.call('ZCARD', claimsKey)
-  local ttl, latest = string.match(text, '^x 1 0 ([1-9]%d*) '), whole(notAfter, call.now, HIGHEST)
-  if count == 0 and ttl and #ttl < 10 and latest and owner ~= '' and told == '' and not more then
-    local fence = string.format('%d', upcoming())
+  local ttl = count == 0 and told == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
+  if ttl and #ttl < 10 then
+    local fence = digits(upcoming())
     if redis.call('SET', lockKey, owner .. ' ' .. fence .. ' ' .. ttl, 'NX', 'PX', ttl) then
       draw()
       return fence
     end
   end
-  return contended().acquire(count, lockKey, claimsKey, specsKey, owner, text, notAfter, stay, told, more)
+  local joined = stay == '1' and told == '' and contended().join(count, lockKey, claimsKey, specsKey, owner, text)
+  return joined or contended().inFull('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, told)
 end
 
 -- Whether a value tells of the owner's lease, and of the one with this fence where one is told ("0" is none): see holder.
@@ -32,20 +38,29 @@ local function tells(value, owner, fence)
   return told and (fence == '0' or told == fence)
 end
 
-local function releaseFree(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
-  local value, latest = redis.call('GET', lockKey), whole(notAfter, call.now, HIGHEST)
-  if latest and keep == '0' and not more and string.byte(channel) ~= 33 and owner ~= '' and tells(value, owner, fence)
-    and redis.call('ZCARD', claimsKey) == 0 then
-    redis.call('DEL', lockKey)
-    return 1
+local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
+  local latest = whole(notAfter, 0, HIGHEST)
+  if not latest or more then
+    return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep')
   end
-  return contended().release(value, lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
+  if call.now > latest then return -1 end
+  local value = redis.call('GET', lockKey)
+  if keep == '0' and string.byte(channel) ~= 33 and owner ~= '' and tells(value, owner, fence) then
+    local count = redis.call('ZCARD', claimsKey)
+    if count == 0 then
+      redis.call('DEL', lockKey)
+      return 1
+    end
+    local handed = fence ~= '0' and contended().handOver(count, lockKey, claimsKey, specsKey, channel)
+    if handed then return handed end
+  end
+  return contended().inFull('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
 end
 
 local function share(...)
-  return contended().share(nil, ...)
+  return contended().inFull('share')(...)
 end
 
 local function raise(...)
-  return contended().raise(nil, ...)
+  return contended().inFull('raise')(...)
 end

@@ -6,9 +6,10 @@
 
 local function parseHolder(value)
   if not value then return nil end
-  local owner, fence, ttl, over = string.match(value, '^(.+) ([1-9]%d*) ([1-9]%d*)( ?%l*)$')
-  if owner and (over == '' or over == ' over') and tonumber(fence) <= HIGHEST and tonumber(ttl) <= LONGEST then
-    return { owner = owner, fence = fence, ttl = tonumber(ttl), over = over ~= '' }
+  local at, _, fence, ms, over = string.find(value, ' ([1-9]%d*) ([1-9]%d*)( ?%l*)$', 2)
+  local ttl = tonumber(ms)
+  if at and (over == '' or over == ' over') and tonumber(fence) <= HIGHEST and ttl <= LONGEST then
+    return { owner = string.sub(value, 1, at - 1), fence = fence, ttl = ttl, over = over ~= '' }
   end
   return { owner = value, plain = true }
 end

@@ -2,6 +2,7 @@
 -- what it would have, had it been renewed now.
 --include claims
 --include holder
+--include plan
 
 local function exclusiveLeft(name)
   local left, most = redis.call('PTTL', name.lock), name.holder.ttl or LONGEST
@@ -13,11 +14,11 @@ end
 local function sharedLeft(name)
   if name.lapsed == name.others then return LONGEST end
   local owner, lapses = unpack(redis.call('ZRANGE', name.claims, name.lapsed, name.lapsed, 'WITHSCORES'))
-  local spec, left, scores = parseSpec(redis.call('HGET', name.specs, owner)), lapses - name.now, name.scores
+  local spec, left = parseSpec(redis.call('HGET', name.specs, owner)), lapses - call.now
   if not spec or left <= spec.ttl then return left end
   for _, each in ipairs(redis.call('ZRANGE', name.claims, name.lapsed, name.others - 1)) do
     local its, score = parseSpec(redis.call('HGET', name.specs, each)), redis.call('ZSCORE', name.claims, each)
-    scores[#scores + 1], scores[#scores + 2] = its and math.min(name.now + its.ttl, tonumber(score)) or score, each
+    name.scores = add(name.scores, its and math.min(call.now + its.ttl, tonumber(score)) or score, each)
   end
   return spec.ttl
 end

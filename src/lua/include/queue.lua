@@ -1,4 +1,5 @@
--- Grants from the head of the queue for as long as the head fits.
+-- How settle grants, once no exclusive holder is in the way.
+--include claims
 --include clock
 --include listen
 --include plan
@@ -13,7 +14,7 @@ end
 
 -- Plans that the owner is a holder for ms from now, and returns its fence.
 local function grant(name, owner, spec, ms)
-  local fence = string.format('%d', draw())
+  local fence = digits(draw())
   if spec.mode == 's' then
     admit(name, owner, spec, fence, ms)
   else
@@ -39,12 +40,12 @@ end
 -- The spec of a waiter that is alive; a dead one goes. A clock that stepped back gives nobody longer than asking does.
 local function waiterOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
-  if spec and spec.last > name.now and spec.last < FIRST then
-    if spec.last > name.now + spec.waiterTtl then await(name, owner, spec) end
+  if spec and spec.last > call.now and spec.last < FIRST then
+    if spec.last > call.now + spec.waiterTtl then await(name, owner, spec) end
     return spec
   end
   local score = spec and spec.last >= FIRST and tonumber(redis.call('ZSCORE', name.claims, owner)) or 0
-  if score > name.now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
+  if score > call.now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
     name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
   else
     name.gone[owner] = true
@@ -56,9 +57,8 @@ local function isBefore(name, self, owner)
   return self.told and self.told <= tonumber(redis.call('ZSCORE', name.claims, owner))
 end
 
--- asking is the channel of the coordinator that asks. self, if one of its owners does, has its turn by its ticket or behind
--- all, and reads its grant, with its full ttl, from self.fence. Who cannot be told keeps its place, and is passed over.
-local function settle(name, asking, self)
+-- Who cannot be told keeps its place, and is passed over.
+return function(name, asking, self)
   local at = name.others
   while not name.holder do
     local owner = at < name.count and redis.call('ZRANGE', name.claims, at .. '', at .. '')[1]

@@ -1,0 +1,112 @@
+/** A lock that is held and waited for goes on by shorter ways than the verbs in full: they must lead to the same. */
+import { assert } from 'chai';
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import { lease } from '../../src/lua/scripts.ts';
+import { keysOf } from '../../src/store/keys.ts';
+import { LATER, Stage } from '../support/scenes.ts';
+
+/** What the script looks for its short ways in, and the same without any. */
+const WAYS = 'return { join = join, handOver = handOver,';
+const NONE = 'return { join = function() end, handOver = function() end,';
+
+const owner = fc.constantFrom('a', 'b', 'c', 'd');
+const acquire = fc.record({
+  verb: fc.constant('acquire' as const),
+  owner,
+  asked: fc.constantFrom('x 1 0', 'x 1 0', 'x 1 0', 's 1 0', 's 2 3'),
+  ttl: fc.constantFrom(60_000, 90_000),
+  waiterTtl: fc.constantFrom(60_000, 80_000),
+  channel: fc.constantFrom('pheard', 'punheard', 'cheard'),
+  stay: fc.constantFrom('1', '1', '0'),
+  told: fc.boolean(),
+});
+const release = fc.record({
+  verb: fc.constant('release' as const),
+  owner,
+  byFence: fc.boolean(),
+  channel: fc.constantFrom('pheard', 'pasking'),
+  keep: fc.constantFrom(0, 0, 0, 50_000),
+});
+/** The present holder gives up what it has: else most of a run would be refusals. */
+const pass = fc.record({ verb: fc.constant('pass' as const), channel: fc.constantFrom('pheard', 'pasking') });
+const steps = fc.array(fc.oneof({ weight: 3, arbitrary: acquire }, release, { weight: 2, arbitrary: pass }), {
+  minLength: 3,
+  maxLength: 16,
+});
+type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never;
+
+/** Without what is of its own in each run: fences, tickets and times; and ms as tens of seconds. */
+const plain = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'number') return value > 1e12 ? '#' : value >= 100 ? Math.round(value / 10_000) : value;
+  return String(value).replace(/\d{13,}/g, '#');
+};
+
+describe('the short ways of the scripts', () => {
+  let stage: Stage;
+  let listener: Redis;
+  let full = '';
+  const heard: string[] = [];
+
+  before(async () => {
+    stage = await Stage.open();
+    assert.include(lease.text, WAYS);
+    full = String(await stage.redis.script('LOAD', lease.text.replace(WAYS, NONE)));
+    listener = stage.redis.duplicate();
+    listener.on('message', (_, text: string) => heard.push(text));
+    await listener.subscribe('heard');
+  });
+
+  after(async () => {
+    listener.disconnect();
+    await stage.close();
+  });
+
+  /** What a name answers and comes to, one step after the other, by one script. */
+  const told = async (script: string, name: string, all: readonly Step[]): Promise<unknown[]> => {
+    const { redis, clock } = stage;
+    const [lock, claims, specs] = keysOf('', name);
+    const tickets = new Map<string, unknown>();
+    const trace: unknown[] = [];
+    for (const step of all) {
+      const [holder = '', fence = '7'] = ((await redis.get(lock)) ?? '').split(' ');
+      const leaver = step.verb === 'pass' ? holder : step.owner;
+      const own = step.verb === 'pass' || (step.verb === 'release' && step.byFence) ? fence : '0';
+      const args =
+        step.verb === 'acquire'
+          ? [`${step.asked} ${step.ttl} ${step.waiterTtl} ${step.channel}`, String(LATER), step.stay]
+          : [own, step.channel, String(LATER), String(step.verb === 'pass' ? 0 : step.keep)];
+      if (step.verb === 'acquire') args.push(String((step.told && tickets.get(step.owner)) || ''));
+      const verb = step.verb === 'pass' ? 'release' : step.verb;
+      const reply = await redis.call('EVALSHA', script, 4, clock, lock, claims, specs, verb, leaver, ...args);
+      const [, answer] = reply as unknown[];
+      if (step.verb === 'acquire') tickets.set(step.owner, Array.isArray(answer) && answer.length > 4 ? answer[4] : '');
+      trace.push(
+        plain(answer instanceof Error ? answer.message : answer),
+        plain([await redis.get(lock), await redis.pttl(lock), await redis.pttl(claims), await redis.pttl(specs)]),
+        (await redis.zrangebyscore(claims, '-inf', '(1e14')).sort(), // who shares may lapse in one ms
+        await redis.zrangebyscore(claims, '1e14', '+inf'),
+        plain(Object.entries(await redis.hgetall(specs)).flat()),
+      );
+    }
+    await listener.ping();
+    return [...trace, heard.splice(0).map((text) => plain(text.replace(name, 'name')))];
+  };
+
+  it('answer, write and tell as the verbs in full do', async function () {
+    this.timeout(120_000);
+    let i = 0;
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        i += 1;
+        const short = await told(lease.sha, `short ${i}`, all);
+        assert.equal(
+          JSON.stringify(short, undefined, 1),
+          JSON.stringify(await told(full, `full ${i}`, all), undefined, 1),
+        );
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
