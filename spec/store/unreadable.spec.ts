@@ -20,7 +20,7 @@ const CALLS: Readonly<Record<string, readonly [keyof typeof DOCUMENTED, ...Arg[]
   'release by a, keeping': ['release', 'a', 0, '-', LATER, LONG],
   break: ['release', '', 0, '-', LATER, 0],
   'raise of a': ['raise', 'a', 0, 17],
-  inspect: ['inspect'],
+  inspect: ['inspect', 0],
 };
 const BREAK = CALLS.break ?? ['inspect'];
 
