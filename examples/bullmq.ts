@@ -1,4 +1,4 @@
-/** A BullMQ worker whose jobs of one customer never run side by side, on any machine: a busy job goes back, and keeps no worker. */
+/** A BullMQ worker that never runs two jobs of one customer at once, on any machine. A job whose customer is busy is delayed, so it blocks no worker. */
 import { setTimeout as work } from 'node:timers/promises';
 import { DelayedError, Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';

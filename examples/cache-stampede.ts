@@ -1,4 +1,4 @@
-/** A value that is dear to compute and asked for by many at once: one computes it, the others wait for the result. */
+/** A value that is expensive to compute and that many ask for at once: one computes it, the others wait for the result. */
 import { Redis } from 'ioredis';
 import { LockCoordinator, withLock } from 'redisync';
 import { concat, defer, filter, first, forkJoin, lastValueFrom, type Observable, switchMap, timer } from 'rxjs';

@@ -1,6 +1,6 @@
 /**
- * A schedule that every machine has, and a job that one of them does at each tick: however short it is, and however far
- * apart their clocks are, up to `minHold`. Start it twice.
+ * A schedule that every machine has, and a job that only one of them runs at each tick. That holds for short jobs too, and
+ * for clocks that differ by up to `minHold`. Start it twice.
  */
 import { Redis } from 'ioredis';
 import { LockCoordinator, whileHeld } from 'redisync';
@@ -8,13 +8,13 @@ import { catchError, defaultIfEmpty, exhaustMap, lastValueFrom, map, of, take, t
 
 const PERIOD = 500;
 
-/** ms for which a tick's lock stays taken when its job is done: no machine comes later than that. */
+/** ms for which a tick's lock stays taken, even if its job ends sooner: longer than any machine can be late. */
 const SKEW = 10_000;
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis);
 
-/** Ticks are numbered by the wall clock, so that all machines mean the same ones. */
+/** Ticks are numbered by the wall clock, so that they have the same numbers on all machines. */
 const tick$ = timer(PERIOD - (Date.now() % PERIOD), PERIOD).pipe(map(() => Math.round(Date.now() / PERIOD)));
 
 const job = async (tick: number): Promise<string> => `tick ${tick}: done here`;

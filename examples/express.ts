@@ -1,4 +1,4 @@
-/** Locks in an Express service: a handler that runs under a lock of the order's, and one place that answers for all that locks throw. */
+/** Locks in an Express service: a handler that runs under the order's lock, and one error handler for all errors of locks. */
 import { setTimeout as work } from 'node:timers/promises';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import { Redis } from 'ioredis';
@@ -7,18 +7,18 @@ import { type Lease, LockCoordinator, LockTimeoutError, RedisyncError } from 're
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis, { ttl: 10_000 });
 
-/** A client that goes away leaves the queue, too. */
+/** A client that disconnects leaves the queue, too. */
 const locked =
   (
     name: (params: Record<string, unknown>) => string,
     handle: (lease: Lease, params: Record<string, unknown>) => Promise<object>,
   ): RequestHandler =>
   async (request, response) => {
-    const gone = new AbortController();
-    response.on('close', () => gone.abort());
+    const left = new AbortController();
+    response.on('close', () => left.abort());
     const answer = await locks
       .mutex(name(request.params))
-      .using((lease) => handle(lease, request.params), { timeout: 500, signal: gone.signal });
+      .using((lease) => handle(lease, request.params), { timeout: 500, signal: left.signal });
     response.json(answer);
   };
 
@@ -47,6 +47,6 @@ const server = app.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () =>
 
 process.once('SIGTERM', async () => {
   server.close();
-  await locks.close({ drain: 5_000 }); // what is under way may end
+  await locks.close({ drain: 5_000 }); // requests that hold a lock may finish
   redis.disconnect();
 });

@@ -1,4 +1,4 @@
-/** Locks as a part of a Fastify service: one coordinator, `app.locks`, that is closed with it. */
+/** Locks in a Fastify service: a plugin with one coordinator, `app.locks`, which closes with the service. */
 import { setTimeout as work } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
@@ -11,7 +11,7 @@ declare module 'fastify' {
   }
 }
 
-/** The provider. What is under way when the service closes is answered; who waits for a lock is told at once. */
+/** The plugin. When the service closes, requests that hold a lock are answered, and requests that wait for one get an error at once. */
 const provideLocks = (app: FastifyInstance, redis: Redis, options?: CoordinatorOptions): void => {
   app.decorate('locks', new LockCoordinator(redis, options));
   app.addHook('preClose', () => app.locks.close({ drain: 10_000 }));

@@ -1,4 +1,4 @@
-/** A write over HTTP that cannot come late: If-Match refuses what was read before somebody else wrote, a token what was locked before. */
+/** A fenced write over HTTP: If-Match refuses a write that is based on an old version, the fence a write under a lease that has ended. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { LockCoordinator, whileHeld } from 'redisync';
 import { lastValueFrom } from 'rxjs';
 
-/** A document as a service keeps it: with a version, and the highest token that has written it. */
+/** A document as a service keeps it: with a version, and the highest fence that has written it. */
 const document = { body: 'draft', version: 1, fence: 0 };
 const server = createServer(async (request, response) => {
   const etag = (): string => `"${document.version}"`;
@@ -43,7 +43,7 @@ const edit = locks.mutex('example:document').pipe(
 const first = await lastValueFrom(edit);
 const second = await lastValueFrom(edit);
 console.log(`with what was read before the other's write: ${await put('late', first.etag, second.fence)}`);
-console.log(`with an older token: ${await put('late', '"3"', first.fence)}`);
+console.log(`with a lower fence: ${await put('late', '"3"', first.fence)}`);
 console.log(await (await fetch(url)).text());
 server.close();
 await locks.close();

@@ -1,4 +1,4 @@
-/** Locks in a Koa service: a middleware that holds the order's lock while those behind it run. */
+/** Locks in a Koa service: a middleware that holds the order's lock while the next middleware runs. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import Koa, { type Context, type Middleware } from 'koa';
@@ -39,6 +39,6 @@ const server = app.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () =>
 
 process.once('SIGTERM', async () => {
   server.close();
-  await locks.close({ drain: 5_000 }); // what is under way may end
+  await locks.close({ drain: 5_000 }); // requests that hold a lock may finish
   redis.disconnect();
 });

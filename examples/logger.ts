@@ -1,4 +1,4 @@
-/** What the locks do, to pino: every event as a line, and now and then how long waits took. */
+/** Logs what the locks do with pino: a line for every event, and from time to time how long waits took. */
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { LockCoordinator, type LockEvent, withLock } from 'redisync';

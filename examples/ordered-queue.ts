@@ -1,4 +1,4 @@
-/** A customer's orders one after another, different customers side by side, over any number of consumers. */
+/** A queue whose orders are handled one after another for each customer, and side by side for different customers, by any number of consumers. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Lease, LockCoordinator, whileHeld } from 'redisync';
@@ -9,7 +9,7 @@ const HANDS = 2;
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const ordersOf = (customer: string): string => `example:orders:${customer}`;
 
-/** One order is taken off when it is done, and while the lease is held: a consumer that dies leaves it for the next. */
+/** Handles one order. It leaves the queue only when it is done, under the lease, so if a consumer dies another one handles it. */
 async function* serve(customer: string, lease: Lease): AsyncGenerator<string> {
   for (;;) {
     const order = await redis.lindex(ordersOf(customer), 0);
@@ -29,7 +29,7 @@ const consumer = (locks: LockCoordinator): Observable<string> => {
       if (customer === null) return EMPTY;
       return locks.mutex(`example:customer:${customer}`).pipe(whileHeld((lease) => serve(customer, lease)));
     }),
-    repeat({ delay: () => (idle ? EMPTY : of('next')) }), // the back-pressure: a hand takes the next when it is free
+    repeat({ delay: () => (idle ? EMPTY : of('next')) }), // back-pressure: the next order is taken when this one is done
   );
   return range(0, HANDS).pipe(mergeMap(() => hand$));
 };

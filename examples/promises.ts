@@ -1,4 +1,4 @@
-/** The same locks for promise code: acquire, `await using`, a bounded wait, an AbortSignal either way. */
+/** Locks in promise code: acquire, `await using`, a bounded wait, an AbortSignal to end the wait, and one that ends with the lease. */
 import { setTimeout as work } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { LockCoordinator, LockTimeoutError } from 'redisync';
@@ -13,7 +13,7 @@ const report = locks.mutex('example:report');
   lease.assertHeld(500); // throws unless there are 500 ms left for what must not be done twice
   console.log('built under a lease');
 
-  // Meanwhile nobody else comes in: they give up after a time, or when they are told to.
+  // Meanwhile others cannot acquire it: they give up after a time, or when their signal is aborted.
   const late = await report.acquire({ timeout: 50 }).catch((error: Error) => error);
   if (late instanceof LockTimeoutError)
     console.log(`${late.code}, held by ourselves: ${late.owners[0] === lease.owner}`);

@@ -1,4 +1,4 @@
-/** A catalog with many readers and a writer now and then, who looks over the new version while readers are in again. */
+/** A catalog with many readers and an occasional writer, who checks the new version while readers may read again. */
 import { Redis } from 'ioredis';
 import { type Lease, LockCoordinator, whileHeld } from 'redisync';
 import { from, lastValueFrom, merge, type Observable, tap } from 'rxjs';
@@ -11,7 +11,7 @@ let version = 1;
 async function* publish(lease: Lease): AsyncGenerator<string> {
   version += 1;
   yield `the writer made version ${version}, alone`;
-  await lease.downgrade(); // without a gap: no other writer comes between
+  await lease.downgrade(); // without a gap: no other writer can write in between
   yield `the writer looks it over, as a reader: ${lease.mode}`;
   yield `version ${version} is good`;
 }
@@ -27,7 +27,7 @@ const rewrite = write.pipe(
 const first = await write.acquire();
 const waiting = [write.pipe(whileHeld(publish)), reader('ann'), reader('ben'), rewrite, reader('cem')];
 const done = lastValueFrom(merge(...waiting).pipe(tap(console.log)));
-await first.release(); // all come in as they queued, and readers together
+await first.release(); // the others follow in the order of the queue, readers together
 await done;
 await locks.close();
 redis.disconnect();

@@ -1,4 +1,4 @@
-/** A purchase over two databases: both locked, each write fenced, and what was done undone when a step fails. */
+/** A purchase over two databases: both are locked, each write is fenced, and if a step fails the steps before it are undone. */
 import { Redis } from 'ioredis';
 import sqlite from 'node-sqlite3-wasm'; // any SQL does; from Node 22.13 on, node:sqlite is at hand
 import { allOf, LockCoordinator, whileHeld } from 'redisync';
@@ -9,7 +9,7 @@ const [redis = new Redis(), ...more] = (process.env.REDIS_URL ?? 'redis://127.0.
   .map((url) => new Redis(url));
 const locks = new LockCoordinator(more.length > 0 ? [redis, ...more] : redis, { ttl: 5_000 }); // one Redis, or a quorum
 
-/** A table with one row: 10 of something, and the highest token that has written it. */
+/** A table with one row: 10 of something, and the highest fence that has written it. */
 const database = (): sqlite.Database => {
   const sql = new sqlite.Database();
   sql.exec('CREATE TABLE held (amount INTEGER CHECK (amount >= 0), fence INTEGER); INSERT INTO held VALUES (10, 0)');
@@ -18,14 +18,14 @@ const database = (): sqlite.Database => {
 const stock = database();
 const account = database();
 
-/** One step: adds to what is held. A token lower than one that was seen changes nothing: its lease is over. */
+/** One step: adds to the amount. If the fence is lower than one that was seen, nothing changes: its lease is over. */
 type Step = readonly [sql: sqlite.Database, amount: number, fence: number];
 const add = ([sql, amount, fence]: Step): void => {
   const fenced = 'UPDATE held SET amount = amount + ?, fence = ? WHERE fence <= ?';
-  if (sql.run(fenced, [amount, fence, fence]).changes === 0) throw new Error(`token ${fence} is too low`);
+  if (sql.run(fenced, [amount, fence, fence]).changes === 0) throw new Error(`fence ${fence} is too low`);
 };
 
-/** Takes the steps in turn; when one fails, takes back those before it, the last one first. */
+/** Makes the steps one after another. If one fails, it undoes those before it, the last one first. */
 const saga = async (...steps: Step[]): Promise<string> => {
   const done: Step[] = [];
   try {
@@ -52,6 +52,6 @@ const show = (outcome: string): void =>
 
 show(await lastValueFrom(buy(2, 6)));
 show(await lastValueFrom(buy(2, 6))); // the account has 4 left: the goods are put back
-show(await saga([stock, -1, 1]).catch((error: Error) => `refused: ${error.message}`)); // from a lease long gone
+show(await saga([stock, -1, 1]).catch((error: Error) => `refused: ${error.message}`)); // with the fence of an old lease
 await locks.close();
 for (const each of [redis, ...more]) each.disconnect();

@@ -1,4 +1,4 @@
-/** Search as you type, one query at a time on the database: what is typed next cancels the last, and frees its place. */
+/** Search as you type, with one query at a time on the database: each new input cancels the last query, or its wait. */
 import { Redis } from 'ioredis';
 import { LockCoordinator, withLock } from 'redisync';
 import { firstValueFrom, from, lastValueFrom, map, type Observable, switchMap, tap, timer, zipWith } from 'rxjs';

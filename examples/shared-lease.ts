@@ -1,4 +1,4 @@
-/** Many subscribers in a process, one holder: the lease is taken for the first, and lingers after the last. */
+/** One lease for many subscribers in a process: it is acquired for the first, and released a moment after the last. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Lease, LockCoordinator, whileHeld } from 'redisync';
@@ -13,7 +13,7 @@ const lease$ = locks
   .mutex('example:feed')
   .pipe(share({ connector: () => new ReplaySubject<Lease>(1), resetOnRefCountZero: () => timer(LINGER) }));
 
-/** When its work is done it unsubscribes; rxjs counts who is left, and the lease goes with the last of them. */
+/** Works under the shared lease, and unsubscribes when it is done. rxjs counts the subscribers; the last one to leave ends the lease. */
 const work = (name: string): Observable<string> =>
   lease$.pipe(whileHeld((lease) => timer(20).pipe(map(() => `${name}: ${lease.held}`))));
 const run = async (...names: string[]): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Metrics and a span of each hold, to the console: what `redisync/otel` makes of the events of all locks. */
+/** OpenTelemetry: `redisync/otel` writes metrics and a span for each lease to the console. */
 import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, ConsoleSpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { Redis } from 'ioredis';

@@ -1,4 +1,4 @@
-/** A pipeline with locks in it, tested by marbles: no Redis, no waiting, the same on every run. */
+/** Tests a pipeline with locks by marble diagrams: without Redis, without waiting, the same on every run. */
 import assert from 'node:assert/strict';
 import { type LockCoordinator, LockLostError, withLock } from 'redisync';
 import { Memory, memoryCoordinator } from 'redisync/testing';
@@ -10,7 +10,7 @@ interface Order {
   readonly id: string;
 }
 
-// What is tested: it takes its coordinator as an argument, and knows nothing of Redis.
+// The code under test takes its coordinator as an argument, and knows nothing of Redis.
 const charges = (
   locks: LockCoordinator,
   orders: Observable<Order>,
@@ -41,7 +41,7 @@ test('orders of one customer are charged in turn, those of two at the same time'
 });
 
 test('two services do not charge one customer at once', ({ cold, expectObservable }) => {
-  const memory = new Memory(); // what they share in place of a Redis
+  const memory = new Memory(); // they share it as services share a Redis
   const first = charges(memoryCoordinator({ memory }), cold('a|', ann), in5ms);
   const second = charges(memoryCoordinator({ memory }), cold('-b|', ann), in5ms);
   expectObservable(first).toBe(' 5ms (a|)');

@@ -1,4 +1,4 @@
-/** A lease that changes hands: a web process takes the lock, answers, and lets another process go on under it, with no gap. */
+/** A lease that changes hands: a web process acquires the lock and answers, and another process continues the lease without a gap. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as work } from 'node:timers/promises';
@@ -9,15 +9,15 @@ const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 const locks = new LockCoordinator(redis, { ttl: 10_000 });
 const NAME = 'example:transfer';
 
-/** The one who is handed the lease goes on with it by its owner. The token is the same: for what is written, it is one holder. */
+/** Continues the lease by its owner. The fence stays the same: to what is written to, it is one holder. */
 const goOn = async ({ name, owner, fence }: Detached): Promise<void> => {
   const lease = await locks.mutex(name, { owner }).acquire({ timeout: 5_000 });
-  console.log('the worker goes on', lease.fence === fence ? 'under the same token' : 'under another token');
+  console.log('the worker goes on', lease.fence === fence ? 'with the same fence' : 'with another fence');
   await work(100, undefined, { signal: lease.signal });
   await lease.release();
 };
 
-/** The handle is plain data: it can go by a queue, a row or an argument. It must arrive before its time is over. */
+/** Hands the lease over. The handle is plain data, for a queue, a row or an argument. It must arrive before its time is over. */
 const handOver = async (): Promise<void> => {
   const lease = await locks.mutex(NAME).acquire({ timeout: 5_000 });
   const handle = await lease.detach();

@@ -1,4 +1,4 @@
-/** The accounts, kept in Redis by a program that reads, thinks and writes back: every interleaving of two of these loses money. */
+/** The accounts, kept in Redis by a program that reads, waits and writes back: if two of these interleave, money is lost. */
 import type { Redis } from 'ioredis';
 import { ACCOUNTS, OPENING, type Transfer } from './transfers.ts';
 
@@ -8,18 +8,18 @@ export interface Account {
   readonly version: string;
 }
 
-/** The tokens of the leases under which a transfer is made, for its two accounts; 0 without a lease. */
+/** The fences of the leases under which a transfer is made, for its two accounts; 0 without a lease. */
 export type Fences = readonly [from: number, to: number];
 
 /**
- * The write-back of one transfer is one script, so that a worker killed at any moment has made the whole of it or
- * nothing: both balances and the mark that it is done. Whoever repeats it finds the mark and changes nothing.
+ * One script writes both balances of a transfer and marks it as done, so a worker that is killed at any moment has made all
+ * of it or nothing. A worker that repeats it finds the mark and changes nothing.
  *
- * Balances are set, not added to, as they come from what was read. The script could compare versions and refuse, but
- * then it would be the lock; it only counts an update that is lost by being written over. What it does refuse is a
- * fencing token lower than one that the account has seen: a writer whose lease went to somebody else meanwhile.
+ * Balances are set, not added to, because they come from what was read. The script could compare versions and refuse, but
+ * then it would be the lock; it only counts the updates that it overwrites. It does refuse a fence that is lower than one
+ * that the account has seen: the lease of that writer has ended, and another has written since.
  *
- * KEYS  1 2 the accounts  3 done  4 tally    ARGV  1 transfer  2 3 versions read  4 5 new balances  6 7 tokens
+ * KEYS  1 2 the accounts  3 done  4 tally    ARGV  1 transfer  2 3 versions read  4 5 new balances  6 7 fences
  */
 const WRITE_BACK = `
 for i = 1, 2 do
@@ -36,7 +36,7 @@ end
 return 'written'`;
 
 /** The lease under which a transfer was made is over: it is to be made again. */
-export class TokenTooLow extends Error {}
+export class FenceTooLow extends Error {}
 
 export class Bank {
   private readonly redis: Redis;
@@ -60,12 +60,12 @@ export class Bank {
     return { balance: Number(balance), version: version ?? '' };
   }
 
-  /** Writes both accounts back. @throws TokenTooLow */
+  /** Writes both accounts back. @throws FenceTooLow */
   async writeBack({ id, from, to, amount }: Transfer, a: Account, b: Account, fences: Fences): Promise<void> {
     const keys = [from, to, 'done', 'tally'].map((name) => this.key(name));
     const balances = [a.balance - amount, b.balance + amount];
     const outcome = await this.redis.eval(WRITE_BACK, 4, ...keys, id, a.version, b.version, ...balances, ...fences);
-    if (outcome === 'refused') throw new TokenTooLow(`Transfer ${id} came with a token that is too low`);
+    if (outcome === 'refused') throw new FenceTooLow(`Transfer ${id} came with a fence that is too low`);
   }
 
   balances(): Promise<number[]> {

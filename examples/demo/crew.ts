@@ -46,7 +46,7 @@ export class Worker {
     this.busy = false;
   }
 
-  /** Stops it in its tracks: it holds what it holds, and neither renews nor releases. */
+  /** Stops the process: it keeps its locks, and neither renews nor releases them. */
   freeze(): void {
     this.process.kill('SIGSTOP');
   }

@@ -20,9 +20,9 @@ export interface Report {
   /** How many passes it has made. */
   passes: number;
   handOffs: number;
-  /** The highest fencing token that it was given. */
+  /** The highest fence of its leases. */
   highest: number;
 }
 
-/** ms for which a lease outlives its last renewal, and so the longest for which a killed worker can be in the way. */
+/** The ttl of the leases, in ms: the longest time for which a killed worker blocks others. */
 export const TTL = 2_000;

@@ -1,4 +1,4 @@
-/** The demo's accident: a worker is killed while it holds locks, and they are seen to come back. */
+/** Kills a worker of the demo while it holds locks, and checks that others get them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LockCoordinator } from 'redisync';
 import { first, firstValueFrom, forkJoin, map, throwError, timeout } from 'rxjs';
@@ -14,7 +14,7 @@ export interface Recovery {
   readonly after: number;
 }
 
-/** Whom an owner's token names: the identity that stands before it. */
+/** The identity in an owner, which stands before the uuid. */
 export const labelOf = (owner: string): string => owner.slice(0, Math.max(0, owner.lastIndexOf(':')));
 
 const heldBy = async (locks: LockCoordinator, names: readonly string[], label: string): Promise<string[]> => {
@@ -25,8 +25,8 @@ const heldBy = async (locks: LockCoordinator, names: readonly string[], label: s
 };
 
 /**
- * Freezes the worker, waits until Redis has handled all that it had sent, and looks: what it holds now, no release of
- * its own can give back. If that is nothing, it runs on for a moment; else it is killed.
+ * Stops the worker, waits until Redis has handled all that it has sent, and looks which locks it holds: none of its own
+ * commands can release these any more. If there are none, it runs on for a moment; otherwise it is killed.
  */
 export const killHolder = async (
   worker: Worker,

@@ -1,6 +1,6 @@
 /**
- * The main job, `npm run demo`: worker processes make a file of transfers between few accounts kept in Redis, first
- * without locks, then piped through them, and one is killed half-way. Exit code 1 if the sums do not match.
+ * The main job, `npm run demo`: worker processes make the transfers of a file between a few accounts in Redis, first without
+ * locks, then under locks, and one of them is killed half-way. Exit code 1 if the sums do not match.
  */
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
@@ -45,7 +45,7 @@ const report = (without: Outcome, locked: Outcome): string => {
     `hand-offs             ${number(locked.handOffs)}`,
     `refused by the fence  ${number(locked.refused)}`,
     `locks recovered       after ${number(recovery?.after ?? 0)} ms (ttl ${number(TTL)} ms): ${held}, of ${recovery?.label}, killed`,
-    `highest token         ${locked.highest}`,
+    `highest fence         ${locked.highest}`,
   ].join('\n');
 };
 
@@ -58,7 +58,7 @@ redis.on('error', (error: Error) => {
 });
 const bank = new Bank(redis, prefix);
 const crew = new Crew(server.url);
-const locks = new LockCoordinator(redis.duplicate({ keyPrefix: prefix })); // the clock, too, is this run's own
+const locks = new LockCoordinator(redis.duplicate({ keyPrefix: prefix })); // with the prefix the clock is this run's own, too
 
 const stop = async (): Promise<void> => {
   await crew.stop();

@@ -15,7 +15,7 @@ import {
   throwError,
   timer,
 } from 'rxjs';
-import { Bank, type Fences, lockName, TokenTooLow } from './bank.ts';
+import { Bank, type Fences, FenceTooLow, lockName } from './bank.ts';
 import { type Job, type Pass, type Report, TTL } from './job.ts';
 import { type Transfer, transfers } from './transfers.ts';
 
@@ -41,9 +41,9 @@ const make = (transfer: Transfer, fences: () => Fences): Observable<void> =>
   );
 
 /** Whether the lease was lost before the write: by our clocks, or as the bank found. */
-const isOver = (error: unknown): boolean => error instanceof LockLostError || error instanceof TokenTooLow;
+const isOver = (error: unknown): boolean => error instanceof LockLostError || error instanceof FenceTooLow;
 
-/** The same, piped through both accounts' locks. Their tokens let the bank refuse a writer that comes too late. */
+/** The same, under the locks of both accounts. By their fences the bank refuses a writer that comes too late. */
 const makeLocked = (transfer: Transfer): Observable<void> =>
   defer(() => {
     let fences: Fences = [0, 0];
@@ -62,7 +62,7 @@ locks.events$.subscribe((event) => {
   if (event.type === 'acquired') report.highest = Math.max(report.highest, event.fence);
 });
 
-/** One that replaces a killed worker leaves out what is done. What was under way is found done, or not, under its locks. */
+/** A worker that replaces a killed one leaves out the transfers that are done. Whether the last one was done it sees under its locks. */
 const pass = async ({ locked }: Pass): Promise<void> => {
   const done = new Set(await bank.done());
   const mine = transfers().filter(({ id }, i) => i % shares === share && !done.has(id));
@@ -78,7 +78,7 @@ await redis.ping();
 tell();
 const telling = setInterval(tell, 100);
 
-await once(process, 'disconnect'); // main is through with it, or has gone
+await once(process, 'disconnect'); // main needs this worker no more, or has ended
 clearInterval(telling);
 await locks.close();
 redis.disconnect();

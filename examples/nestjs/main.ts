@@ -24,14 +24,14 @@ const say = (what: string, about: object = {}): void =>
   console.log(JSON.stringify({ what, pid: process.pid, ...about }));
 
 class Jobs {
-  /** The instance that leads, and it alone, from tick to tick. */
+  /** Runs only in the instance that leads, at every tick. */
   @Cron(EVERY_SECOND)
   @LeaderOnly('example:nestjs:report', { ttl: 2_000 })
   async report(@InjectLease() lease?: Lease): Promise<void> {
     say('report', { second: Math.round(Date.now() / 1_000), fence: lease?.fence });
   }
 
-  /** Whichever instance comes first at the tick, even if the other comes when it is done. */
+  /** Runs in the instance that comes first at the tick. `minHold` keeps a late instance from running it again. */
   @Cron(EVERY_SECOND)
   @Locked('example:nestjs:tidy', { skip: true, ttl: 2_000, minHold: 500 })
   async tidy(): Promise<void> {

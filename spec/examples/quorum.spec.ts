@@ -12,14 +12,14 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'saga.ts': [
     'bought; in stock 8, in the account 4',
     'not bought: CHECK constraint failed: amount >= 0; in stock 8, in the account 4',
-    'refused: token 1 is too low; in stock 8, in the account 4',
+    'refused: fence 1 is too low; in stock 8, in the account 4',
   ],
-  'fenced-redis.ts': ['late: token N is too low', 'written by the next'],
+  'fenced-redis.ts': ['late: fence N is too low', 'written by the next'],
   'http-if-match.ts': [
     'under the lock: 204',
     'under the lock: 204',
     "with what was read before the other's write: 412",
-    'with an older token: 409',
+    'with a lower fence: 409',
     'draft, edited, edited',
   ],
 };

@@ -55,15 +55,15 @@ describe('the examples', function () {
   it('leadership: a leader that is killed is followed within its ttl, and one that resigns at once', async () => {
     ran.add('leadership.ts');
     const first = start('leadership.ts', server.url);
-    await first.seen(/task 0 under token \d+/);
+    await first.seen(/task 0 with fence \d+/);
     const second = start('leadership.ts', server.url);
     await second.seen(/following/);
     first.kill('SIGKILL');
     await first.ended;
     const killed = performance.now();
-    const task = await second.seen(/task 0 under token \d+/);
+    const task = await second.seen(/task 0 with fence \d+/);
     expect(performance.now() - killed).to.be.below(2_000);
-    expect(task > (await first.seen(/task 0 under token \d+/))).to.equal(true);
+    expect(task > (await first.seen(/task 0 with fence \d+/))).to.equal(true);
     second.kill('SIGTERM');
     expect((await second.ended).code).to.equal(0);
     expect(await redis.exists('example:scheduler')).to.equal(0);
@@ -99,11 +99,11 @@ describe('the examples', function () {
     ]);
   });
 
-  it('saga: a step that fails has the others undone, and an old token writes nothing', async () => {
+  it('saga: a step that fails has the others undone, and an old fence writes nothing', async () => {
     expect(await outcome('saga.ts')).to.deep.equal([
       'bought; in stock 8, in the account 4',
       'not bought: CHECK constraint failed: amount >= 0; in stock 8, in the account 4',
-      'refused: token 1 is too low; in stock 8, in the account 4',
+      'refused: fence 1 is too low; in stock 8, in the account 4',
     ]);
   });
 
@@ -147,13 +147,13 @@ describe('the examples', function () {
       'under the lock: 204',
       'under the lock: 204',
       "with what was read before the other's write: 412",
-      'with an older token: 409',
+      'with a lower fence: 409',
       'draft, edited, edited',
     ]);
   });
 
   it('fenced-redis: what comes late is refused', async () => {
-    expect(await outcome('fenced-redis.ts')).to.deep.equal(['late: token N is too low', 'written by the next']);
+    expect(await outcome('fenced-redis.ts')).to.deep.equal(['late: fence N is too low', 'written by the next']);
   });
 
   it('fastify: an order at a time, 409 when busy, and what is under way when the service is closed is answered', async () => {
@@ -240,11 +240,11 @@ describe('the examples', function () {
     }
   });
 
-  it('transfer: another process goes on under the same token', async () => {
+  it('transfer: another process goes on with the same fence', async () => {
     expect((await outcome('transfer.ts')).sort()).to.deep.equal([
       'meanwhile the lock is busy',
       'the web process answers, and holds nothing',
-      'the worker goes on under the same token',
+      'the worker goes on with the same fence',
     ]);
   });
 
