@@ -4,7 +4,7 @@ import { Cluster, Redis } from 'ioredis';
 import { filter, firstValueFrom, toArray } from 'rxjs';
 import { type CoordinatorOptions, constantBackoff, LockCoordinator, LockCorruptedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { rights } from '../support/rights.ts';
+import { ioredisRights, rights } from '../support/rights.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
 const TTL = 2_000;
@@ -164,7 +164,7 @@ describe('a quorum of five', () => {
 
   it('needs no more rights than the docs list', async () => {
     for (const node of redis) {
-      await node.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...rights());
+      await node.acl('SETUSER', 'locks', 'reset', 'on', '>pass', ...rights(), ...(await ioredisRights(node)));
       await node.acl('LOG', 'RESET');
     }
     const access = { username: 'locks', password: 'pass', keyPrefix: 'app:', lazyConnect: true };
