@@ -2,8 +2,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
-import { defer, finalize, lastValueFrom, mergeMap, tap, timer } from 'rxjs';
-import { LockCoordinator, withLock } from '../../src/index.ts';
+import { catchError, defer, finalize, lastValueFrom, mergeMap, of, tap, timer } from 'rxjs';
+import { allOf, LockCoordinator, whileHeld, withLock } from '../../src/index.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 describe('work under a lock, with AsyncLocalStorage', () => {
@@ -46,5 +46,22 @@ describe('work under a lock, with AsyncLocalStorage', () => {
     await Promise.all(Array.from({ length: 60 }, (_, i) => tenant.run(i, () => work(i))));
     assert.deepEqual(wrong, []);
     assert.equal(seen, 60 * 5);
+  });
+
+  it('is told in that context, too, that its time to wait is over', async () => {
+    const lease = await locks.mutex('busy').acquire();
+    const waits = [
+      (timeout: number) => locks.mutex('busy').pipe(whileHeld(() => timer(1), { timeout })),
+      (timeout: number) => timer(1).pipe(withLock(allOf(locks.mutex('busy')), { timeout })),
+    ];
+    const contexts = waits.flatMap((wait, i) =>
+      [0, 20, 20].map((timeout, j) =>
+        tenant.run(10 * i + j, () =>
+          lastValueFrom(wait(timeout).pipe(catchError(() => of(tenant.getStore() === 10 * i + j)))),
+        ),
+      ),
+    );
+    assert.deepEqual(await Promise.all(contexts), Array(6).fill(true));
+    await lease.release();
   });
 });

@@ -15,6 +15,7 @@ import {
 } from 'rxjs';
 import { type Busy, LockTimeoutError, RedisUnreachableError } from '../errors.ts';
 import { type Attachment, endLate, type Wanted } from './attachment.ts';
+import { inOwnContext } from './context.ts';
 
 /** ms for which an error waits until Redis tells who holds. */
 const LOOK = 250;
@@ -99,7 +100,7 @@ type Look = Busy & Pick<Late, 'failure'>;
 const lookAt = ({ wanted: { name, sessions, terms }, rank, failure }: Late): Observable<Look> => {
   const known: Look = { owners: [], rank, failure };
   if (failure) return of(known);
-  return sessions.store.inspect(name, terms.commandTimeout, FEW).pipe(
+  return inOwnContext(sessions.store.inspect(name, terms.commandTimeout, FEW)).pipe(
     map(({ holders, waiting, fence }): Look => {
       const owners = holders.map(({ owner }) => owner);
       return {
