@@ -242,7 +242,7 @@ const stepOf = (kind: fc.Arbitrary<Pick<Request, 'mode' | 'permits' | 'limit'>>)
         keep: fc.constantFrom(0, 0, 0, 0, 1.5 * UNIT),
       }),
     },
-    { weight: 1, arbitrary: fc.constant({ type: 'release', owner: undefined, by: 'owner', keep: 0 } as const) },
+    { weight: 2, arbitrary: fc.constant({ type: 'release', owner: undefined, by: 'owner', keep: 0 } as const) },
     { weight: 3, arbitrary: fc.record({ type: fc.constant('pass' as const), units: fc.integer({ min: 1, max: 4 }) }) },
   );
 

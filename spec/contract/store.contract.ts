@@ -643,6 +643,15 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders()).to.deep.equal([]);
       });
 
+      it('counts the permits of those whom it lets in', async () => {
+        await granted(shared('a', 3, 4));
+        await placed(shared('b', 3, 4));
+        await release(undefined);
+        expect(await holders()).to.deep.equal(['b']);
+        expect((await attempt(shared('c', 3, 4))).granted).to.equal(false);
+        expect((await attempt(shared('d', 1, 4))).granted).to.equal(true);
+      });
+
       it('answers false where there is nothing to break', async () => {
         expect(await release(undefined)).to.deep.include({ held: false, grants: 0 });
       });

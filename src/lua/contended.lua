@@ -10,11 +10,12 @@
 
 -- Joins the queue behind all. Another holds the lock, so nobody is to be granted anything.
 local function join(count, lockKey, claimsKey, specsKey, owner, text)
-  local waiterTtl = tonumber(string.match(text, '^x 1 0 [1-9]%d* ([1-9]%d*) [psc%-]%S*$'))
+  local asked, waiterTtl = string.match(text, '^x 1 0 ([1-9]%d*) ([1-9]%d*) [psc%-]%S*$')
+  waiterTtl = tonumber(waiterTtl)
   local value = redis.call('GET', lockKey)
-  local from, _, ttl = string.find(value or '', ' [1-9]%d* ([1-9]%d*)$', 2)
-  if not waiterTtl or waiterTtl > LONGEST or not from or from == #owner + 1 and string.sub(value, 1, #owner) == owner
-    or count > 0 and redis.call('ZSCORE', claimsKey, owner) then
+  local from, _, fence, ttl = string.find(value or '', ' ([1-9]%d*) ([1-9]%d*)$', 2)
+  if not asked or math.max(asked, waiterTtl) > LONGEST or not from or math.max(fence, ttl) > HIGHEST
+    or from == #owner + 1 and string.sub(value, 1, #owner) == owner or count > 0 and redis.call('ZSCORE', claimsKey, owner) then
     return nil
   end
   local left = redis.call('PTTL', lockKey)

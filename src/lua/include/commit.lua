@@ -27,7 +27,7 @@ end
 -- refused, and begins with a write that does nothing. That also tells whether the key is of another type.
 local function commit(name, frees)
   local fields, gone = name.fields, {}
-  if name.kept > 0 and name.beyond == 0 then name.gone[''] = true end
+  name.gone[''] = name.beyond == 0 and (name.gone[''] or name.kept > 0) or nil
   if name.beyond > 0 and name.beyond ~= name.kept then name.scores = add(name.scores, -name.beyond, '') end
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
   if not frees and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
