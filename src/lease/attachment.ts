@@ -1,7 +1,7 @@
 /** One subscription to a lock, which is told all that it is told in the async context in which it was made. */
 import { AsyncResource } from 'node:async_hooks';
-import type { Subscriber } from 'rxjs';
-import { OwnerConflictError } from '../errors.ts';
+import { type MonoTypeOperatorFunction, type Subscriber, throwError, timeout } from 'rxjs';
+import { OwnerConflictError, RedisUnreachableError } from '../errors.ts';
 import type { Mode, Request, Store } from '../store/store.ts';
 import { UNTRACKED } from './context.ts';
 import type { Lease } from './lease.ts';
@@ -92,4 +92,11 @@ export const conflictOf = (request: Request, has: Mode, { mode, permits }: Kind)
   if (mode === has && permits <= request.permits) return undefined;
   const otherwise = mode === has ? 'of fewer permits' : 'in another mode';
   return new OwnerConflictError(request.name, request.owner, otherwise);
+};
+
+/** A single attempt waits for the end of an earlier lease no longer than for an answer. */
+export const notLong = (name: string, { commandTimeout, scheduler }: Terms): MonoTypeOperatorFunction<void> => {
+  const message = `An earlier lease of this owner was not released within ${commandTimeout} ms`;
+  const late = (): Error => new RedisUnreachableError(name, message, 0);
+  return timeout({ first: commandTimeout, with: () => throwError(late), scheduler });
 };

@@ -1,43 +1,43 @@
-/** The last stretch of a session: its owner is taken out of Redis, and who ended it hears whether it held anything. */
+/** The last phase of a session: its owner is taken out of Redis, and who ended it hears whether it held anything. */
 import { AsyncSubject, concat, defer, EMPTY, type Observable, Subject, type Subscription } from 'rxjs';
-import type { Clock } from '../clock.ts';
+import type { LossReason } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
-import type { Release, Released, Request, Store } from '../store/store.ts';
-import type { Attachments } from './attachments.ts';
-import type { Told } from './events.ts';
-import type { Terms } from './terms.ts';
+import type { Released } from '../store/store.ts';
+import type { Acquisition } from './acquisition.ts';
+import type { Attachment } from './attachment.ts';
+import type { Held } from './held.ts';
+import type { Owner } from './owner.ts';
 
-/** What Redis may know of an owner: see acquisition. */
-interface Trace {
-  readonly known: boolean;
-  readonly notAfter: number;
-  readonly mayLand: boolean;
-  readonly settled$: Observable<never> | undefined;
+/** What is given up, and for how long it may be there. */
+interface Given {
+  /** ms after which it has lapsed by itself. */
+  readonly ttl: number;
+  /** Undefined where it is no lease but a place in the queue. */
+  readonly fence?: number;
+  /** Monotonic ms until which the lock stays taken all the same. */
+  readonly keepUntil?: number;
 }
 
-/** Who leaves. */
-export interface Leaver {
-  readonly request: Request;
-  readonly terms: Terms;
-  readonly clock: Clock;
-  readonly store: Store;
-  readonly acquisition: Trace;
-  tell(event: Told): void;
-  /** Nothing is left of it. A grant that is told later is given back, unless it is to be left alone. */
-  over(leavesGrant: boolean): void;
+/** A lease that is given up without being lost. */
+interface Leaving {
+  /** ms for which it was held. */
+  readonly duration: number;
+  readonly detached: boolean;
+  /** What completes when that is done. */
+  readonly streams: readonly Attachment[];
 }
 
 export class Departure {
-  private answer: AsyncSubject<boolean> | undefined = new AsyncSubject<boolean>();
+  private readonly owner: Owner;
+  private readonly leaving: Leaving | undefined;
+  private answered = false;
+  private answer$: AsyncSubject<boolean> | undefined;
   private clearing: Subscription | undefined;
   private done$: Subject<void> | undefined;
-  private readonly attached: Attachments;
-  private readonly told: ((held: boolean) => void) | undefined;
 
-  /** @param told called once, before the answer is. */
-  constructor(attached: Attachments, told?: (held: boolean) => void) {
-    this.attached = attached;
-    this.told = told;
+  constructor(owner: Owner, leaving?: Leaving) {
+    this.owner = owner;
+    this.leaving = leaving;
   }
 
   get is(): 'releasing' {
@@ -45,42 +45,32 @@ export class Departure {
   }
 
   /** Emits when nothing is left. */
-  get over$(): Observable<void> {
+  over(): Observable<void> {
     this.done$ ??= new Subject();
     return this.done$;
   }
 
   /** Whether a lease was given up, once that is known; undefined where it was told already. */
-  get answer$(): Observable<boolean> | undefined {
-    return this.answer;
+  answer(): Observable<boolean> | undefined {
+    if (this.answered) return undefined;
+    this.answer$ ??= new AsyncSubject();
+    return this.answer$;
   }
 
-  /** @param queued whether it waited. Where the release of a waiter finds a lease, that was granted before it was told so. */
-  start(session: Leaver, released$: Observable<Released>, leavesGrant: boolean, queued: boolean): void {
-    let knows = leavesGrant;
-    const over = (): void => {
-      this.tell(false);
-      session.over(knows);
-      this.done$?.next();
-    };
-    const next = ({ held, grants }: Released): void => {
-      this.tell(held);
-      knows ||= held && queued;
-      if (grants > 0) session.tell({ type: 'handedOver', to: grants });
-    };
-    this.clearing = released$.subscribe({ next, error: over, complete: over });
+  /** Nobody waits any more. @param queued where its release finds a lease, that was granted before it was told so. */
+  withdraw(acquisition: Acquisition, queued: boolean): void {
+    this.start(this.clear(acquisition, this.owner.request), this.given, queued);
   }
 
-  /** The first that is told counts. */
-  tell(held: boolean): void {
-    const { answer } = this;
-    if (!answer) return;
-    this.answer = undefined;
-    this.attached.inContext(() => {
-      this.told?.(held);
-      answer.next(held);
-      answer.complete();
-    });
+  /** A lease is over. What was detached stays, and what was lost under an owner that was given: another process may hold by it. */
+  giveUp(held: Held, acquisition: Acquisition, lost: LossReason | undefined): void {
+    const { leaving, given } = this;
+    const { lease, ttl, keepUntil } = held;
+    const detached = leaving?.detached === true;
+    const stays = detached || (given && lost !== undefined && lost !== 'maxHold');
+    const last = { ttl, fence: lease.fence, keepUntil: lost ? 0 : keepUntil };
+    this.start(stays ? (held.landed() ?? EMPTY) : this.clear(acquisition, last), given || detached, false);
+    if (lost || detached) this.tell(false); // after its release was sent: who hears of it may ask anew
   }
 
   /** The coordinator has closed, and waits no longer. */
@@ -89,38 +79,69 @@ export class Departure {
     this.tell(false);
   }
 
+  /** Whether the owner was given: others may hold by it, and a grant to it is left alone. */
+  private get given(): boolean {
+    return this.owner.terms.owner !== undefined;
+  }
+
+  private start(released$: Observable<Released>, leavesGrant: boolean, queued: boolean): void {
+    let knows = leavesGrant;
+    const over = (): void => {
+      this.tell(false);
+      this.owner.over(knows);
+      this.done$?.next();
+    };
+    const next = ({ held, grants }: Released): void => {
+      this.tell(held);
+      knows ||= held && queued;
+      if (grants > 0) this.owner.tell({ type: 'handedOver', to: grants });
+    };
+    this.clearing = released$.subscribe({ next, error: over, complete: over });
+  }
+
+  /** The first that is told counts. */
+  private tell(held: boolean): void {
+    if (this.answered) return;
+    this.answered = true;
+    const { owner, leaving, answer$ } = this;
+    if (leaving) {
+      const { detached, duration } = leaving;
+      const released = { type: 'released', held: duration, acknowledged: held } as const;
+      owner.tell(detached ? { type: 'detached', held: duration } : released);
+      for (const one of leaving.streams) one.complete();
+    }
+    if (!answer$) return;
+    owner.first.runInAsyncScope(() => {
+      answer$.next(held);
+      answer$.complete();
+    });
+  }
+
   /**
    * Takes the owner out of Redis, once no attempt is on its way; goes on past commandTimeout, when the answer is that nothing
    * was given up, until nothing can be left.
-   *
-   * @param ttl ms after which a lease has lapsed by itself
-   * @param keepUntil monotonic ms until which the lock stays taken all the same
-   * @param fence of the lease that is given up. One that may still land has another, so then it is whatever the owner has.
    */
-  clear(leaver: Leaver, ttl: number, fence?: number, keepUntil = 0): Observable<Released> {
-    const { request, terms, clock, store, acquisition } = leaver;
+  private clear(acquisition: Acquisition, { ttl, fence, keepUntil = 0 }: Given): Observable<Released> {
+    const { request, terms, store } = this.owner;
+    const { commandTimeout, scheduler, clock } = terms;
     const { name, owner, waiterTtl } = request;
-    const { commandTimeout, scheduler } = terms;
-    const lease = { name, owner, fence: acquisition.mayLand ? undefined : fence };
-    const release = (): Release => {
+    const { mayLand } = acquisition;
+    const settled$ = acquisition.settled();
+    const lease = { name, owner, fence: mayLand ? undefined : fence }; // what lands yet has another: whatever the owner has
+    const release = (): Observable<Released> => {
       const keep = Math.ceil(keepUntil - clock.now());
-      return keep > 0 ? { ...lease, keep } : lease;
+      return store.release(keep > 0 ? { ...lease, keep } : lease, commandTimeout);
     };
     const away = (): Observable<Released> => {
       const { known, notAfter } = acquisition;
       if (!known) return EMPTY;
       const since = clock.now();
-      return cancel(() => store.release(release(), commandTimeout), {
-        notAfter,
-        within: commandTimeout,
-        patience: (notAfter > 0 ? commandTimeout : 0) + Math.max(ttl, waiterTtl),
-        scheduler,
-        failed: () => {
-          if (clock.now() - since >= commandTimeout) this.tell(false);
-        },
-      });
+      const failed = (): void => {
+        if (clock.now() - since >= commandTimeout) this.tell(false);
+      };
+      const patience = (notAfter > 0 ? commandTimeout : 0) + Math.max(ttl, waiterTtl);
+      return cancel(release, { notAfter, within: commandTimeout, patience, scheduler, failed });
     };
-    const { settled$ } = acquisition;
     return settled$ ? concat(settled$, defer(away)) : away();
   }
 }

@@ -1,33 +1,22 @@
 /** What a lease is behind its interface: what is believed of it, for how long, and its end. */
 import { setMaxListeners } from 'node:events';
 import { AsyncSubject, defer, firstValueFrom, lastValueFrom, type Observable, of } from 'rxjs';
-import type { Clock, Instant } from '../clock.ts';
+import type { Instant } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
-import type { Mode, Request } from '../store/store.ts';
-import type { Granted } from './asker.ts';
+import type { Mode } from '../store/store.ts';
 import { inOwnContext } from './context.ts';
 import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
-
-interface Renewable {
-  ask(ttl?: number, downgrade?: boolean): Observable<void>;
-  last(): Observable<unknown>;
-}
+import type { Granted, Owner } from './owner.ts';
 
 /** What drives a lease. */
-export interface Keeper {
-  readonly clock: Clock;
-  /** Whether the lease is a write lock's. */
-  readonly writes: boolean;
-  /** What renews it; undefined where it is over. */
-  readonly renewal: Renewable | undefined;
-  /** With `detach` only this coordinator gives it up, and Redis keeps it for as long as it lasts. */
-  release(detach?: boolean): Observable<boolean>;
-  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
-  readonly settled$: Observable<unknown>;
-  /** Whether it holds. What a deadline has ended is told as lost by this, there and then. */
-  check(): boolean;
+interface Keeper {
+  readonly owner: Owner;
+  /** Renews now, or as soon as the one that is on its way has ended. */
+  ask(ttl?: number, downgrade?: boolean): Observable<void>;
+  /** Renews until nothing of unknown outcome can take effect behind that. */
+  last(): Observable<unknown>;
 }
 
 /** How a lease ends. */
@@ -40,8 +29,6 @@ export class HeldLease implements Lease {
   ttl: number;
   /** Monotonic ms at which its maxHold is over; undefined where it has none. */
   until: number | undefined;
-  /** Whether several subscriptions have it; one alone is told of its end in its own context already. */
-  shared = false;
   /** Why it is over. */
   end: End | undefined;
   /** Whether a promise gave it: then no subscription ends it, and whoever is done with it must release it. */
@@ -54,11 +41,8 @@ export class HeldLease implements Lease {
   private aborter: AbortController | undefined;
   private over: AsyncSubject<End> | undefined;
 
-  constructor(
-    keeper: Keeper,
-    { name, owner, mode }: Pick<Request, 'name' | 'owner' | 'mode'>,
-    { fence, since, ttl }: Granted,
-  ) {
+  constructor(keeper: Keeper, { fence, since, ttl }: Granted) {
+    const { name, owner, mode } = keeper.owner.request;
     this.#keeper = keeper;
     this.name = name;
     this.owner = owner;
@@ -85,12 +69,12 @@ export class HeldLease implements Lease {
   get over$(): Observable<End> {
     if (this.end) return of(this.end);
     this.over ??= new AsyncSubject();
-    return this.shared ? inOwnContext(this.over) : this.over;
+    return this.told(this.over);
   }
 
+  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
   get settled$(): Observable<unknown> {
-    const settled$ = defer(() => this.#keeper.settled$);
-    return this.shared ? inOwnContext(settled$) : settled$;
+    return this.told(defer(() => this.#keeper.owner.settled()));
   }
 
   /** The error for what is asked of it when it is over. */
@@ -102,19 +86,19 @@ export class HeldLease implements Lease {
     if (this.end) return 0;
     const { left } = this;
     if (left > 0) return left;
-    this.#keeper.check();
+    this.#keeper.owner.check();
     return 0;
   }
 
   /** ms for which Redis keeps it at least, whatever else ends it. */
   get valid(): number {
-    return remaining(this.#keeper.clock, this.since, this.ttl);
+    return remaining(this.#keeper.owner.terms.clock, this.since, this.ttl);
   }
 
   /** The same, but not past its maxHold. */
   get left(): number {
     const { valid, until } = this;
-    return until === undefined ? valid : Math.min(valid, until - this.#keeper.clock.now());
+    return until === undefined ? valid : Math.min(valid, until - this.#keeper.owner.terms.clock.now());
   }
 
   assertHeld(minimum = 0): void {
@@ -127,18 +111,18 @@ export class HeldLease implements Lease {
 
   renew(ttl?: number): Promise<void> {
     if (ttl !== undefined) duration('ttl', ttl, 10);
-    return this.renewed((renewal) => renewal.ask(ttl));
+    return this.renewed((keeper) => keeper.ask(ttl));
   }
 
   downgrade(): Promise<void> {
-    if (this.#keeper.writes) return this.renewed((renewal) => renewal.ask(undefined, true));
+    if (this.#keeper.owner.first.wanted.kind.writes) return this.renewed((keeper) => keeper.ask(undefined, true));
     return Promise.reject(
       new TypeError(`Only a write lock's lease can be downgraded, and ${quote(this.name)} is none`),
     );
   }
 
   release(): Promise<boolean> {
-    return firstValueFrom(this.#keeper.release());
+    return firstValueFrom(this.#keeper.owner.release());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,10 +130,10 @@ export class HeldLease implements Lease {
   }
 
   async detach(): Promise<Detached> {
-    await this.renewed((renewal) => renewal.last());
+    await this.renewed((keeper) => keeper.last());
     if (!this.held) throw this.loss;
     const { name, owner, fence, left: remaining } = this;
-    this.#keeper.release(true);
+    this.#keeper.owner.release(true);
     return { name, owner, fence, remaining };
   }
 
@@ -162,7 +146,7 @@ export class HeldLease implements Lease {
   /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. */
   concede(since: Instant, ttl: number, downgrade: boolean): void {
     if (downgrade) this.mode = 'shared';
-    if (remaining(this.#keeper.clock, since, ttl) < this.valid) this.extend(since, ttl);
+    if (remaining(this.#keeper.owner.terms.clock, since, ttl) < this.valid) this.extend(since, ttl);
   }
 
   extend(since: Instant, ttl: number): void {
@@ -183,10 +167,14 @@ export class HeldLease implements Lease {
     this.abort();
   }
 
-  private async renewed(how: (renewal: Renewable) => Observable<unknown>): Promise<void> {
-    const { renewal } = this.held ? this.#keeper : { renewal: undefined };
-    if (!renewal) throw this.loss;
-    await lastValueFrom(how(renewal));
+  private async renewed(how: (keeper: Keeper) => Observable<unknown>): Promise<void> {
+    if (!this.held) throw this.loss;
+    await lastValueFrom(how(this.#keeper));
+  }
+
+  /** Several subscriptions may have what is asked for by owner; one alone is told of its end in its own context already. */
+  private told<T>(source: Observable<T>): Observable<T> {
+    return this.#keeper.owner.terms.owner === undefined ? source : inOwnContext(source);
   }
 
   private abort(): void {

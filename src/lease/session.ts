@@ -1,18 +1,14 @@
 /** The life of one owner's lease on a name, in this coordinator: the sole writer of what is believed of it. */
 import { EMPTY, type Observable, of } from 'rxjs';
-import type { Clock } from '../clock.ts';
 import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Request, Store } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
-import type { Asker, Granted } from './asker.ts';
-import { type Attachment, conflictOf, type Host } from './attachment.ts';
-import { Attachments } from './attachments.ts';
-import { Departure, type Leaver } from './departure.ts';
+import { type Attachment, conflictOf } from './attachment.ts';
+import { Departure } from './departure.ts';
 import type { Told } from './events.ts';
 import { Held } from './held.ts';
-import type { End, Keeper } from './held-lease.ts';
-import type { Renewal, Tenant } from './renewal.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { End } from './held-lease.ts';
+import type { Granted, Owner, Surroundings } from './owner.ts';
 import type { Terms } from './terms.ts';
 import { Timer } from './timers.ts';
 
@@ -23,48 +19,38 @@ import { Timer } from './timers.ts';
  */
 type State = Acquisition | Held | Departure | { readonly is: 'over' };
 
-export class Session implements Host, Asker, Tenant, Keeper, Leaver {
-  readonly key: string;
+export class Session implements Owner {
+  readonly store: Store;
   readonly request: Request;
-  readonly writes: boolean;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
-  /** Those of the first subscription; once it holds, those of the last. */
   terms: Terms;
   private state: State;
-  readonly attached = new Attachments();
+  /** The subscriptions, nearly always one. Made anew for each that comes or leaves: an array that grows has room for 16 more. */
+  private attached: readonly Attachment[] = [];
+  readonly first: Attachment;
   private readonly around: Surroundings;
 
-  constructor(around: Surroundings, key: string, request: Request, terms: Terms, writes = false) {
+  /** @param first the subscription for which it is made, and that is about to attach to it */
+  constructor(around: Surroundings, request: Request, first: Attachment) {
+    const { terms } = first.wanted;
     this.around = around;
-    this.key = key;
+    this.store = around.store;
     this.request = request;
     this.terms = terms;
-    this.writes = writes;
+    this.first = first;
     this.state = this.acquisition = new Acquisition(this);
     this.timer = new Timer(around.timers(terms), this.acquisition);
-  }
-
-  get clock(): Clock {
-    return this.terms.clock;
-  }
-
-  get store(): Store {
-    return this.around.store;
   }
 
   get waits(): boolean {
     return this.state.is === 'asking' || this.state.is === 'queued';
   }
 
-  get settled$(): Observable<boolean> {
-    return (this.state.is === 'releasing' ? this.state.answer$ : undefined) ?? EMPTY;
-  }
-
   /** Emits when it is over, where that has begun: a subscription that comes now is to begin anew after it. */
   ending(): Observable<void> | undefined {
     this.check();
-    return this.state.is === 'releasing' ? this.state.over$ : undefined;
+    return this.state.is === 'releasing' ? this.state.over() : undefined;
   }
 
   /** A subscription comes, and waits too; or it has the lease that is held, once that was renewed on its terms. */
@@ -77,80 +63,73 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
       return;
     }
     one.host = this;
-    this.attached.add(one);
+    this.attached = [...this.attached, one];
     if (state.is === 'held') {
-      state.lease.shared = true;
       this.terms = terms;
-      state.bound(terms);
+      state.heed(terms);
       const has = (): void => {
-        if (this.attached.has(one)) one.next(state.lease);
+        if (this.attached.includes(one)) one.next(state.lease);
       };
-      state.renewal.ask(terms.ttl).subscribe({ error: has, complete: has });
+      state.ask(terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.start();
     else this.acquisition.once(one);
   }
 
   /** A subscription leaves: the last one of those that wait, or any one of those that hold, for they have one lease. */
   leave(one: Attachment): void {
-    if (!this.attached.remove(one)) return;
-    if (this.waits && this.attached.now.length === 0) this.withdraw(one.timedOut);
+    if (!this.attached.includes(one)) return;
+    this.attached = this.attached.filter((other) => other !== one);
+    if (this.waits && this.attached.length === 0) this.withdraw(one.timedOut);
     const { state } = this;
     if (state.is !== 'held' || !this.check()) return;
-    const others = this.attached.take();
-    this.end(state, 'released');
-    for (const other of others) other.error(state.lease.loss);
+    for (const other of this.end(state, 'released')) other.error(state.lease.loss);
   }
 
   forgo(single: Attachment, error?: unknown): void {
-    if (!this.waits || !this.attached.has(single)) return;
+    if (!this.waits || !this.attached.includes(single)) return;
     this.leave(single);
     if (error === undefined) single.complete();
     else single.error(error);
   }
 
   fail(error: unknown): void {
-    if (!this.waits) return;
-    const all = this.attached.take();
-    this.withdraw();
-    for (const one of all) one.error(error);
+    if (this.waits) for (const one of this.withdraw()) one.error(error);
   }
 
   grant(granted: Granted): void {
     if (!this.waits) return;
-    const { acquisition } = this;
+    const { acquisition, attached } = this;
     const held = new Held(this, granted, acquisition.bound);
-    const all = this.attached.now;
     this.state = held;
-    held.lease.shared = all.length > 1;
-    this.terms = all.at(-1)?.wanted.terms ?? this.terms;
-    for (const { wanted } of all) held.bound(wanted.terms);
-    held.renewal.begin();
-    this.tell({ type: 'acquired', waited: held.since - acquisition.began, fence: granted.fence });
-    for (const one of all) if (this.state === held) one.next(held.lease);
+    this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
+    for (const { wanted } of attached) held.heed(wanted.terms);
+    held.start();
+    this.tell({ type: 'acquired', waited: held.began - acquisition.began, fence: granted.fence });
+    for (const one of attached) if (this.state === held) one.next(held.lease);
   }
 
   check(): boolean {
-    const lapse = this.state.is === 'held' ? this.state.lapse : undefined;
-    if (lapse) this.lose(lapse.reason, lapse.cause);
-    return this.state.is === 'held';
+    const { state } = this;
+    if (state.is !== 'held') return false;
+    const { lapse, failure } = state;
+    if (lapse) this.lose(lapse, lapse === 'unreachable' ? failure : undefined);
+    return !lapse;
   }
 
   lose(reason: LossReason, cause?: Error): void {
     const { state } = this;
     if (state.is !== 'held') return;
     const error = new LockLostError(this.request.name, reason, cause);
-    const all = this.attached.take();
-    this.end(state, error);
-    for (const one of all) one.error(error);
-  }
-
-  get renewal(): Renewal | undefined {
-    return this.state.is === 'held' ? this.state.renewal : undefined;
+    for (const one of this.end(state, error)) one.error(error);
   }
 
   release(detach = false): Observable<boolean> {
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', this.attached.take(), detach);
-    return (this.state.is === 'releasing' ? this.state.answer$ : undefined) ?? of(false);
+    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', detach ? 'detached' : 'completed');
+    return (this.state.is === 'releasing' && this.state.answer()) || of(false);
+  }
+
+  settled(): Observable<boolean> {
+    return (this.state.is === 'releasing' && this.state.answer()) || EMPTY;
   }
 
   /** There are no leases any more. What is held may stay so until its holder releases it, if it is spared. */
@@ -158,8 +137,7 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     const error = new CoordinatorClosedError(this.request.name);
     this.fail(error);
     if (this.state.is !== 'held' || spare) return;
-    const all = this.attached.take();
-    for (const one of all) one.error(error);
+    for (const one of this.take()) one.error(error);
     if (this.check() && this.state.is === 'held') this.end(this.state, 'released');
   }
 
@@ -173,27 +151,46 @@ export class Session implements Host, Asker, Tenant, Keeper, Leaver {
     this.around.ended(this, leavesGrant);
   }
 
-  /** In the context of who has subscribed, which spans and logs go by. */
   tell(event: Told): void {
-    if (this.around.observed) this.attached.inContext(() => this.around.tell(this, event));
+    if (this.around.events$.observed) this.first.runInAsyncScope(() => this.around.tell(this, event));
   }
 
-  /** held → releasing. @param completed whose streams complete once it is released */
-  private end(held: Held, end: End, completed: readonly Attachment[] = [], detached = false): void {
-    const { duration } = held;
-    const departure = new Departure(this.attached, (acknowledged) => {
-      if (detached) this.tell({ type: 'detached', held: duration });
-      else if (end === 'released') this.tell({ type: 'released', held: duration, acknowledged });
-      for (const one of completed) one.complete();
-    });
-    this.state = departure;
-    held.end(departure, end, detached);
+  /** All subscriptions, which from now on are not attached any more: what they are told is the last. */
+  private take(): readonly Attachment[] {
+    const { attached } = this;
+    this.attached = [];
+    return attached;
   }
 
-  /** asking, queued → releasing. */
-  private withdraw(timedOut = false): void {
-    const departure = new Departure(this.attached);
+  /** asking, queued → releasing. Returns whom to tell. */
+  private withdraw(timedOut = false): readonly Attachment[] {
+    const { acquisition, timer } = this;
+    const all = this.take();
+    const queued = acquisition.is === 'queued';
+    const departure = new Departure(this);
     this.state = departure;
-    this.acquisition.end(departure, timedOut);
+    timer.clear();
+    const waited = this.terms.clock.now() - acquisition.began;
+    if (queued) this.tell({ type: 'abandoned', waited, ...(timedOut && { timedOut }) });
+    departure.withdraw(acquisition, queued);
+    return all;
+  }
+
+  /**
+   * held → releasing: it is over in every way in which it says so before anything else happens; then its owner is taken out
+   * of Redis. Returns whom to tell, but those who complete once that is done.
+   */
+  private end(held: Held, end: End, how?: 'detached' | 'completed'): readonly Attachment[] {
+    const duration = this.terms.clock.now() - held.began;
+    const all = this.take();
+    const lost = end === 'released' ? undefined : end;
+    const leaving = { duration, detached: how === 'detached', streams: how ? all : [] };
+    const departure = new Departure(this, lost ? undefined : leaving);
+    this.state = departure;
+    held.stop();
+    this.first.runInAsyncScope(() => held.lease.finish(end));
+    if (lost) this.tell({ type: 'lost', reason: lost.reason, held: duration });
+    departure.giveUp(held, this.acquisition, lost?.reason);
+    return all;
   }
 }

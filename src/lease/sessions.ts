@@ -1,33 +1,43 @@
 /** The sessions of a coordinator, one for each owner of a name: subscriptions and grants find theirs by it. */
-import { randomUUID } from 'node:crypto';
 import {
-  type MonoTypeOperatorFunction,
+  identity,
   merge,
   Observable,
   of,
   type SchedulerLike,
   Subject,
   type Subscriber,
+  type TeardownLogic,
   take,
-  throwError,
-  timeout,
 } from 'rxjs';
-import { CoordinatorClosedError, RedisUnreachableError } from '../errors.ts';
+import { v4 as uuid } from 'uuid';
+import { CoordinatorClosedError } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
-import type { Attachment } from './attachment.ts';
+import { type Wanted as Asked, Attachment, notLong } from './attachment.ts';
 import type { LockEvent, Told } from './events.ts';
 import type { Lease } from './lease.ts';
+import type { Owner, Surroundings } from './owner.ts';
 import { Refusal } from './refusal.ts';
 import { Session } from './session.ts';
-import type { Surroundings } from './surroundings.ts';
-import type { Kind, Terms } from './terms.ts';
+import { Strays } from './strays.ts';
+import type { Terms } from './terms.ts';
 import { Timers } from './timers.ts';
 
-/** ms to give back a grant that nobody here waits for any more; it lapses by itself otherwise. */
-const GIVE_BACK = 500;
+/**
+ * What the Map keeps in place of a session, emptied when that ends: V8 keeps the former tables of a Map that grows and
+ * shrinks within reach of one another until a full collection, and what they held with them.
+ */
+interface Entry {
+  session: Session | undefined;
+}
 
 /** How many have begun in this process. */
 let turns = 0;
+
+/** A lock, as it was made. */
+export interface Wanted extends Asked {
+  readonly sessions: Sessions;
+}
 
 export class Sessions implements Surroundings {
   readonly events$ = new Subject<LockEvent>();
@@ -41,32 +51,40 @@ export class Sessions implements Surroundings {
   readonly refusal = new Refusal();
   private readonly closing$ = new Subject<never>();
   private readonly none$ = new Subject<void>();
-  private readonly sessions = new Map<string, Session>();
-  /** Those that have ended, and whose grants are to be left alone: until when one may still be told. */
-  private readonly left = new Map<string, number>();
+  private readonly sessions = new Map<string, Entry>();
+  private readonly strays: Strays;
   private readonly schedulers = new WeakMap<SchedulerLike, Timers>();
 
   constructor(store: Store) {
     this.store = store;
+    this.strays = new Strays(store);
     store.grants$.subscribe((grant) => this.route(grant));
   }
 
-  /** Attaches a subscription to the session of its owner, or to a new one. */
-  open(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
-    const { name, kind, terms } = one.wanted;
-    if (this.ending) {
-      subscriber.add(this.refusal.refuse(subscriber, terms.scheduler, name));
-      return;
-    }
+  /** What subscribing to a lock does. With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. */
+  subscribe(subscriber: Subscriber<Lease>, wanted: Wanted, patient: boolean): TeardownLogic {
+    const { name, terms } = wanted;
+    if (this.ending) return this.refusal.refuse(subscriber, terms.scheduler, name);
+    const one = new Attachment(subscriber, wanted);
+    this.attach(one, patient, subscriber);
+    return one;
+  }
+
+  /** To the session of its owner, once no earlier lease of that is being released, or to a new one. */
+  private attach(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
+    const { name, terms } = one.wanted;
     const { owner } = terms;
-    const known = owner === undefined ? undefined : this.sessions.get(keyOf(name, owner));
+    const known = owner === undefined ? undefined : this.sessions.get(keyOf(name, owner))?.session;
     const ending$ = known?.ending();
     if (!ending$) {
-      (known ?? this.add(name, kind, terms)).attach(one, patient);
+      (known ?? this.add(one)).attach(one, patient);
       return;
     }
-    const next = (): void => this.open(one, patient, subscriber);
-    const waits = merge(ending$, this.closing$).pipe(take(1), patient ? all : notLong(name, terms));
+    const waits = merge(ending$, this.closing$).pipe(take(1), patient ? identity : notLong(name, terms));
+    const next = (): void => {
+      if (this.ending) subscriber.add(this.refusal.refuse(subscriber, terms.scheduler, name));
+      else this.attach(one, patient, subscriber);
+    };
     subscriber.add(waits.subscribe({ next, error: (error: unknown) => one.error(error) }));
   }
 
@@ -90,10 +108,6 @@ export class Sessions implements Surroundings {
     return this.shutAll(false);
   }
 
-  get observed(): boolean {
-    return this.events$.observed;
-  }
-
   /** The store is closed: what is still to be released is left to lapse. */
   end(): void {
     for (const session of this.all) session.abandon();
@@ -108,40 +122,48 @@ export class Sessions implements Surroundings {
     return timers;
   }
 
-  tell({ request: { name, owner }, clock }: Session, event: Told): void {
+  tell({ request: { name, owner }, terms: { clock } }: Owner, event: Told): void {
     if (event.type === 'hindered' && !this.warned) {
       this.warned = true;
-      process.emitWarning(`Whoever waits for a lock goes on waiting: ${event.error.message}`, {
-        code: 'REDISYNC_HINDERED',
-      });
+      const message = `Whoever waits for a lock goes on waiting: ${event.error.message}`;
+      process.emitWarning(message, { code: 'REDISYNC_HINDERED' });
     }
     this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
   }
 
-  ended({ key, request, clock }: Session, leavesGrant: boolean): void {
+  ended({ request, terms }: Owner, leavesGrant: boolean): void {
+    const key = terms.owner === undefined ? request.owner : keyOf(request.name, request.owner);
+    const entry = this.sessions.get(key);
+    if (entry) entry.session = undefined;
     this.sessions.delete(key);
-    if (leavesGrant) this.remember(key, clock.now(), request.waiterTtl);
+    if (leavesGrant) this.strays.leave(key, terms.clock.now(), request.waiterTtl);
     if (this.sessions.size === 0) this.none$.next();
   }
 
   holds(name: string, owner: string): boolean {
-    const session = this.sessions.get(owner) ?? this.sessions.get(keyOf(name, owner));
+    const session = this.find(name, owner);
     return session?.request.name === name && session.check();
   }
 
-  private add(name: string, { mode, permits, limit, writes }: Kind, terms: Terms): Session {
-    const { ttl, waiterTtl, replicas, identity } = terms;
-    const owner = terms.owner ?? `${identity}:${randomUUID()}`;
+  private find(name: string, owner: string): Session | undefined {
+    return (this.sessions.get(owner) ?? this.sessions.get(keyOf(name, owner)))?.session;
+  }
+
+  private add(one: Attachment): Session {
+    const { name, kind, terms } = one.wanted;
+    const { mode, permits, limit } = kind;
+    const { ttl, waiterTtl, replicas } = terms;
+    const owner = terms.owner ?? `${terms.identity}:${uuid()}`;
     const key = terms.owner === undefined ? owner : keyOf(name, owner);
     turns += 1;
     const request: Request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, turn: turns };
-    const session = new Session(this, key, request, terms, writes);
-    this.sessions.set(key, session);
+    const session = new Session(this, request, one);
+    this.sessions.set(key, { session });
     return session;
   }
 
   private get all(): readonly Session[] {
-    return [...this.sessions.values()]; // who is told may leave at once
+    return [...this.sessions.values()].flatMap(({ session = [] }) => session); // who is told may leave at once
   }
 
   private shutAll(spare: boolean): Observable<unknown> {
@@ -153,44 +175,20 @@ export class Sessions implements Surroundings {
     return this.sessions.size === 0 ? of(undefined) : this.none$.pipe(take(1));
   }
 
-  private remember(key: string, now: number, waiterTtl: number): void {
-    for (const [other, until] of this.left) {
-      if (until >= now) break;
-      this.left.delete(other);
-    }
-    this.left.delete(key); // to the end: they stand in the order of their time
-    this.left.set(key, now + 2 * waiterTtl);
-  }
-
   private route(grant: Grant | undefined): void {
     if (!grant) {
       for (const { acquisition } of this.all) acquisition.askAgain();
       return;
     }
     const { name, owner, fence } = grant;
-    const key = keyOf(name, owner);
-    const session = this.sessions.get(owner) ?? this.sessions.get(key);
+    const session = this.find(name, owner);
     if (session) {
       if (session.request.name !== name) return;
       if (fence === undefined) session.acquisition.askAgain();
       else session.acquisition.handOff(fence);
-    } else if (fence !== undefined && !this.left.has(owner) && !this.left.has(key)) this.giveBack(name, owner, fence);
-  }
-
-  /** Its waiter has gone, and Redis does not know: the release was lost, or a failover has forgotten it. */
-  private giveBack(name: string, owner: string, fence: number): void {
-    this.store.release({ name, owner, fence }, GIVE_BACK).subscribe({ error: () => undefined });
+    } else this.strays.take(grant, [owner, keyOf(name, owner)]);
   }
 }
 
 /** By what the session of a given owner is found; that of an owner of our own making, which is unique, by the owner. */
 const keyOf = (name: string, owner: string): string => `${name.length} ${name}${owner}`;
-
-const all: MonoTypeOperatorFunction<void> = (source) => source;
-
-/** A single attempt waits for the end of an earlier lease no longer than for an answer. */
-const notLong = (name: string, { commandTimeout, scheduler }: Terms): MonoTypeOperatorFunction<void> => {
-  const message = `An earlier lease of this owner was not released within ${commandTimeout} ms`;
-  const late = (): Error => new RedisUnreachableError(name, message, 0);
-  return timeout({ first: commandTimeout, with: () => throwError(late), scheduler });
-};

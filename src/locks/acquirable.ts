@@ -3,7 +3,7 @@ import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
 import { HeldLease } from '../lease/held-lease.ts';
 import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/subscribe.ts';
+import type { Wanted } from '../lease/sessions.ts';
 import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
 
 /**

@@ -2,7 +2,7 @@
 import { Observable } from 'rxjs';
 import { type End, HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/subscribe.ts';
+import type { Wanted } from '../lease/sessions.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 

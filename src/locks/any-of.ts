@@ -1,7 +1,7 @@
 /** One of several locks: a pool of equal resources. */
 import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/subscribe.ts';
+import type { Wanted } from '../lease/sessions.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 

@@ -1,7 +1,7 @@
 /** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
-import type { Observable } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import { begin, hold, type Wanted } from '../lease/subscribe.ts';
+import type { Wanted } from '../lease/sessions.ts';
 import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 
@@ -18,7 +18,7 @@ export class Lock extends Acquirable<Lease> {
   readonly #wanted: Wanted;
 
   constructor(wanted: Wanted) {
-    super(begin(wanted, true));
+    super((subscriber) => wanted.sessions.subscribe(subscriber, wanted, true));
     this.name = wanted.name;
     this.#wanted = wanted;
   }
@@ -29,7 +29,8 @@ export class Lock extends Acquirable<Lease> {
   }
 
   override try(): Observable<Lease> {
-    return hold(this.#wanted, false);
+    const wanted = this.#wanted;
+    return new Observable((subscriber) => wanted.sessions.subscribe(subscriber, wanted, false));
   }
 
   /** @internal */

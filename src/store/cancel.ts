@@ -1,16 +1,5 @@
 /** Takes back what may have been granted: a release, made again until nothing that was sent before it can still land. */
-import {
-  catchError,
-  concatMap,
-  defer,
-  EMPTY,
-  expand,
-  type Observable,
-  retry,
-  type SchedulerLike,
-  throwError,
-  timer,
-} from 'rxjs';
+import { Observable, type SchedulerLike } from 'rxjs';
 import { soon } from '../backoff.ts';
 import { clockOf } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
@@ -31,45 +20,43 @@ export interface Cancellation {
 
 /**
  * Emits the outcome of each release that was answered; the first one tells whether there was anything to give up. Errors
- * when one has failed for good, and only once that can land no more: it would end what the owner is granted next.
+ * when one has failed for good, and only once that can land no more: it would end what the owner is granted next. Written
+ * out, since every lease that is released comes through here.
  */
 export const cancel = (
   release: () => Observable<Released>,
   { notAfter = 0, within, patience = 0, scheduler, failed }: Cancellation,
 ): Observable<Released> =>
-  defer(() => {
+  new Observable((subscriber) => {
     const clock = clockOf(scheduler);
     const began = clock.now();
     let sent = began;
-    const after = <T>(ms: number, next: () => Observable<T>): Observable<T> =>
-      timer(Math.min(ms, LONGEST), scheduler).pipe(concatMap(next));
-    const once = (): Observable<Released> =>
-      defer(() => {
-        sent = clock.now();
-        return release();
-      }).pipe(
-        retry({
-          delay: (error: unknown, failures) => {
-            failed?.();
-            const again = isTransient(error) && clock.now() - began < patience;
-            return again ? timer(soon(failures), scheduler) : throwError(() => error);
-          },
-        }),
-        catchError((error: unknown) => {
-          const rest = isUnknown(error) ? sent + within + 1 - clock.now() : 0; // in the ms of its not-after it can still land
-          const last = throwError(() => error);
-          return rest > 0 ? after(rest, () => last) : last;
-        }),
-      );
-    if (notAfter === 0) return once();
-    const over = began + within; // nothing can land behind a release that is sent later
-    return once().pipe(
-      expand(({ now }) => {
-        if (now > notAfter || sent > over) return EMPTY;
-        return after(Math.max(0, Math.min(notAfter - now, over - clock.now())) + 1, once);
-      }),
-    );
+    let failures = 0;
+    const after = (ms: number, act: () => void): void => {
+      subscriber.add(scheduler.schedule(act, Math.min(ms, LONGEST)));
+    };
+    const send = (): void => {
+      sent = clock.now();
+      subscriber.add(release().subscribe({ next, error }));
+    };
+    const next = (released: Released): void => {
+      failures = 0;
+      subscriber.next(released);
+      const over = began + within; // nothing can land behind a release that is sent later
+      if (notAfter === 0 || released.now > notAfter || sent > over) subscriber.complete();
+      else after(Math.max(0, Math.min(notAfter - released.now, over - clock.now())) + 1, send);
+    };
+    const error = (reason: unknown): void => {
+      failed?.();
+      if (isTransient(reason) && clock.now() - began < patience) {
+        failures += 1;
+        after(soon(failures), send);
+        return;
+      }
+      const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
+      const rest = unknown ? sent + within + 1 - clock.now() : 0; // in the ms of its not-after it can still land
+      if (rest > 0) after(rest, () => subscriber.error(reason));
+      else subscriber.error(reason);
+    };
+    send();
   });
-
-/** Whether a command that failed so may have been sent. */
-const isUnknown = (error: unknown): boolean => error instanceof RedisUnreachableError && error.notAfter !== undefined;
