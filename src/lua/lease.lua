@@ -5,7 +5,13 @@
 --include free
 local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
 local kept, reason = pcall(keepClock)
-if not kept then return failure(reason, 'REDISYNC_UNFINISHED ') end
+if not kept then
+  local unfinished = failure(reason, 'REDISYNC_UNFINISHED ')
+  for i = 2, #answers do -- what failed by itself has written nothing that needs the clock, or says so
+    if type(answers[i]) ~= 'table' or not answers[i].err then answers[i] = unfinished end
+  end
+  return answers
+end
 if #call.messages > 0 then
   local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it
   replicate(redis.REPL_NONE) -- who listens to a replica must not hear of it, too
