@@ -19,5 +19,8 @@ export const nodeFor = (client: Client, key: string): Driver | undefined =>
 
 export const masterIn = (cluster: Cluster, key: string): Redis | undefined => {
   const [place] = cluster.slots[slotOf(key)] ?? [];
-  return cluster.nodes('master').find((node) => placeOf(node) === place);
+  return masterAt(cluster, place);
 };
+
+export const masterAt = (cluster: Cluster, place: string | undefined): Redis | undefined =>
+  cluster.nodes('master').find((node) => placeOf(node) === place);

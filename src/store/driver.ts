@@ -31,6 +31,8 @@ export interface Driver {
   evalsha(sha: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
   eval(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
   eval_ro(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
+  /** Of a node of a Cluster: has the next command served whose slot is on its way to it. */
+  asking?(): Promise<unknown>;
   wait(replicas: number, ms: number): Promise<number>;
   publish(channel: string, text: string): Promise<unknown>;
   subscribe(...channels: string[]): Promise<unknown>;

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
 import { answersOf, batchOf } from './batch.ts';
 import { type Call, plain, refusalOf, type Server } from './call.ts';
-import { type Client, isCluster, nodeFor } from './client.ts';
+import { type Client, isCluster, masterAt, nodeFor } from './client.ts';
 import type { Driver } from './driver.ts';
 import type { Liveness } from './liveness.ts';
 import { Outbox } from './outbox.ts';
@@ -52,16 +52,14 @@ export class Sender {
   }
 
   send(call: Call): void {
-    const { script, keys, bounded } = call.command;
+    const { script, keys } = call.command;
     const [key = ''] = keys;
     const node = call.command.node ?? nodeFor(this.client, key);
     if (!node) {
       this.later(call);
       return;
     }
-    call.node = node;
-    call.sentAt = this.clock.now();
-    call.notAfter = bounded ? notAfter(call, this.liveness.about(node)) : undefined;
+    this.address(call, node);
     if (this.client !== node || !script.batched || this.apart) this.dispatch(node, [call]);
     else this.outbox?.post(call);
   }
@@ -72,7 +70,13 @@ export class Sender {
     this.calls.fail(call, new RedisUnreachableError(call.command.lock, message, call.notAfter, cause));
   }
 
-  private dispatch(node: Driver, calls: readonly Call[]): void {
+  private address(call: Call, node: Driver): void {
+    call.node = node;
+    call.sentAt = this.clock.now();
+    call.notAfter = call.command.bounded ? notAfter(call, this.liveness.about(node)) : undefined;
+  }
+
+  private dispatch(node: Driver, calls: readonly Call[], asking = false): void {
     const [first] = calls;
     if (!first) return;
     const { script, readOnly } = first.command;
@@ -91,7 +95,9 @@ export class Sender {
         refused(plain(error)); // none of the script's: a transformer of the caller's has been at it
       }
     };
-    node.evalsha(script.sha, keys, ...values).then(answered, (error: Error) => {
+    if (asking) node.asking?.().catch(() => undefined); // holds for the next command alone
+    const sent = asking ? node.eval(script.text, keys, ...values) : node.evalsha(script.sha, keys, ...values);
+    sent.then(answered, (error: Error) => {
       if (readOnly && error.message.startsWith('NOPERM'))
         node.eval_ro(script.text, keys, ...values).then(answered, () => refused(error));
       else if (!error.message.startsWith('NOSCRIPT')) refused(error);
@@ -112,7 +118,7 @@ export class Sender {
   private answer(node: Driver, call: Call, reply: unknown, now: number): void {
     if (reply instanceof Error) {
       const error = plain(reply);
-      if (isCluster(this.client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.later(call);
+      if (isCluster(this.client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.elsewhere(call, error);
       else this.refuse(call, error);
       return;
     }
@@ -125,6 +131,18 @@ export class Sender {
     const refusal = refusalOf(call.command, error);
     if (refusal) this.calls.fail(call, refusal);
     else this.unknown(call, 'The command failed', error);
+  }
+
+  /** A key that has gone ahead of its slot is served where that goes to, by who says that it was sent there. */
+  private elsewhere(call: Call, { message }: Error): void {
+    const [, place] = /^ASK \d+ (\S+)/.exec(message) ?? [];
+    const node = isCluster(this.client) && place ? masterAt(this.client, place) : undefined;
+    if (!node || node === call.node) {
+      this.later(call);
+      return;
+    }
+    this.address(call, node);
+    this.dispatch(node, [call], true);
   }
 
   /** No node has the slot now: it moves, or its master has gone. Nothing was done, so it is sent again soon. */
