@@ -13,25 +13,19 @@ export interface Batch {
 export const batchOf = (calls: readonly Call[], ofSlot: boolean): Batch => {
   const clock = calls[0]?.command.clock?.(ofSlot);
   const values: (string | number)[] = clock === undefined ? [] : [clock];
-  for (const { command } of calls) values.push(...command.keys);
-  const keys = values.length;
-  const args = calls.map(({ command, notAfter = 0 }) => command.args(notAfter));
-  const width = Math.max(...args.map(({ length }) => length));
-  for (const own of args) {
-    values.push(...own);
-    for (let { length } = own; length < width; length += 1) values.push('');
+  const all: (readonly (string | number)[])[] = [];
+  let width = 0;
+  for (const { command, notAfter = 0 } of calls) {
+    for (const key of command.keys) values.push(key);
+    const args = command.args(notAfter);
+    width = Math.max(width, args.length);
+    all.push(args);
   }
+  const keys = values.length;
+  for (const args of all) for (let i = 0; i < width; i += 1) values.push(args[i] ?? '');
   return { keys, values };
 };
 
-/** What a batch is answered: the server's time, and an answer for each call. A script that takes no batches tells no time. */
-export interface Answers {
-  readonly now: number | undefined;
-  readonly replies: Reply;
-}
-
-export const answersOf = ([first]: readonly Call[], reply: unknown): Answers => {
-  if (!first?.command.script.batched) return { now: undefined, replies: [reply] };
-  const [now, ...replies] = reply as Reply;
-  return { now: typeof now === 'number' ? now : undefined, replies };
-};
+/** What a batch is answered: the server's time, then an answer for each call. A script that takes no batches tells no time. */
+export const answersOf = ([first]: readonly Call[], reply: unknown): Reply =>
+  first?.command.script.batched ? (reply as Reply) : [undefined, reply];

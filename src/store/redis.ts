@@ -71,7 +71,8 @@ export class RedisStore implements Store {
       this.handOn(name, grants);
       if (!stay || answer.granted) return answer;
       this.listener.open(command.keys[0] ?? '', owner, channel);
-      return { ...answer, foremost: this.foremost.isAt(name, owner, answer.rank ?? 0) };
+      const foremost = this.foremost.isAt(name, owner, answer.rank ?? 0);
+      return { ...answer, foremost };
     });
     if (!replicas) return answer$;
     const released = (): Observable<Released> => this.release({ name, owner }, within);

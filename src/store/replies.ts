@@ -7,10 +7,11 @@ const LATE = -1;
 /** Undefined where the call came too late, or the server's time was not known: it is now. So with all that carry a not-after. */
 export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
   if (reply === LATE) return undefined;
-  const [first, ...rest] = typeof reply === 'string' ? [reply, []] : (reply as Reply);
-  const grants = rest.at(-1) as Reply;
-  if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants };
-  const [rank, silent, clock, ticket] = rest;
+  if (typeof reply === 'string') return { value: { granted: true, fence: Number(reply) } };
+  const told = reply as Reply;
+  const [first, second] = told;
+  if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants: second as Reply };
+  const [, rank, silent, clock, ticket, grants] = told;
   return {
     value: {
       granted: false,
@@ -20,7 +21,7 @@ export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
       clock: Number(clock),
       ticket: Number(ticket),
     },
-    grants,
+    grants: grants as Reply,
   };
 };
 
@@ -32,7 +33,8 @@ export const readRenewal = (reply: unknown): Read<Renewal> | undefined => {
 
 export const readRelease = (reply: unknown, now: number): Read<Released> | undefined => {
   if (reply === LATE) return undefined;
-  const [held, grants, own] = typeof reply === 'number' ? [reply, 0] : (reply as Reply);
+  if (typeof reply === 'number') return { value: { held: reply === 1, grants: 0, now } };
+  const [held, grants, own] = reply as Reply;
   return { value: { held: held === 1, grants: Number(grants), now }, grants: own as Reply | undefined };
 };
 

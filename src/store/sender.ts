@@ -84,7 +84,7 @@ export class Sender {
     const refused = (error: Error): void => {
       this.apart ||= error.message.startsWith('CROSSSLOT');
       for (const call of calls) {
-        if (calls.length === 1 || !this.apart) this.answer(node, call, error, 0);
+        if (calls.length === 1 || !this.apart) this.answer(this.liveness.about(node), call, error, 0);
         else if (this.calls.has(call)) this.dispatch(node, [call]); // nothing was done
       }
     };
@@ -109,13 +109,20 @@ export class Sender {
   private answered(node: Driver, calls: readonly Call[], reply: unknown): void {
     const server = this.liveness.about(node);
     server.heardAt = this.clock.now();
-    const { now, replies } = answersOf(calls, reply);
+    const answers = answersOf(calls, reply);
+    const [time] = answers;
+    const now = typeof time === 'number' ? time : undefined;
     if (now !== undefined) server.lead = now - server.heardAt;
-    for (const [i, call] of calls.entries()) this.answer(node, call, replies[i], now ?? Number.NaN);
-    if (!isCluster(this.client) && replies.some(isReadOnly)) this.demoted(node);
+    let demoted = false;
+    calls.forEach((call, i) => {
+      const answer = answers[i + 1];
+      demoted ||= isReadOnly(answer);
+      this.answer(server, call, answer, now ?? Number.NaN);
+    });
+    if (demoted && !isCluster(this.client)) this.demoted(node);
   }
 
-  private answer(node: Driver, call: Call, reply: unknown, now: number): void {
+  private answer(server: Server, call: Call, reply: unknown, now: number): void {
     if (reply instanceof Error) {
       const error = plain(reply);
       if (isCluster(this.client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.elsewhere(call, error);
@@ -123,7 +130,7 @@ export class Sender {
       return;
     }
     const read = call.command.read(reply, now);
-    if (read) this.calls.succeed(call, call.hear(read, this.liveness.about(node)));
+    if (read) this.calls.succeed(call, call.hear(read, server));
     else if (this.calls.has(call)) this.send(call);
   }
 
