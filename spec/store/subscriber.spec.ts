@@ -2,6 +2,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { Cluster, Redis } from 'ioredis';
+import { createClient } from 'redis';
 import { asyncScheduler, firstValueFrom } from 'rxjs';
 import { LockCoordinator } from '../../src/index.ts';
 import { ShardListener } from '../../src/store/shard-listener.ts';
@@ -131,4 +132,40 @@ describe('a first wait', function () {
       await shards.stop();
     }
   });
+});
+
+describe('a connection that is listened on, and has gone deaf', function () {
+  this.timeout(40_000);
+
+  const clients = {
+    ioredis: (port: number) => new Redis({ port, lazyConnect: true }),
+    'node-redis': (port: number) => createClient({ url: `redis://127.0.0.1:${port}` }),
+  };
+
+  for (const [library, open] of Object.entries(clients)) {
+    it(`is made anew once a waiter has asked again, by ${library}`, async () => {
+      const server = await startServer();
+      const proxy = await TcpProxy.to(server.port);
+      const admin = new Redis(server.port);
+      const others = new LockCoordinator(admin, SLOW);
+      const locks = new LockCoordinator(open(proxy.port), { ...SLOW, waiterTtl: 4_500 }); // asks every 1.5 s
+      const listening = async (): Promise<string[]> =>
+        String(await admin.client('LIST', 'TYPE', 'PUBSUB')).match(/^id=\d+/gm) ?? [];
+      try {
+        const lease = await others.mutex('a').acquire();
+        const waiting = locks.mutex('a').acquire({ timeout: 20_000 });
+        await eventually('the channel is heard', async () => (await listening()).length === 1);
+        const [deaf] = await listening();
+        proxy.muteLast();
+        await eventually('another is listened on', async () => (await listening()).some((id) => id !== deaf));
+        await lease.release();
+        await (await waiting).release();
+      } finally {
+        await Promise.all([others.close(), locks.close()]);
+        admin.disconnect();
+        await proxy.stop();
+        await server.stop();
+      }
+    });
+  }
 });

@@ -71,6 +71,12 @@ export class TcpProxy {
     for (const link of this.links) this.muted.add(link);
   }
 
+  /** Half-open is the connection that was made last. */
+  muteLast(): void {
+    const last = [...this.links].at(-1);
+    if (last) this.muted.add(last);
+  }
+
   /** Cuts every connection, as a client sees it; what is on its way to the server still arrives. New ones are accepted. */
   cut(): void {
     for (const link of this.links) link.end();

@@ -1,5 +1,6 @@
 /** Opens a connection of our own like the caller's, and sees to it that it opens: what takes too long is ended, and tried anew. */
 import { type SchedulerLike, Subscription } from 'rxjs';
+import { clockOf } from '../clock.ts';
 import { type Client, isCluster } from './client.ts';
 import { type Twin, twinOf } from './ioredis.ts';
 import { clusterTwinOf } from './ioredis-cluster.ts';
@@ -8,6 +9,9 @@ import { Patience, retryStrategy } from './patience.ts';
 
 /** ms that a command has where nothing else is said. */
 export const COMMAND_TIMEOUT = 2_000;
+
+/** ms from one check of a connection to the next. */
+const CHECK_EVERY = 1_000;
 
 /** How connections are opened. */
 export interface Dialling {
@@ -21,6 +25,8 @@ export interface Line<C extends Client> {
   readonly client: C;
   /** Waits for the answer to a command by which the connection is opened for its use; without one, the connection ends. */
   settle(answer: Promise<unknown>, done: () => void, refused?: (error: Error) => void): void;
+  /** Asks something, at most once a second, on a connection that is only listened on: without an answer it ends, for another. */
+  check(ask: (client: C) => Promise<unknown>): void;
   /** Ends the connection, for another: this one is of no use. */
   renew(): void;
   close(): void;
@@ -42,14 +48,23 @@ export const dial = <C extends Client>(source: C, dialling: Dialling): Line<C> =
   if (isCluster(twin)) twin.on('+node', (node: Client) => bound(node, patience, after));
   twin.on('end', () => after(retryStrategy(1), connect)); // it does not try again by itself, as its own retries have no end
   connect();
+  const settle: Line<C>['settle'] = (answer, done, refused = () => undefined) => {
+    const timer = after(patience.ms, () => {
+      patience.fail();
+      anew(twin);
+    });
+    answer.finally(() => timer.unsubscribe()).then(done, refused);
+  };
+  const client = twin as C; // each kind is duplicated into its own
+  const clock = clockOf(dialling.scheduler);
+  let checked = Number.NEGATIVE_INFINITY;
   return {
-    client: twin as C, // each kind is duplicated into its own
-    settle: (answer, done, refused = () => undefined) => {
-      const timer = after(patience.ms, () => {
-        patience.fail();
-        anew(twin);
-      });
-      answer.finally(() => timer.unsubscribe()).then(done, refused);
+    client,
+    settle,
+    check: (ask) => {
+      if (twin.status !== 'ready' || clock.now() < checked + CHECK_EVERY) return;
+      checked = clock.now();
+      settle(ask(client), () => undefined);
     },
     renew: () => anew(twin),
     close: () => {

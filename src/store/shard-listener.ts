@@ -62,7 +62,9 @@ export class ShardListener implements Listener {
       const line = this.lineTo(node);
       if (line.client.status === 'ready') this.listen(line, slot, post);
     }
-    if (!post.heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
+    const { place, channel, heard } = post;
+    if (heard) this.lines.get(place)?.check((client) => subscribing(client, slot, channel));
+    if (!heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
     else if (named !== this.channel(key)) {
       this.dialling.scheduler.schedule(() => this.messages$.next([key, owner])); // once it has its answer
     }
@@ -106,10 +108,8 @@ export class ShardListener implements Listener {
 
   private listen(line: Line<Redis>, slot: number, post: Post): void {
     const { channel, waiting } = post;
-    const { client } = line;
-    const listening = slot === ANY ? client.subscribe(channel) : client.ssubscribe(channel);
     line.settle(
-      listening,
+      subscribing(line.client, slot, channel),
       () => {
         this.refusal = undefined;
         post.heard = true;
@@ -135,6 +135,10 @@ export class ShardListener implements Listener {
     this.again = this.dialling.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
   }
 }
+
+/** Once more it is answered, and changes nothing. */
+const subscribing = (client: Redis, slot: number, channel: string): Promise<unknown> =>
+  slot === ANY ? client.subscribe(channel) : client.ssubscribe(channel);
 
 /** Behind the prefix, by which rights on channels are given, where the slot can be met there. */
 const channelFor = (prefix: string, slot: number): string => {

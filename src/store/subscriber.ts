@@ -35,7 +35,8 @@ export interface Listener {
   channel(key: string): string;
   /**
    * Listens for the owner, who waits for the lock of this key. Its request named a channel: where that is not the one that
-   * is heard by now, a grant of the meantime was told to nobody, so it is to ask again.
+   * is heard by now, a grant of the meantime was told to nobody, so it is to ask again. A connection that may have gone deaf
+   * is checked on this occasion: it would cost every hand-off a heartbeat.
    */
   open(key: string, owner: string, named: string): void;
   /** Why nothing is heard, where Redis refuses that. */
@@ -60,6 +61,9 @@ export const releaseChannel = (prefix: string, name: string): string => `${ours(
 export const refusedBy = (error: Error): Error | undefined =>
   /^NOPERM/.test(error.message) ? new RedisRefusedError(undefined, false, error) : undefined;
 
+/** A channel that is never listened to: to leave it is answered, and changes nothing. The right to that is there, unlike that to PING. */
+const NOT_OURS = 'redisync:none';
+
 export class Subscriber implements Listener {
   readonly messages$ = new Subject<Message | undefined>();
   private readonly name: string;
@@ -82,6 +86,7 @@ export class Subscriber implements Listener {
 
   /** Once it is heard, whoever waits asks again, and so does whose request was on its way by then. */
   open(): void {
+    if (this.heard) this.line?.check((client) => client.unsubscribe(NOT_OURS));
     if (this.line || this.closed) return;
     const line = dial(this.source, this.dialling);
     const { client } = line;
