@@ -106,7 +106,7 @@ export class LockCoordinator {
 
   /**
    * One holder at a time, first come, first served. On the wire it is the plain Redis lock: the STRING at `name` with
-   * the owner's token and an expiry, so it excludes, and is excluded by, every client that locks so.
+   * the owner, fence and ttl, with an expiry, so it excludes, and is excluded by, every client that locks so.
    *
    * @param name 1 to 1 024 bytes of any text
    * @throws TypeError, RangeError
@@ -177,7 +177,7 @@ export class LockCoordinator {
   }
 
   /**
-   * What `inspect` tells, now and whenever holders, waiters or the token have changed, seen by looking every `every`
+   * What `inspect` tells, now and whenever holders, waiters or the fence have changed, seen by looking every `every`
    * ms (default: 250). It goes on while Redis is out of reach.
    *
    * @throws TypeError, RangeError
@@ -214,7 +214,7 @@ export class LockCoordinator {
 
   /**
    * Breaks every lease on the name, whoever holds it, and lets the next waiters in. The holders learn of it at their
-   * next renewal, as lost: taken; until then they may still work, with a token lower than the next one. A string without
+   * next renewal, as lost: taken; until then they may still work, with a fence lower than the next one. A string without
    * an expiry, which no lock is, is deleted too.
    *
    * @returns whether there was a lease to break

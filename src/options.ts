@@ -52,7 +52,7 @@ export interface Options {
    * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). Default: none.
    */
   readonly replicas?: Replicas | undefined;
-  /** A label that is put before each owner's token, so that people can see who holds. 1 to 128 bytes; default: `host:pid`. */
+  /** A label that is put before the uuid of each owner, so that people can see who holds. 1 to 128 bytes; default: `host:pid`. */
   readonly identity?: string | undefined;
   /** Where all waiting is timed; a virtual one runs a lock in virtual time. Default: `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
@@ -81,7 +81,7 @@ export interface CoordinatorOptions extends Options {
  * @example const brief: LockOptions = { ttl: 1_000, maxHold: 10_000, owner: 'job 42' };
  */
 export interface LockOptions extends Options {
-  /** The owner's token, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
+  /** The owner, 1 to 256 bytes. Without it every subscription is its own owner. The same owner twice is one lease. */
   readonly owner?: string | undefined;
 }
 

@@ -54,7 +54,7 @@ describe('redisync elect', () => {
     await run.told('signalled');
     await eventually('it leads again', () => terms(run) === 2);
     const [before = '', after = ''] = run.out.split('\n');
-    expect(after > before, 'a higher token').to.equal(true);
+    expect(after > before, 'a higher fence').to.equal(true);
     run.type('\n');
     expect(await run.ended).to.equal(5);
   });

@@ -44,7 +44,7 @@ describe('redisync ls, inspect, watch and break', () => {
     ];
     const next = await waiting('ls:one');
     const [head = '', ...rows] = (await output('ls', 'ls:*')).split('\n');
-    expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +TOKEN$/);
+    expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +FENCE$/);
     expect(rows).to.have.lengthOf(3);
     expect(rows[0]).to.match(/^ls:one +exclusive +anna:[0-9a-f-]{36} +(2\d|30)s +1 +\d{16}$/);
     expect(rows[1]).to.match(/^ls:pool +shared, of 3 +anna:[0-9a-f-]{36} +(2\d|30)s +0 +\d{16}$/);
@@ -63,7 +63,7 @@ describe('redisync ls, inspect, watch and break', () => {
     const one = await holding('inspected');
     const next = await waiting('inspected');
     expect(await output('inspect', 'inspected')).to.match(
-      /^inspected: held, 1 waiting, last token \d{16}\n {2}held by anna:\S+ \(exclusive\), \S+s left unless renewed\n {2}1\. waiting berta:\S+ \(exclusive\), for \S+s\n$/,
+      /^inspected: held, 1 waiting, last fence \d{16}\n {2}held by anna:\S+ \(exclusive\), \S+s left unless renewed\n {2}1\. waiting berta:\S+ \(exclusive\), for \S+s\n$/,
     );
     await free(one, next);
     expect(await output('inspect', 'inspected')).to.equal('inspected: free, 0 waiting\n');

@@ -64,7 +64,7 @@ describe('redisync run', () => {
   it('holds the lock until it is interrupted where there is no command', async () => {
     const child = await run('kept');
     await eventually('it is held', async () => (await redis.exists('kept')) === 1);
-    await eventually('it says so', () => /^redisync: holding "kept" under token \d{16}, until /.test(child.err));
+    await eventually('it says so', () => /^redisync: holding "kept" under fence \d{16}, until /.test(child.err));
     child.child.kill('SIGINT');
     expect([await child.ended, child.out, await redis.exists('kept')]).to.deep.equal([0, '', 0]);
   });
@@ -194,7 +194,7 @@ describe('redisync run', () => {
     expect(await redis.exists('group')).to.equal(0);
   });
 
-  it('is renewed for longer than its ttl, and leaves nothing but the memory of the token', async () => {
+  it('is renewed for longer than its ttl, and leaves nothing but the memory of the fence', async () => {
     const child = await run('renewed', '--ttl', '1s', '--json', '--', 'sleep', '1.5');
     expect(await child.ended).to.equal(0);
     expect(child.events.map(({ type }) => type)).to.include('renewed');

@@ -28,11 +28,11 @@ describe('a table of locks', () => {
     }
   });
 
-  it('leaves out the token before it cuts a holder so that host and process cannot be read', () => {
+  it('leaves out the fence before it cuts a holder so that host and process cannot be read', () => {
     const lines = linesOf(LS, [row('order:42')], 80);
     expect(headOf(LS, [row('order:42')], 80)).to.equal('NAME MODE HOLDER REMAINING WAITING');
     expect(lines[1]).to.contain('api-7d9f8b6c5d-x2k4j:12345');
-    expect(headOf(LS, [row('order:42', 'me')], 80)).to.equal('NAME MODE HOLDER REMAINING WAITING TOKEN');
+    expect(headOf(LS, [row('order:42', 'me')], 80)).to.equal('NAME MODE HOLDER REMAINING WAITING FENCE');
   });
 
   it('cuts the holder before it leaves out what remains and who waits', () => {

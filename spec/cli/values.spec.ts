@@ -79,7 +79,7 @@ describe('a table', () => {
     const long = { ...row('n'.repeat(30), 1, 2), fence: 1_795_527_599_583_431 };
     const heads = [100, 76, 60, 40, 26].map((width) => linesOf(COLUMNS, [long], width)[0]?.trim().split(/ +/));
     expect(heads).to.deep.equal([
-      ['NAME', 'MODE', 'HOLDER', 'REMAINING', 'WAITING', 'TOKEN', 'HAND-OFFS/S'],
+      ['NAME', 'MODE', 'HOLDER', 'REMAINING', 'WAITING', 'FENCE', 'HAND-OFFS/S'],
       ['NAME', 'MODE', 'HOLDER', 'REMAINING', 'WAITING', 'HAND-OFFS/S'],
       ['NAME', 'HOLDER', 'REMAINING', 'WAITING', 'HAND-OFFS/S'],
       ['NAME', 'HOLDER', 'REMAINING', 'WAITING'],
@@ -94,6 +94,6 @@ describe('a table', () => {
       sorted(rows, by(key), reverse)
         .map(({ name }) => name)
         .join('');
-    expect([names('name', false), names('holder', true), names('token', true)]).to.deep.equal(['abc', 'cba', 'cba']);
+    expect([names('name', false), names('holder', true), names('fence', true)]).to.deep.equal(['abc', 'cba', 'cba']);
   });
 });

@@ -36,7 +36,7 @@ describe('redisync watch, on a terminal', () => {
     await eventually('the waiter is shown', () => /^berry .* 1 +\d{16} /.test(screenOf(run.out)?.[3] ?? ''));
     const [state, head, row] = screenOf(run.out) ?? [];
     expect(state).to.equal('redisync watch * · 3 of 3 · by name');
-    expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +TOKEN +HAND-OFFS\/S$/);
+    expect(head).to.match(/^NAME +MODE +HOLDER +REMAINING +WAITING +FENCE +HAND-OFFS\/S$/);
     expect(row).to.match(/^apple +exclusive +anna:\S+ +(2\d|30)s +0 +\d{16} +0\.0$/);
     await held[1]?.release();
     await eventually(

@@ -23,7 +23,7 @@ export const described = (inspection: Inspection): string[] => {
   const { name, holders, waiting, fence } = inspection;
   const held = `${printable(name)}: ${holders.length > 0 ? 'held' : 'free'}`;
   return [
-    `${held}, ${waiting.length} waiting${fence === undefined ? '' : `, last token ${fence}`}`,
+    `${held}, ${waiting.length} waiting${fence === undefined ? '' : `, last fence ${fence}`}`,
     ...disagreement(inspection),
     ...holders.map((holder) => {
       const who = `${printable(holder.owner)} (${kind(holder)})`;

@@ -1,4 +1,4 @@
-/** Repeated looks at the locks, with what only time tells: how often a name's token changes. */
+/** Repeated looks at the locks, with what only time tells: how often a name's fence changes. */
 import { defer, map, type Observable, repeat, retry, tap, throwError, timer } from 'rxjs';
 import { type LockCoordinator, RedisRefusedError, RedisUnreachableError } from '../index.ts';
 import { look } from './ls.ts';

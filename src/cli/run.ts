@@ -103,7 +103,7 @@ const finish = async (leases: readonly Lease[], terms: Supervision): Promise<num
 /** Without a command: until a signal asks for the end, which is no failure, or the lock is lost. */
 const keep = async (leases: readonly Lease[], { report, maxHold }: Supervision): Promise<number> => {
   for (const { name, fence } of leases)
-    report.say(`holding ${JSON.stringify(name)} under token ${fence}, until interrupted`);
+    report.say(`holding ${JSON.stringify(name)} under fence ${fence}, until interrupted`);
   const lost$ = lossOf(leases, timeLeft(leases, maxHold), 0, () => undefined);
   const lost = await firstValueFrom(race(lost$, ending$.pipe(map(() => undefined))));
   await Promise.all(leases.map((lease) => lease.release()));

@@ -3,7 +3,7 @@ import stringWidth from 'string-width';
 import type { Inspection } from '../index.ts';
 import { printable, spoken } from './values.ts';
 
-/** A name as it is watched: what Redis tells of it, and how often its token was seen to change. */
+/** A name as it is watched: what Redis tells of it, and how often its fence was seen to change. */
 export interface Row extends Inspection {
   /** Seen per second; undefined where nobody has looked twice. */
   readonly handOffs: number | undefined;
@@ -53,8 +53,8 @@ export const COLUMNS: readonly Column[] = [
     numeric: true,
   },
   {
-    key: 'token',
-    title: 'TOKEN',
+    key: 'fence',
+    title: 'FENCE',
     text: ({ fence }) => String(fence ?? ''),
     rank: ({ fence = 0 }) => fence,
     numeric: true,
@@ -84,8 +84,8 @@ const pad = (text: string, width: number, numeric: boolean | undefined): string 
   return numeric ? blank + text : text + blank;
 };
 
-/** What a narrow terminal leaves out, first to last: a token is long, and tells the least at a look. */
-const DISPENSABLE: readonly string[] = ['token', 'mode', 'hand-offs'];
+/** What a narrow terminal leaves out, first to last: a fence is long, and tells the least at a look. */
+const DISPENSABLE: readonly string[] = ['fence', 'mode', 'hand-offs'];
 
 /** What only a very narrow one leaves out. */
 const DEAR: readonly string[] = ['waiting', 'remaining'];
