@@ -28,7 +28,7 @@ describe('the least rights in docs/security.md', () => {
   });
 
   it('suffice for every kind of lock, for waiting, renewing and asking', async () => {
-    const options = { ttl: 300, waiterTtl: 60_000, identity: 'least' };
+    const options = { ttl: 10_000, renewEvery: 100, waiterTtl: 60_000, identity: 'least' };
     const [one, two] = [new LockCoordinator(redis, options), new LockCoordinator(redis, options)];
     const each = (locks: LockCoordinator) => {
       const { read, write } = locks.readWriteLock('app:lock:rw');

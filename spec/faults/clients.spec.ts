@@ -4,6 +4,7 @@ import { assert } from 'chai';
 import type { Lease } from '../../src/index.ts';
 import type { Child } from '../support/child.ts';
 import { holderAt } from '../support/holder-at.ts';
+import { patience } from '../support/lateness.ts';
 import { acquired, now } from './recorder.ts';
 import { at, hears, type Site, SLACK, TTL } from './site.ts';
 
@@ -47,7 +48,7 @@ describe('a client process', function () {
       child.kill();
       const since = now();
       const lease = await next;
-      assert.isAtMost(now() - since, TTL + 1_000);
+      assert.isAtMost(now() - since, patience(TTL + 1_000));
       assert.isAbove(Number(lease.fence), fence);
     }),
   );
@@ -105,9 +106,9 @@ describe('a client process', function () {
         await Promise.all(rest);
         const took = now() - since;
         child.process.kill('SIGCONT');
-        assert.isAtMost(took, wait ? SLACK : TTL + SLACK);
+        assert.isAtMost(took, patience(wait ? SLACK : TTL + SLACK));
         assert.deepEqual(order, others);
-        await hears(child, 'held', TTL + SLACK);
+        await hears(child, 'held', patience(TTL + SLACK));
       }),
     );
   }
@@ -123,7 +124,7 @@ describe('a client process', function () {
       assert.deepEqual((await hears(child, 'shifted')).slice(1), [false]);
       assert.equal((await hears(child, 'lost'))[1], 'LOCK_LOST');
       await next;
-      assert.isAtMost(now() - since, TTL + SLACK);
+      assert.isAtMost(now() - since, patience(TTL + SLACK));
     }),
   );
 
@@ -138,7 +139,7 @@ describe('a client process', function () {
       const [, code, lost] = await hears(child, 'lost');
       site.server.process?.kill('SIGCONT');
       assert.equal(code, 'LOCK_LOST');
-      assert.isAtMost(Number(lost) - since, TTL + SLACK);
+      assert.isAtMost(Number(lost) - since, patience(TTL + SLACK));
     }),
   );
 });

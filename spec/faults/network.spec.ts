@@ -4,6 +4,7 @@ import { assert } from 'chai';
 import { EMPTY, firstValueFrom, merge, mergeMap, range } from 'rxjs';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
+import { patience } from '../support/lateness.ts';
 import { acquired, now, type Recorder } from './recorder.ts';
 import { at, RENEWAL, type Site, SLACK, TIMEOUT, TTL } from './site.ts';
 
@@ -29,7 +30,7 @@ describe('a network', function () {
       const since = now();
       const error = await firstValueFrom(client.tryMutex('half')).catch((reason) => reason);
       assert.equal(error.code, 'REDIS_UNREACHABLE');
-      assert.isAtMost(now() - since, TIMEOUT + SLACK);
+      assert.isAtMost(now() - since, patience(TIMEOUT + SLACK));
       site.proxy.silent = false;
       await acquired(client.mutex('half'));
       const ids = (list: string): string[] => [...list.matchAll(/^id=(\d+)/gm)].map(([, id = '']) => id);
@@ -170,7 +171,7 @@ describe('a network', function () {
       await eventually('all are connected', () => site.proxy.connections === 16);
       clearInterval(watch);
       const back = now() - since;
-      assert.isAtMost(back, 10_000 / 3 + 2_000 + SLACK);
+      assert.isAtMost(back, patience(10_000 / 3 + 2_000 + SLACK));
       assert.isAbove(Math.max(...connections) - Math.min(...connections), 100, 'they come back one by one');
       assert.deepEqual(await site.redis.zrange(queue, '0', '-1'), joined);
       await holder.release();

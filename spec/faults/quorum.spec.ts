@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { firstValueFrom } from 'rxjs';
 import { eventually } from '../support/eventually.ts';
+import { patience } from '../support/lateness.ts';
 import { startServer } from '../support/server.ts';
 import { on, quorum, RENEWAL, TTL } from './grounds.ts';
 import { acquired, loss, now, type Recorder } from './recorder.ts';
@@ -52,7 +53,7 @@ describe('a quorum of five', function () {
         ground.halt(2, 3, 4);
         const since = now();
         const error = await firstValueFrom(client.tryMutex('down')).catch((reason) => reason);
-        assert.isAtMost(now() - since, 1_000);
+        assert.isAtMost(now() - since, patience(1_000));
         assert.equal(error.code, 'REDIS_UNREACHABLE');
         assert.include(error.message, '3 of 5 nodes are needed, and 2 had a vote');
         assert.deepEqual(await Promise.all(ground.nodes.slice(0, 2).map((node) => node.get('down'))), [null, null]);
@@ -71,7 +72,7 @@ describe('a quorum of five', function () {
         const since = now();
         ground.halt(0, 1, 2);
         const { reason, when } = await lost;
-        assert.isAtMost(when - since, TTL);
+        assert.isAtMost(when - since, patience(TTL));
         assert.equal(reason, 'unreachable');
       },
       ALLOWED,

@@ -4,6 +4,7 @@ import { firstValueFrom } from 'rxjs';
 import { NotReplicatedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
+import { patience } from '../support/lateness.ts';
 import { on, replicated, TIMEOUT, TTL } from './grounds.ts';
 import { acquired, loss, now } from './recorder.ts';
 import { SLACK } from './site.ts';
@@ -34,7 +35,7 @@ describe('a master that refuses to write', function () {
       assert.include(error, { code: 'REDIS_REFUSED', transient: true });
       const { reason, when } = await lost;
       assert.equal(reason, 'unreachable');
-      assert.isAtMost(when - refused, TTL);
+      assert.isAtMost(when - refused, patience(TTL));
       assert.isFalse(await lease.release());
       const waiting = acquired(client.mutex('min'));
       replica.process?.kill('SIGCONT');
@@ -52,7 +53,7 @@ describe('a master that refuses to write', function () {
       await eventually('a renewal is refused', () => site.failures.length > 0);
       const since = now();
       assert.isFalse(await lease.release());
-      assert.isAtMost(now() - since, TIMEOUT + SLACK);
+      assert.isAtMost(now() - since, patience(TIMEOUT + SLACK));
     }),
   );
 
@@ -84,7 +85,7 @@ describe('a replica that must have a lease, and is stopped', function () {
       replica.process?.kill('SIGSTOP');
       const since = now();
       const error = await failureOf(firstValueFrom(client.tryMutex('single')));
-      assert.isAtMost(now() - since, replicas.timeout + SLACK);
+      assert.isAtMost(now() - since, patience(replicas.timeout + SLACK));
       assert.include(error, { code: 'NOT_REPLICATED' });
       assert.equal(error.message, '0 of 1 replicas confirmed the lease on "single"');
       assert.equal(await site.redis.exists('single'), 0);
@@ -118,7 +119,7 @@ describe('a replica that must have a lease, and is stopped', function () {
       replica.process?.kill('SIGSTOP');
       const { reason, when } = await lost;
       assert.equal(reason, 'unreachable');
-      assert.isAtMost(when - since, 1_000 + SLACK);
+      assert.isAtMost(when - since, patience(1_000 + SLACK));
       const event = site.failures.find(({ type }) => type === 'renewalFailed'); // to take it can have failed at first, too
       assert.instanceOf(event?.type === 'renewalFailed' && event.error, NotReplicatedError);
     }),

@@ -8,6 +8,7 @@ import { firstValueFrom } from 'rxjs';
 import type { RedisRefusedError } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
+import { patience } from '../support/lateness.ts';
 import { startServer } from '../support/server.ts';
 import { load } from './load.ts';
 import { acquired, loss, now } from './recorder.ts';
@@ -112,7 +113,7 @@ describe('a server', function () {
         const back = away(site);
         const { reason, when } = await lost;
         assert.equal(reason, 'unreachable');
-        assert.isAtMost(when - since, TTL + SLACK);
+        assert.isAtMost(when - since, patience(TTL + SLACK));
         assert.isAtLeast(when - since, least - 5); // two clocks
         await back;
         assert.isAbove(Number((await next).fence), Number(lease.fence));
@@ -130,7 +131,7 @@ describe('a server', function () {
       await site.redis.client('PAUSE', 3_000);
       const { reason, when } = await loss(lease);
       assert.equal(reason, 'unreachable');
-      assert.isAtMost(when - since, TTL + SLACK);
+      assert.isAtMost(when - since, patience(TTL + SLACK));
       assert.isAbove(Number((await next).fence), Number(lease.fence));
       assert.isAtLeast(now() - since, 2_900);
     }),
@@ -168,7 +169,7 @@ describe('a server', function () {
         await site.restart(kept, 'SIGTERM', TTL);
         const since = now();
         await firstValueFrom(site.client().tryMutex('clean'));
-        assert.isAtMost(now() - since, SLACK);
+        assert.isAtMost(now() - since, patience(SLACK));
       },
       { start: () => startServer(kept) },
     );
@@ -234,7 +235,7 @@ describe('a server', function () {
       const { reason, when } = await lost;
       await site.redis.config('SET', 'maxmemory', 0);
       assert.equal(reason, 'taken');
-      assert.isAtMost(when - since, BOUND + SLACK);
+      assert.isAtMost(when - since, patience(BOUND + SLACK));
     }),
   );
 

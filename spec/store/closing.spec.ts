@@ -5,6 +5,7 @@ import { createServer, type Server as NetServer } from 'node:net';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { startCluster } from '../support/cluster.ts';
+import { patience } from '../support/lateness.ts';
 import { programOf } from '../support/program.ts';
 import { MASTER, startSentinels } from '../support/sentinel.ts';
 import { type Server, startServer } from '../support/server.ts';
@@ -49,13 +50,15 @@ describe('close()', () => {
 
   for (const [kind, client] of Object.entries(CLIENTS)) {
     it(`leaves no timer where there is no server: ${kind}`, async () => {
-      expect(await lingers(client(1))).to.be.below(500);
+      expect(await lingers(client(1))).to.be.below(patience(500));
     });
 
     it(`leaves no socket where the server has stopped answering: ${kind}`, async () => {
       const pid = server.process?.pid;
       try {
-        expect(await lingers(client(server.port), `${WAITING} process.kill(${pid}, 'SIGSTOP');`)).to.be.below(500);
+        expect(await lingers(client(server.port), `${WAITING} process.kill(${pid}, 'SIGSTOP');`)).to.be.below(
+          patience(500),
+        );
       } finally {
         server.process?.kill('SIGCONT');
       }
@@ -65,7 +68,7 @@ describe('close()', () => {
       const silent = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
       await once(silent, 'listening');
       try {
-        expect(await lingers(client(portOf(silent)))).to.be.below(500);
+        expect(await lingers(client(portOf(silent)))).to.be.below(patience(500));
       } finally {
         silent.close();
       }
@@ -112,11 +115,11 @@ describe('close() behind Sentinels', function () {
     const stop = (signal: string): string =>
       `for (const pid of ${JSON.stringify(pids)}) process.kill(pid, '${signal}');`;
     try {
-      expect(await lingers(client, WAITING)).to.be.below(500);
-      expect(await lingers(client, `${WAITING} ${stop('SIGSTOP')}`)).to.be.below(500);
-      expect(await lingers(client), 'while the first is asked').to.be.below(500);
+      expect(await lingers(client, WAITING)).to.be.below(patience(500));
+      expect(await lingers(client, `${WAITING} ${stop('SIGSTOP')}`)).to.be.below(patience(500));
+      expect(await lingers(client), 'while the first is asked').to.be.below(patience(500));
       for (const { process } of watched.watchers) process?.kill('SIGKILL');
-      expect(await lingers(client), 'with none').to.be.below(500);
+      expect(await lingers(client), 'with none').to.be.below(patience(500));
     } finally {
       await watched.stop();
     }
@@ -160,9 +163,9 @@ describe('close() of a Cluster', function () {
     const pids = shards.servers.map(({ process }) => process?.pid);
     const stop = `for (const pid of ${JSON.stringify(pids)}) process.kill(pid, 'SIGSTOP');`;
     try {
-      expect(await lingers(client, WAITING)).to.be.below(500);
-      expect(await lingers(client, `${WAITING} ${stop}`)).to.be.below(500);
-      expect(await lingers(client), 'while the slots are asked for').to.be.below(500);
+      expect(await lingers(client, WAITING)).to.be.below(patience(500));
+      expect(await lingers(client, `${WAITING} ${stop}`)).to.be.below(patience(500));
+      expect(await lingers(client), 'while the slots are asked for').to.be.below(patience(500));
     } finally {
       for (const { process } of shards.servers) process?.kill('SIGCONT');
       await shards.stop();

@@ -1,14 +1,15 @@
 /** Waits for a condition by looking again and again, and fails when it does not come true in time. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patience } from './lateness.ts';
 
 export const eventually = async (
   what: string,
   condition: () => Promise<boolean> | boolean,
   within = 10_000,
 ): Promise<void> => {
-  const until = performance.now() + within;
+  const since = performance.now();
   while (!(await condition())) {
-    if (performance.now() > until) throw new Error(`Not within ${within} ms: ${what}`);
+    if (performance.now() - since > patience(within)) throw new Error(`Not within ${within} ms: ${what}`);
     await sleep(20);
   }
 };
