@@ -347,7 +347,7 @@ inline settle() {
   at = 0; q = 0; ok = 0
 }
 
-/* src: free.lua: acquireFree, acquire.lua: acquire,
+/* src: free.lua: acquire, acquire.lua: acquire,
    acquire.lua: again */
 inline acquire(c) {
   fits(c);
@@ -390,7 +390,7 @@ inline acquire(c) {
 #endif
 
 /* By owner; a release by its holder names the fence as well, and a stale one does nothing.
-   src: free.lua: releaseFree, release.lua: release */
+   src: free.lua: release, release.lua: release */
 inline release(c) {
   if
   :: doing == CANCEL || hold[c] > 0 && IS_OF(c, about) ->

@@ -183,7 +183,7 @@ proctype Network(byte c; byte n) {
 #endif
     }
 #ifdef FENCES
-  /* src: raise.lua: raiseFence */
+  /* src: raise.lua: raise */
   :: d_step { phase[c] == RAISES && (sent[c] & BIT(n)) ->
       sent[c] = sent[c] & (ALL - BIT(n));
       if
