@@ -52,6 +52,38 @@ describe('a command without an answer', () => {
     }
   });
 
+  it('shows that a connection is half-open, though one that was sent before it was answered meanwhile', async () => {
+    const server = await startServer();
+    const proxy = await TcpProxy.to(server.port);
+    const redis = new Redis({ port: proxy.port, lazyConnect: true });
+    const admin = new Redis(server.port);
+    const ids = async (): Promise<string[]> => String(await admin.client('LIST')).match(/^id=\d+/gm) ?? [];
+    const store = new RedisStore(redis, asyncScheduler);
+    const look = (name: string) => firstValueFrom(store.inspect(name, 1_500));
+    try {
+      await look('warm');
+      const before = await ids();
+      const answering = proxy.hold(() => true, 'reply');
+      const first = look('first');
+      const answer = await answering;
+      const sending = proxy.hold(() => true);
+      const second = look('second').catch((error: unknown) => error);
+      const lost = await sending;
+      answer.deliver();
+      await first;
+      lost.drop();
+      assert.instanceOf(await second, RedisUnreachableError);
+      const made = async () => (await ids()).some((id) => !before.includes(id));
+      await eventually('there is another connection', made);
+      await look('third');
+    } finally {
+      store.close();
+      for (const client of [admin, redis]) client.disconnect();
+      await proxy.stop();
+      await server.stop();
+    }
+  });
+
   it('that has less time than others leaves them their connection, and their answers', async () => {
     const server = await startServer();
     const redis = new Redis(server.port);

@@ -66,8 +66,9 @@ export class Liveness {
    */
   private isSilent(node: Driver, calls: readonly Call[], now: number): boolean {
     const { heardAt } = this.about(node);
-    const unanswered = calls.filter((call) => call.node === node && (call.sentAt ?? 0) > heardAt);
-    const since = unanswered.reduce((time, { sentAt = now }) => Math.min(time, sentAt), now);
+    const unanswered = calls.filter((call) => call.node === node && call.sentAt !== undefined);
+    const first = unanswered.reduce((time, { sentAt = now }) => Math.min(time, sentAt), now);
+    const since = Math.max(first, heardAt); // what was heard after it was sent may have been for an earlier one
     const patience = unanswered.reduce((most, { within }) => Math.max(most, within), 0);
     return unanswered.length > 0 && now - since >= Math.min(patience / 2, SILENCE);
   }
