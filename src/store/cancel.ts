@@ -37,7 +37,15 @@ export const cancel = (
     };
     const send = (): void => {
       sent = clock.now();
-      subscriber.add(release().subscribe({ next, error }));
+      let answered = false;
+      const released = (answer: Released): void => {
+        answered = true;
+        next(answer);
+      };
+      const complete = (): void => {
+        if (!answered) subscriber.complete(); // there was nothing to give up
+      };
+      subscriber.add(release().subscribe({ next: released, error, complete }));
     };
     const next = (released: Released): void => {
       failures = 0;
