@@ -1,6 +1,18 @@
 /** A bounded wait before work, and what its error tells, in virtual time. */
 import { assert } from 'chai';
-import { defer, map, NEVER, type Observable, of, retry, type Subscription, share, shareReplay, throwError } from 'rxjs';
+import {
+  defer,
+  map,
+  NEVER,
+  type Observable,
+  of,
+  retry,
+  Subscriber,
+  type Subscription,
+  share,
+  shareReplay,
+  throwError,
+} from 'rxjs';
 import { LockTimeoutError, RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { allOf } from '../../src/locks/all-of.ts';
@@ -278,6 +290,16 @@ describe('whileHeld(work, { timeout })', () => {
       expectObservable(lock().pipe(work), '^ 49ms !').toBe('');
       expectObservable(lock().pipe(work), '^ 104ms !').toBe('');
       ends(['0 acquire', '0 acquire', '50 release', '100 release', '100 inspect']);
+    }));
+
+  it('ends at once where nobody listens any more as it begins', () =>
+    virtual(({ lock, ends }) => {
+      const gone = new Subscriber<never>();
+      gone.unsubscribe();
+      lock()
+        .pipe(whileHeld(() => NEVER, { timeout: TIME_OUT }))
+        .subscribe(gone);
+      ends(['0 acquire', '1 release']);
     }));
 
   it('is told as a time-out in the event of the waiter', () => {
