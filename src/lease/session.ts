@@ -63,7 +63,7 @@ export class Session implements Owner {
       return;
     }
     one.host = this;
-    this.attached = [...this.attached, one];
+    this.attached = this.attached.length === 0 ? [one] : [...this.attached, one];
     if (state.is === 'held') {
       this.terms = terms;
       state.heed(terms);
