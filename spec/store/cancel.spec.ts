@@ -1,6 +1,18 @@
 /** Taking back what may have been granted, in virtual time: a release, and when it is made again. */
 import { assert } from 'chai';
-import { delay, EMPTY, mergeMap, NEVER, type Observable, of, throwError, timeout } from 'rxjs';
+import {
+  concat,
+  delay,
+  EMPTY,
+  ignoreElements,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  throwError,
+  timeout,
+  timer,
+} from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { RedisRefusedError, RedisUnreachableError } from '../../src/errors.ts';
 import { type Cancellation, cancel } from '../../src/store/cancel.ts';
@@ -42,6 +54,9 @@ const gone = left();
 
 describe('what may have been granted', () => {
   it('is taken back when Redis says so', () => over([of(gone)], {}, '10ms (a|)', { a: gone }));
+
+  it('is taken back on every node of a quorum, also once enough of them have answered', () =>
+    over([concat(of(gone), timer(20).pipe(ignoreElements()))], {}, '10ms a 19ms |', { a: gone }));
 
   it('is taken back where there was nothing', () => over([EMPTY], {}, '10ms |'));
 

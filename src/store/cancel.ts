@@ -35,24 +35,22 @@ export const cancel = (
     const after = (ms: number, act: () => void): void => {
       subscriber.add(scheduler.schedule(act, Math.min(ms, LONGEST)));
     };
+    let left = 1; // releases that go on, or are to be made: one of a quorum goes on when it has its outcome
+    const complete = (): void => {
+      left -= 1;
+      if (left === 0) subscriber.complete();
+    };
     const send = (): void => {
       sent = clock.now();
-      let answered = false;
-      const released = (answer: Released): void => {
-        answered = true;
-        next(answer);
-      };
-      const complete = (): void => {
-        if (!answered) subscriber.complete(); // there was nothing to give up
-      };
-      subscriber.add(release().subscribe({ next: released, error, complete }));
+      subscriber.add(release().subscribe({ next, error, complete }));
     };
     const next = (released: Released): void => {
       failures = 0;
       subscriber.next(released);
       const over = began + within; // nothing can land behind a release that is sent later
-      if (notAfter === 0 || released.now > notAfter || sent > over) subscriber.complete();
-      else after(Math.max(0, Math.min(notAfter - released.now, over - clock.now())) + 1, send);
+      if (notAfter === 0 || released.now > notAfter || sent > over) return;
+      left += 1;
+      after(Math.max(0, Math.min(notAfter - released.now, over - clock.now())) + 1, send);
     };
     const error = (reason: unknown): void => {
       failed?.();
