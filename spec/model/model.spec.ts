@@ -9,7 +9,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'raise.lua': 'lua',
   'release.lua': 'lua',
   'renew.lua': 'lua',
-  'free.lua': 'lua/include',
+  'fast.lua': 'lua/include',
   'clock.lua': 'lua/include',
   'commit.lua': 'lua/include',
   'listen.lua': 'lua/include',

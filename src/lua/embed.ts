@@ -8,7 +8,7 @@ export const SCRIPTS = ['lease', 'renew', 'inspect', 'scan', 'uptime'];
 
 const INCLUDE = /^--include (\w+)\n/gm;
 const EMBED = /^--embed (\w+)\n/gm;
-const CONSTANT = /^local ([A-Z]+) = (\d+)\n/gm;
+const CONSTANT = /^local ([A-Z]+) = (\d+|'[^']*')\n/gm;
 
 const pathOf = (name: string): URL => {
   const part = new URL(`include/${name}.lua`, import.meta.url);

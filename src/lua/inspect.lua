@@ -23,17 +23,18 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
   end
   local limit = count > 0 and count or -1
   local members = redis.call('ZRANGEBYSCORE', claimsKey, '(' .. call.now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-  local kept = count == 0 and redis.call('HGETALL', specsKey) or {}
-  for i = 1, #kept, 2 do specs[kept[i]] = kept[i + 1] end
+  local stored = count == 0 and redis.call('HGETALL', specsKey) or {}
+  for i = 1, #stored, 2 do specs[stored[i]] = stored[i + 1] end
   for i = 1, #members, 2 do
     local owner, score = members[i], tonumber(members[i + 1])
     local spec = parseSpec(specs[owner] or count > 0 and redis.call('HGET', specsKey, owner))
     if score < FIRST then
-      if not spec or spec.last == 0 then
+      if not spec or spec.deadlineOrFence == 0 then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
-      add(holders, owner, 's', spec.permits, spec.limit, score - call.now, string.format('%d', spec.last), spec.over and 1 or 0)
-    elseif score >= FIRST and spec and spec.last > call.now then
+      local fence, over = digits(spec.deadlineOrFence), spec.over and 1 or 0
+      add(holders, owner, 's', spec.permits, spec.limit, score - call.now, fence, over)
+    elseif score >= FIRST and spec and spec.deadlineOrFence > call.now then
       add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, call.now - math.floor(score / 1000)))
     end
   end

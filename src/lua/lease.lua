@@ -1,11 +1,12 @@
--- What changes who holds a name, for many names in one call. First all is written, the clock last; then it is told.
+-- What changes who holds a name, for many names in one call. First all is written, the key of the clock last;
+-- then it is told. A line of --include or --embed stands for a file: see embed.ts.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   of each name a verb and what that takes: acquire, release, share, raise
 -- Reply  { server time in ms, answer … }
---include free
+--include fast
 local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
-local kept, reason = pcall(keepClock)
-if not kept then
+local saved, reason = pcall(keepClock)
+if not saved then
   local unfinished = failure(reason, 'REDISYNC_UNFINISHED ')
   for i = 2, #answers do -- what failed by itself has written nothing that needs the clock, or says so
     if type(answers[i]) ~= 'table' or not answers[i].err then answers[i] = unfinished end

@@ -8,21 +8,21 @@
 --include commit
 --include holder
 
-return function(lockKey, claimsKey, specsKey, owner, own, fence, more)
+return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   local number = whole(fence, 1, HIGHEST)
-  if owner == '' or not whole(own, 0, HIGHEST) or not number or (more or '') ~= '' then
+  if owner == '' or not whole(fenceHere, 0, HIGHEST) or not number or (more or '') ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence here, fence')
   end
   local clockNow = highest()
   local holder = parseHolder(redis.call('GET', lockKey))
   local name = loadName(lockKey, claimsKey, specsKey, holder and 0 or redis.call('ZCARD', claimsKey), holder)
   local claim = claimOf(name, owner)
-  if isLease(holder, owner, own) and not holder.plain then
+  if isLease(holder, owner, fenceHere) and not holder.plain then
     local left = redis.call('PTTL', lockKey)
     if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
     name.value = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
     name.left = math.max(1, math.min(left, holder.ttl))
-  elseif claim and claim.shares and not claim.over and (own == '0' or digits(claim.last) == own) then
+  elseif claim and claim.shares and not claim.over and (fenceHere == '0' or digits(claim.deadlineOrFence) == fenceHere) then
     name.fields = { owner, claim.asked .. ' ' .. digits(number) }
   end
   clock.drawn = math.max(clockNow, number)

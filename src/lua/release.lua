@@ -14,9 +14,9 @@
 --include settle
 
 -- The lease is nobody's any more, and the name is not free before it lapses.
-local function holdOver(name, owner, fence, own, ms)
-  if own then
-    goOn(name, owner, own, ms, ' over')
+local function holdOver(name, owner, fence, claim, ms)
+  if claim then
+    goOn(name, owner, claim, ms, ' over')
     return commit(name, true)
   end
   local value = owner .. ' ' .. fenceOf(name.holder, fence) .. ' ' .. ms .. ' over'
@@ -26,10 +26,10 @@ end
 
 local function breakAll(name)
   local broken = (name.holder or name.sharers > 0) and 1 or 0
-  local claims = name.count > 0 and redis.call('ZRANGEBYSCORE', name.claims, '-inf', '(100000000000000') or {}
+  local claims = name.count > 0 and redis.call('ZRANGEBYSCORE', name.claims, '-inf', BELOW) or {}
   for _, owner in ipairs(claims) do name.gone[owner] = true end
-  name.kept = name.gone[''] and HIGHEST or 0 -- so that it goes with them
-  name.free, name.holder, name.sharers, name.beyond = name.holder, nil, 0, 0
+  name.storedBeyond = name.gone[''] and HIGHEST or 0 -- so that it goes with them
+  name.dropLock, name.holder, name.sharers, name.beyond = name.holder, nil, 0, 0
   return broken
 end
 
@@ -38,26 +38,26 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
   local name = loadName(lockKey, claimsKey, specsKey, redis.call('ZCARD', claimsKey), parseHolder(value))
   local exclusive = isLease(name.holder, owner, fence)
-  local own = owner ~= '' and (fence == '0' or not exclusive) and claimOf(name, owner)
-  local shared = own and own.shares and not own.over and (fence == '0' or digits(own.last) == fence)
+  local claim = owner ~= '' and (fence == '0' or not exclusive) and claimOf(name, owner)
+  local shared = claim and claim.shares and not claim.over and (fence == '0' or digits(claim.deadlineOrFence) == fence)
   local held = (exclusive or shared) and 1 or 0
   if owner == '' then
     held = breakAll(name)
   elseif held == 1 and ms > 0 then
-    holdOver(name, owner, fence, shared and own, ms)
+    holdOver(name, owner, fence, shared and claim, ms)
     return { 1, 0, {} }
   elseif shared then
-    leave(name, owner, own)
-  elseif name.claimed and fence == '0' and not (own and own.over) then
+    leave(name, owner, claim)
+  elseif name.claimed and fence == '0' and not (claim and claim.over) then
     name.gone[owner] = true
   elseif not exclusive and fence ~= '0' then
     return { 0, 0, {} } -- an earlier lease of its owner: nothing is touched
   end
-  if exclusive then name.free, name.holder = true, nil end
+  if exclusive then name.dropLock, name.holder = true, nil end
   settle(name, channel)
   local public = held == 1 and string.match(channel, '^!(.*)')
   local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
   if listeners > 0 then tell('p' .. public, listeners .. '') end -- how many they are: else all would ask at once
   commit(name, true)
-  return { held, name.grants, name.own }
+  return { held, name.grants, name.inReply }
 end

@@ -1,4 +1,5 @@
--- Gives exclusive holders their ttl afresh. One key each, so that a slot that moves to another node is no hindrance.
+-- Gives exclusive holders their ttl afresh. One key each, so that a slot that moves to another node is no hindrance; what a
+-- verb is given behind that are the keys of other names.
 -- KEYS   the lock of each name
 -- ARGV   of each name renew, owner, fence or "0" for none, ttl in ms, not-after in ms of server time
 -- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is there no more · -1 came too late
@@ -10,7 +11,7 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   if owner == '' or not latest or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
   if call.now > latest then return -1 end
   local value = redis.call('GET', lockKey)
-  if value == owner .. ' ' .. fence .. ' ' .. ttl then -- as below, sooner
+  if value == owner .. ' ' .. fence .. ' ' .. ttl then -- as below, sooner; the only write, so nothing fails behind it
     redis.call('PEXPIRE', lockKey, ttl)
     return 1
   end

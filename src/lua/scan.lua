@@ -8,7 +8,10 @@ local claims = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000, 'TYP
 local locks = {}
 for _, key in ipairs(strings[2]) do
   local ours = string.sub(key, 1, #ARGV[3]) == ARGV[3]
-  local tail = ours and redis.call('GETRANGE', key, -40, -1) or '' -- of a value: a fence, a ttl, and that it is held over
-  if string.find(tail, ' %d+ %d+$') or string.find(tail, ' %d+ %d+ over$') then locks[#locks + 1] = key end
+  local tail = ours and redis.call('GETRANGE', key, '-40', '-1') or '' -- of a value: a fence, a ttl, and that it is held over
+  local last = string.sub(tail, -1) -- most values end otherwise, and a pattern is tried at each of their bytes
+  if last >= '0' and last <= '9' and string.find(tail, ' %d+ %d+$') or last == 'r' and string.find(tail, ' %d+ %d+ over$') then
+    locks[#locks + 1] = key
+  end
 end
 return { strings[1], locks, claims[2] }

@@ -18,16 +18,16 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
   if call.now > latest then return -1 end
   local count, holder = redis.call('ZCARD', claimsKey), parseHolder(redis.call('GET', lockKey))
   local name = loadName(lockKey, claimsKey, specsKey, count, holder)
-  local own = claimOf(name, owner)
+  local claim = claimOf(name, owner)
   if isLease(holder, owner, fence) then
     admit(name, owner, spec, fenceOf(holder, fence), spec.ttl)
-    name.free, name.holder = true, nil
+    name.dropLock, name.holder = true, nil
     settle(name, spec.channel)
-  elseif own and own.shares and not own.over and (fence == '0' or digits(own.last) == fence) then
-    goOn(name, owner, own, spec.ttl, '')
+  elseif claim and claim.shares and not claim.over and (fence == '0' or digits(claim.deadlineOrFence) == fence) then
+    goOn(name, owner, claim, spec.ttl, '')
   else
     return 0
   end
   commit(name, true)
-  return #name.own > 0 and { 1, name.own } or 1
+  return #name.inReply > 0 and { 1, name.inReply } or 1
 end

@@ -1,7 +1,7 @@
 -- Runs a verb for each of the names that a script is called with: what is sent in one tick travels in one call.
 -- A name has its share of KEYS, behind those that are for all, and its share of ARGV: the verb, what that takes, and ""
--- up to the width of the others. It has an answer of its own, which may be an error; of one that comes behind a write the
--- code says so, for its outcome is unknown.
+-- up to the width of the others. It has an answer of its own, which may be an error; one that comes behind a write begins
+-- with REDISYNC_UNFINISHED, for its outcome is unknown. A verb that takes the most is never widened: "more" is nil there.
 --include bounds
 --include call
 
@@ -19,7 +19,7 @@ local function batch(verbs, shared, each)
   end
   local answers, messages = { call.now }, call.messages
   for i = 0, names - 1 do
-    local key, arg, told = shared + each * i, width * i, #messages
+    local key, arg, sent = shared + each * i, width * i, #messages
     local verb, ok, reply = verbs[ARGV[arg + 1]], true, nil
     call.dirty = false
     if verb then
@@ -28,7 +28,7 @@ local function batch(verbs, shared, each)
       reply = redis.error_reply('REDISYNC_ARGUMENT a verb comes first')
     end
     if not ok then
-      for last = #messages, told + 1, -1 do messages[last] = nil end
+      for j = #messages, sent + 1, -1 do messages[j] = nil end
       reply = failure(reply, call.dirty and 'REDISYNC_UNFINISHED ' or '')
     end
     answers[i + 2] = reply

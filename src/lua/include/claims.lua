@@ -8,35 +8,41 @@
 --include call
 local LEFT = 0 -- the score of a shared holder whose permits have been given back
 
--- A spec, asked for or kept; nil where it is none. "last" is the number behind it, 0 where there is none.
+-- A spec, asked for or stored; nil where it is none. "deadlineOrFence" is the number behind it, 0 where there is none: of
+-- a waiter the deadline, below FIRST; of a shared holder its fence. So a fence beside a waiter's score, or the other way
+-- round, tells of a call that failed half-way.
 local function parseSpec(text)
-  local asked, mode, permits, limit, ttl, waiterTtl, channel, last, over =
+  local asked, mode, permits, limit, ttl, waiterTtl, channel, number, over =
     string.match(text or '', '^(([xs]) ([1-9]%d*) (%d+) ([1-9]%d*) ([1-9]%d*) ([psc%-]%S*))( ?%d*)( ?%l*)$')
-  last = last == '' and 0 or tonumber(last)
-  if not mode or not last or last > HIGHEST or over ~= '' and over ~= ' over' then return nil end
+  number = number == '' and 0 or tonumber(number)
+  if not mode or not number or number > HIGHEST or over ~= '' and over ~= ' over' then return nil end
   permits, limit, ttl, waiterTtl = tonumber(permits), tonumber(limit), tonumber(ttl), tonumber(waiterTtl)
   if math.max(permits, limit, ttl, waiterTtl) > LONGEST or limit > 0 and permits > limit then return nil end
   return {
     asked = asked, mode = mode, permits = permits, limit = limit, ttl = ttl, waiterTtl = waiterTtl,
-    channel = channel, last = last, over = over ~= '',
+    channel = channel, deadlineOrFence = number, over = over ~= '',
   }
 end
 
--- The table of a name: its keys, what there is, and what is planned. Of its claims, as many as "count", the "others", those
--- that do not wait, are the first in the order. Beside an exclusive holder there are none.
+-- The table of a name: its keys, what there is, and what is planned. The first "nonWaiters" of its "count" claims do not
+-- wait: '', then "lapsed" shared holders ('' is counted with them), then "sharers". Beside an exclusive holder there are none.
+-- Planned, for commit to write, are: value and left of the lock, dropLock, or shortenTo; fields of the specs and scores of
+-- the claims, which last for "lasting" ms, the first of them for "soonest"; those who are gone; and for the reply how many
+-- grants were made, and which of them are told in it.
 local function loadName(lockKey, claimsKey, specsKey, count, holder)
   local name = {
     lock = lockKey, claims = claimsKey, specs = specsKey, count = count, holder = holder,
-    others = 0, lapsed = 0, sharers = 0, beyond = 0, kept = 0, -- beyond: permits in use, but for one for each sharer
-    gone = {}, own = {}, lasting = 0, grants = 0, -- planned: see commit
+    nonWaiters = 0, lapsed = 0, sharers = 0,
+    beyond = 0, storedBeyond = 0, -- permits in use, but for one for each sharer: as they are now, and as '' tells
+    gone = {}, inReply = {}, lasting = 0, grants = 0,
   }
-  if count > 0 and not holder then name.others = redis.call('ZCOUNT', claimsKey, '-inf', '(100000000000000') end
-  if name.others == 0 then return name end
+  if count > 0 and not holder then name.nonWaiters = redis.call('ZCOUNT', claimsKey, '-inf', BELOW) end
+  if name.nonWaiters == 0 then return name end
   local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', call.now, 'WITHSCORES') -- '' is below all times
-  name.sharers, name.lapsed = name.others - #lapsed / 2, #lapsed / 2
-  if lapsed[1] == '' then name.kept = math.max(1, math.min(-lapsed[2], HIGHEST)) end
-  name.beyond = name.sharers > 0 and name.kept or 0
-  for i = name.kept > 0 and 3 or 1, #lapsed, 2 do
+  name.sharers, name.lapsed = name.nonWaiters - #lapsed / 2, #lapsed / 2
+  if lapsed[1] == '' then name.storedBeyond = math.max(1, math.min(-lapsed[2], HIGHEST)) end
+  name.beyond = name.sharers > 0 and name.storedBeyond or 0
+  for i = name.storedBeyond > 0 and 3 or 1, #lapsed, 2 do
     local spec = parseSpec(redis.call('HGET', specsKey, lapsed[i]))
     if spec and tonumber(lapsed[i + 1]) > LEFT then name.beyond = math.max(0, name.beyond - spec.permits + 1) end
     name.gone[lapsed[i]] = true
@@ -52,14 +58,14 @@ local function claimOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
   score = tonumber(score)
   if score <= call.now then return nil end
-  if score < FIRST and (not name.holder or spec and spec.last >= FIRST) then
-    if not spec or spec.last == 0 then
+  if score < FIRST and (not name.holder or spec and spec.deadlineOrFence >= FIRST) then
+    if not spec or spec.deadlineOrFence == 0 then
       error(redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable'))
     end
     spec.shares = true
     return spec
   end
-  if not spec or spec.last <= call.now or spec.last >= FIRST then return nil end
+  if not spec or spec.deadlineOrFence <= call.now or spec.deadlineOrFence >= FIRST then return nil end
   spec.queued = whole(score, FIRST, HIGHEST - 1) or 0 -- its ticket
   return spec
 end

@@ -3,8 +3,8 @@
 --include bounds
 --include call
 local MEMORY = 7200000 -- ms for which it is kept, beyond its lead on the server's time
-local SPELL = 1073741824 -- µs, some 18 minutes, for which its expiry stays as it is
-local clock = { kept = nil, drawn = nil } -- kept: the number at KEYS[1]; drawn: the highest of this call; both once it is read
+local SPELL = 1073741824 -- µs, some 18 minutes: its expiry is set anew once in each, for KEEPTTL takes half the time of PX
+local clock = { stored = nil, drawn = nil } -- the number at KEYS[1], and the highest of this call; both once it is read
 
 local function highest()
   if clock.drawn then return clock.drawn end
@@ -14,10 +14,10 @@ local function highest()
   elseif type(text) == 'table' then
     error(text)
   end
-  local kept = tonumber(text) or 0
-  if kept < 0 or kept > HIGHEST or kept % 1 ~= 0 then kept = 0 end -- what cannot be read starts from the time
-  clock.kept, clock.drawn = kept, kept
-  return kept
+  local stored = tonumber(text) or 0
+  if stored < 0 or stored > HIGHEST or stored % 1 ~= 0 then stored = 0 end -- what cannot be read starts from the time
+  clock.stored, clock.drawn = stored, stored
+  return stored
 end
 
 -- The number that is drawn next. It keeps up with the time, so that it rises where the clock was forgotten.
@@ -33,9 +33,9 @@ local function draw()
 end
 
 local function keepClock()
-  local drawn, kept = clock.drawn, clock.kept
-  if drawn == kept then return end
-  if kept > 0 and math.floor(drawn / SPELL) == math.floor(kept / SPELL) then
+  local drawn, stored = clock.drawn, clock.stored
+  if drawn == stored then return end
+  if stored > 0 and math.floor(drawn / SPELL) == math.floor(stored / SPELL) then
     redis.call('SET', KEYS[1], digits(drawn), 'KEEPTTL')
   else
     local lead = math.max(0, math.ceil((drawn - call.micros) / 1000))

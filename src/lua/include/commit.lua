@@ -1,6 +1,7 @@
 -- Writes what was planned for a name, so that what fails half-way leaves nothing wrong behind: first what somebody shares
 -- or waits with from now on, then the lock and what goes. A key is written over as it stands, and none is touched once
--- it may be gone: in a slot that moves to another node Redis fails a script there, and undoes nothing.
+-- it may be gone: in a slot that moves to another node a deleted key counts as one that has moved, so Redis fails a script
+-- that touches it, and undoes nothing. Claims and specs are written together, and expire together.
 --include expire
 --include plan
 local CHUNK = 1000 -- values in one command
@@ -16,25 +17,25 @@ end
 local function putLock(name)
   if name.value then
     write('SET', name.lock, name.value, 'PX', name.left)
-  elseif name.free then
+  elseif name.dropLock then
     write('DEL', name.lock)
-  elseif name.near then
-    write('PEXPIRE', name.lock, name.near)
+  elseif name.shortenTo then
+    write('PEXPIRE', name.lock, name.shortenTo)
   end
 end
 
--- A full memory refuses the first write of a script, if that may need some, and none behind it. What "frees" is not to be
--- refused, and begins with a write that does nothing. That also tells whether the key is of another type.
-local function commit(name, frees)
+-- Redis looks at maxmemory up to the first write of a script, and not behind it. What must not fail for a full memory begins
+-- with an HDEL of nothing, which is not refused. That also tells whether the key is of another type, before anything goes.
+local function commit(name, mustNotFail)
   local fields, gone = name.fields, {}
-  name.gone[''] = name.beyond == 0 and (name.gone[''] or name.kept > 0) or nil
-  if name.beyond > 0 and name.beyond ~= name.kept then name.scores = add(name.scores, -name.beyond, '') end
+  name.gone[''] = name.beyond == 0 and (name.gone[''] or name.storedBeyond > 0) or nil
+  if name.beyond > 0 and name.beyond ~= name.storedBeyond then name.scores = add(name.scores, -name.beyond, '') end
   for owner in pairs(name.gone) do gone[#gone + 1] = owner end
-  if not frees and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
-  local left = fields and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- and that of claims
+  if not mustNotFail and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
+  local left = fields and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- of claims, too
   local short = fields and left < name.lasting
   local gains = name.value or fields or name.scores
-  if (frees or not gains) and (gains or #gone > 0) then write('HDEL', name.specs, '') end
+  if mustNotFail and gains or not gains and #gone > 0 then write('HDEL', name.specs, '') end
   if fields then writeAll('HSET', name.specs, fields) end
   if short then expire(name.specs, name.lasting, left == -2) end
   local new = name.count == 0

@@ -1,5 +1,5 @@
--- How long until a holder lapses. One that has more left than its own ttl shows a clock that stepped back: then each gets
--- what it would have, had it been renewed now.
+-- How long until a holder lapses. One that has more left than its own ttl shows that the server's time stepped back: then
+-- each gets what it would have, had it been renewed now.
 --include claims
 --include holder
 --include plan
@@ -7,16 +7,16 @@
 local function exclusiveLeft(name)
   local left, most = redis.call('PTTL', name.lock), name.holder.ttl or LONGEST
   if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-  if left > most and not name.holder.plain then name.near = most end -- planned: see commit
+  if left > most and not name.holder.plain then name.shortenTo = most end -- planned: see commit
   return math.min(left, most)
 end
 
 local function sharedLeft(name)
-  if name.lapsed == name.others then return LONGEST end
+  if name.lapsed == name.nonWaiters then return LONGEST end
   local owner, lapses = unpack(redis.call('ZRANGE', name.claims, name.lapsed, name.lapsed, 'WITHSCORES'))
   local spec, left = parseSpec(redis.call('HGET', name.specs, owner)), lapses - call.now
   if not spec or left <= spec.ttl then return left end
-  for _, each in ipairs(redis.call('ZRANGE', name.claims, name.lapsed, name.others - 1)) do
+  for _, each in ipairs(redis.call('ZRANGE', name.claims, name.lapsed, name.nonWaiters - 1)) do
     local its, score = parseSpec(redis.call('HGET', name.specs, each)), redis.call('ZSCORE', name.claims, each)
     name.scores = add(name.scores, its and math.min(call.now + its.ttl, tonumber(score)) or score, each)
   end

@@ -1,9 +1,16 @@
 -- Who can be told of a grant. How says the first letter of a channel: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster, which
 -- does not count who listens elsewhere, - not yet: such a waiter asks again as soon as its coordinator listens.
 --include call
-local channels = {} -- whether anybody listens to a channel
+-- Long enough to subscribe and to ask again.
+local SILENT = 300 -- ms for which a grant holds that nobody can be told of yet
+local channels = {} -- whether a waiter of a channel may be granted
 
-local function listens(channel)
+local function isSilent(channel)
+  return string.sub(channel, 1, 1) == '-'
+end
+
+-- A coordinator that may listen by now, or will soon, counts. One that has gone is passed over.
+local function mayBeGranted(channel)
   local heard = channels[channel]
   if heard ~= nil then return heard end
   local how = string.sub(channel, 1, 1)

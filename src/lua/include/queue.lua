@@ -3,7 +3,6 @@
 --include clock
 --include listen
 --include plan
-local SILENT = 300 -- ms for which a grant holds that nobody can be told of yet
 
 -- Exclusive: alone. Shared: beside other shared holders while the permits in use stay within the limit.
 local function fits(name, spec)
@@ -25,26 +24,27 @@ local function grant(name, owner, spec, ms)
 end
 
 -- Plans that a waiter is a holder, and is told so: in the reply, if the coordinator that asks is its own.
-local function handOver(name, owner, spec, asking)
-  local own, most = spec.channel == asking, math.min(spec.ttl, spec.waiterTtl)
-  local silent = not own and string.byte(spec.channel) == 45 -- "-"
-  local fence = grant(name, owner, spec, silent and math.min(most, SILENT) or most)
+local function planHandOver(name, owner, spec, asking)
+  local isAskers = spec.channel == asking
+  local silent = not isAskers and isSilent(spec.channel)
+  local fence = grant(name, owner, spec, math.min(spec.ttl, spec.waiterTtl, silent and SILENT or LONGEST))
   name.grants = name.grants + 1
-  if own then
-    name.own[#name.own + 1], name.own[#name.own + 2] = owner, fence
+  if isAskers then
+    add(name.inReply, owner, fence)
   elseif not silent then
     tell(spec.channel, cjson.encode({ name.lock, owner, fence }))
   end
 end
 
--- The spec of a waiter that is alive; a dead one goes. A clock that stepped back gives nobody longer than asking does.
+-- The spec of a waiter that is alive; a dead one goes. Where the server's time stepped back, none lives longer than
+-- by asking now.
 local function waiterOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
-  if spec and spec.last > call.now and spec.last < FIRST then
-    if spec.last > call.now + spec.waiterTtl then await(name, owner, spec) end
+  if spec and spec.deadlineOrFence > call.now and spec.deadlineOrFence < FIRST then
+    if spec.deadlineOrFence > call.now + spec.waiterTtl then await(name, owner, spec) end
     return spec
   end
-  local score = spec and spec.last >= FIRST and tonumber(redis.call('ZSCORE', name.claims, owner)) or 0
+  local score = spec and spec.deadlineOrFence >= FIRST and tonumber(redis.call('ZSCORE', name.claims, owner)) or 0
   if score > call.now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
     name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
   else
@@ -52,17 +52,19 @@ local function waiterOf(name, owner)
   end
 end
 
--- Whether a ticket that was told, and may not be in the queue any more, comes before a waiter's.
-local function isBefore(name, self, owner)
-  return self.told and self.told <= tonumber(redis.call('ZSCORE', name.claims, owner))
+-- Whether self comes before the owner at the head: none is there, it is self, or self's ticket, as told to it, is lower. That
+-- ticket may not be in the queue any more.
+local function isSelfsTurn(name, self, owner)
+  return not owner or self.queued and owner == self.owner
+    or self.ticket and self.ticket <= tonumber(redis.call('ZSCORE', name.claims, owner))
 end
 
 -- Who cannot be told keeps its place, and is passed over.
 return function(name, asking, self)
-  local at = name.others
+  local at = name.nonWaiters
   while not name.holder do
     local owner = at < name.count and redis.call('ZRANGE', name.claims, at .. '', at .. '')[1]
-    if self and not self.fence and (not owner or self.queued and owner == self.owner or isBefore(name, self, owner)) then
+    if self and not self.fence and isSelfsTurn(name, self, owner) then
       if not fits(name, self.spec) then return end
       self.fence = grant(name, self.owner, self.spec, self.spec.ttl)
     elseif not owner then
@@ -71,7 +73,7 @@ return function(name, asking, self)
       at = at + 1
       local spec = not name.gone[owner] and not (self and self.owner == owner) and waiterOf(name, owner)
       if spec and not fits(name, spec) then return end
-      if spec and (spec.channel == asking or listens(spec.channel)) then handOver(name, owner, spec, asking) end
+      if spec and (spec.channel == asking or mayBeGranted(spec.channel)) then planHandOver(name, owner, spec, asking) end
     end
   end
 end
