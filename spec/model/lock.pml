@@ -285,7 +285,7 @@ inline grant(c, ticks) {
   hold[c] = ticks
 }
 
-/* src: queue.lua: handOver, listen.lua: tell */
+/* src: queue.lua: planHandOver, listen.lua: tell */
 inline tell(c) {
   if
   :: HOPES(c) -> told[c] = granted[c]; old[c] = 0; newer[c] = 0
@@ -347,7 +347,7 @@ inline settle() {
   at = 0; q = 0; ok = 0
 }
 
-/* src: free.lua: acquire, acquire.lua: acquire,
+/* src: fast.lua: acquire, acquire.lua: acquire,
    acquire.lua: again */
 inline acquire(c) {
   fits(c);
@@ -390,7 +390,7 @@ inline acquire(c) {
 #endif
 
 /* By owner; a release by its holder names the fence as well, and a stale one does nothing.
-   src: free.lua: release, release.lua: release */
+   src: fast.lua: release, release.lua: release */
 inline release(c) {
   if
   :: doing == CANCEL || hold[c] > 0 && IS_OF(c, about) ->
@@ -685,7 +685,7 @@ inline lose(c) {
 
 proctype Client(byte c) {
   do
-  /* Also the next subscription of the same owner. src: sessions.ts: open, session.ts: ending */
+  /* Also the next subscription of the same owner. src: sessions.ts: attach, session.ts: ending */
   :: d_step { phase[c] == IDLE && may_act(c) ->
       phase[c] = ASKS; lease[c] = 0;
 #ifdef FAULTS
