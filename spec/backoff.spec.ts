@@ -23,7 +23,7 @@ describe('exponentialBackoff', () => {
     assert.deepEqual([1, 2, 3, 4, 5, 60, 5_000].map(backoff), [100, 200, 400, 800, 1_000, 1_000, 1_000]);
   });
 
-  it('starts at 50 and ends at 5 000 ms unless told, and at initial where that is more', () => {
+  it('starts by default at 50 and ends at 5 000 ms, or at initial where that is more', () => {
     const first = exponentialBackoff({ jitter: 0 });
     assert.deepEqual([1, 100].map(first), [50, 5_000]);
     assert.deepEqual([1, 100].map(exponentialBackoff({ initial: 7_000, jitter: 0 })), [7_000, 7_000]);

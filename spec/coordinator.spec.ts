@@ -9,7 +9,7 @@ import { allOf } from '../src/locks/all-of.ts';
 import { anyOf } from '../src/locks/any-of.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { Options } from '../src/options.ts';
-import { ownStore } from '../src/store/open.ts';
+import { ownStore } from '../src/store/open-store.ts';
 import { denied, left, silence } from './support/fake-store.ts';
 import { label, labelled, shown, type Virtual, virtual } from './support/virtual.ts';
 

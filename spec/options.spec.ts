@@ -11,7 +11,7 @@ import { anyOf } from '../src/locks/any-of.ts';
 import { whileHeld } from '../src/operators/while-held.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { LockOptions } from '../src/options.ts';
-import { ownStore } from '../src/store/open.ts';
+import { ownStore } from '../src/store/open-store.ts';
 import { Memory, memoryCoordinator } from '../src/testing.ts';
 import { FakeStore } from './support/fake-store.ts';
 
@@ -358,7 +358,7 @@ describe('an option that there is not', () => {
 });
 
 describe('identity', () => {
-  it('names the process unless told: host and pid', () => {
+  it('is by default the host and the pid', () => {
     const { identity } = locks.mutex('a').wanted.terms;
     assert.match(identity, new RegExp(`^[\\x21-\\x7e]{1,64}:${process.pid}$`));
     assert.equal(locks.mutex('a', { identity: 'me' }).wanted.terms.identity, 'me');

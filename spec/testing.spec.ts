@@ -168,8 +168,8 @@ describe('The coordinator over memory', () => {
         });
       }));
 
-    it('gives the same tokens on every run, which rise', () => {
-      const tokens = (): number[] => {
+    it('gives the same fences on every run, which rise', () => {
+      const fences = (): number[] => {
         const seen: number[] = [];
         marbles(({ cold, flush }) => {
           const locks = memoryCoordinator();
@@ -187,8 +187,8 @@ describe('The coordinator over memory', () => {
         });
         return seen;
       };
-      expect(tokens()).to.deep.equal([1, 2_000, 4_000]);
-      expect(tokens()).to.deep.equal([1, 2_000, 4_000]);
+      expect(fences()).to.deep.equal([1, 2_000, 4_000]);
+      expect(fences()).to.deep.equal([1, 2_000, 4_000]);
     });
 
     it('inspects, watches and lists in virtual time', () =>

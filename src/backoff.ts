@@ -11,7 +11,7 @@ import {
 import { mayPass } from './errors.ts';
 import { type Backoff, duration, LONGEST, numberIn, optionsIn, schedulerIn, show } from './options.ts';
 
-/** What a back-off says, checked: a wait that is no number of ms would be no wait. @throws TypeError, RangeError */
+/** The wait that a back-off returns for an attempt, checked: a value that is no number of ms would mean no wait. @throws TypeError, RangeError */
 export const waitAfter = (backoff: Backoff, attempt: number): number => {
   const ms = backoff(attempt);
   numberIn(`backoff(${attempt})`, ms, 0, LONGEST);
@@ -58,17 +58,17 @@ export const exponentialBackoff = (
   };
 };
 
-/** Between attempts at what must be done before a lease lapses: to renew it, or to release it. */
+/** The waits between attempts to renew or release a lease, which must succeed before it lapses. */
 export const soon = exponentialBackoff({ initial: 25, max: 1_000, jitter: 0 });
 
 /**
- * Subscribes again after each error that may pass, waiting as `backoff` says. Counting starts over after a value. Of the
- * errors of this package those pass that are a loss, a time-out or a passing failure of Redis; the others are final, such
- * as a CoordinatorClosedError, and are rethrown at once. Errors of other kinds are all retried. A back-off that throws
- * ends it, with what it throws.
+ * Subscribes again after each error that a retry can mend, after the wait that `backoff` returns. Counting starts over
+ * after a value. Of this package's errors a loss, a timeout and a transient failure of Redis are retried; the others, such
+ * as a CoordinatorClosedError, are rethrown at once. All other errors are retried. If `backoff` throws, the stream errors
+ * with that.
  *
  * @param scheduler where the waits are timed; default: `asyncScheduler`
- * @param passes which errors are retried, where the above is not right
+ * @param passes which errors are retried; default: as above
  * @throws TypeError for anything but a function; a wait out of 0 to 2^31 - 1 ms errors the stream with a RangeError
  * @example rates$.pipe(retryWithBackoff(exponentialBackoff({ initial: 100, max: 5_000 })))
  */

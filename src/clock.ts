@@ -17,7 +17,7 @@ const systemClock: Clock = { now: () => performance.now(), wall: () => Date.now(
 export const clockOf = (scheduler: SchedulerLike): Clock =>
   scheduler === asyncScheduler ? systemClock : { now: () => scheduler.now(), wall: () => scheduler.now() };
 
-/** An instant on both clocks: when a command was sent, and from when its answer is counted. */
+/** An instant on both clocks, such as the sending of a command, from which its lease is counted. */
 export interface Instant {
   readonly now: number;
   readonly wall: number;

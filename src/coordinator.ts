@@ -41,17 +41,17 @@ import {
   text,
 } from './options.ts';
 import type { Client } from './store/client.ts';
+import { clientsOf } from './store/clients.ts';
 import type { Source } from './store/given.ts';
-import { isOwnStore, openStore } from './store/open.ts';
+import { isOwnStore, openStore } from './store/open-store.ts';
 import { QuorumStore } from './store/quorum.ts';
-import { clientsOf } from './store/source.ts';
 import type { Inspection, Store } from './store/store.ts';
 
 const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
 const WRITING: Kind = { ...EXCLUSIVE, writes: true };
 const SHARED: Kind = { mode: 'shared', permits: 1, limit: 0 };
 
-/** A lock without options of its own is on the coordinator's terms. */
+/** A lock without options of its own has the coordinator's. */
 const NONE: LockOptions = {};
 
 /** How often `watch` looks by default, in ms. */
@@ -64,13 +64,13 @@ const WATCH_EVERY = 250;
  * @example const locks = new LockCoordinator(new Redis(), { ttl: 10_000, identity: hostname() });
  */
 export class LockCoordinator {
-  // private at run time, too: a log of the coordinator would show its connections, with their passwords
+  // private at run time too (#): a log of the coordinator must not show its connections, with their passwords
   readonly #options: Options;
   readonly #defaults: Terms;
   readonly #sessions: Sessions;
   readonly #sources: readonly Client[];
   #closing: Promise<void> | undefined;
-  /** Completes when a drain is to last no longer. */
+  /** Completes to end a drain early. */
   readonly #cut$ = new Subject<never>();
 
   /**
@@ -96,7 +96,7 @@ export class LockCoordinator {
   }
 
   /**
-   * What all locks of this coordinator do, as it happens. A hot stream; watching never influences locking.
+   * The events of all locks of this coordinator. A hot stream; watching never influences locking.
    *
    * @example locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe(report)
    */
@@ -166,7 +166,7 @@ export class LockCoordinator {
   }
 
   /**
-   * Who holds the lock and who waits for it, once. Errors if Redis cannot be asked: silence is never "free".
+   * Emits once who holds the lock and who waits for it. Errors if Redis does not answer; it never reports "free" then.
    *
    * @throws TypeError, RangeError
    * @example locks.inspect('order:42').subscribe(({ holders, waiting }) => console.log(holders.length, waiting.length))
@@ -200,8 +200,8 @@ export class LockCoordinator {
   }
 
   /**
-   * The names that are held or waited for, once each and in no order, found by SCAN in slices. Names that only foreign
-   * clients hold are not among them: nothing tells their keys from other strings.
+   * Emits the names that are held or waited for, once each and in no order, found by SCAN in slices. Names that only other
+   * clients hold are left out: nothing distinguishes their keys from other strings.
    *
    * @param pattern a Redis glob: `*`, `?`, `[ab]`; default: all
    * @throws TypeError, RangeError
@@ -231,7 +231,7 @@ export class LockCoordinator {
 
   /**
    * Looks at the servers, on connections of its own: settings that can lose a lock, replicas, clocks, rights. Emits each
-   * finding, and completes; no finding is a good sign. It takes a lock named `redisync:diagnose`, to try the rights.
+   * finding, and completes; if all is well it emits none. It takes a lock named `redisync:diagnose`, to try the rights.
    *
    * @example locks.diagnose().subscribe(({ severity, seen, advice }) => console.log(severity, seen, advice))
    */
@@ -295,7 +295,7 @@ export class LockCoordinator {
   }
 }
 
-/** Options over defaults; one that is undefined is one that is not given. */
+/** Options over defaults. An option that is undefined counts as not given. */
 const over = (defaults: Options, options: LockOptions): LockOptions => {
   const all: Record<string, unknown> = { ...defaults };
   for (const [option, value] of Object.entries(optionsIn('options', options, LOCK)))
@@ -303,7 +303,7 @@ const over = (defaults: Options, options: LockOptions): LockOptions => {
   return all;
 };
 
-/** What counts as a change: not the time that passes. */
+/** What `watch` compares: everything but the times, which always change. */
 const factsOf = ({ holders, waiting, fence }: Inspection): string =>
   JSON.stringify([holders, waiting, fence], (key, value) =>
     key === 'remaining' || key === 'waited' ? undefined : value,

@@ -1,4 +1,4 @@
-/** Every error that redisync raises: what the caller can do about it decides its class, and `code` tells the classes apart without `instanceof`. */
+/** All errors of redisync. There is a class for each thing that a caller can do about an error; `code` distinguishes them without `instanceof`. */
 
 /**
  * Why a lease was lost.
@@ -8,7 +8,7 @@
 export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold' | 'released';
 
 /**
- * The base of all errors of this package. `lock` is the name of the lock that it is about, where there is one.
+ * The base of all errors of this package. `lock` is the name of the lock that the error is about, if there is one.
  *
  * @example const status = (error: unknown): number => (error instanceof RedisyncError ? 503 : 500);
  */
@@ -24,14 +24,14 @@ export abstract class RedisyncError extends Error {
 }
 
 /**
- * The lease is over although the work under it is not. It is final; acquire again if the work is still wanted.
+ * The lease ended before the work under it. That is final; acquire again if the work is still wanted.
  *
  * - `expired`: its time ran out, by the clocks of this process
- * - `taken`: Redis says that it is ours no longer: granted to another, broken by `forceRelease`, deleted, flushed
+ * - `taken`: Redis does not have the lease any more: granted to another, broken by `forceRelease`, deleted, flushed
  * - `unreachable`: it could not be renewed in time, because Redis did not answer
  * - `maxHold`: it was held for as long as its `maxHold` allows
- * - `released`: somebody else gave it back: `lease.release()` in another place, another subscription of the same owner,
- *   or the end of the subscription that kept it
+ * - `released`: it was released while work went on under it: by `lease.release()` elsewhere, by another subscription of the
+ *   same owner, or by the end of the subscription that kept it
  *
  * @example
  * const lost = (error: unknown): void => {
@@ -107,7 +107,7 @@ const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy): string =>
 };
 
 /**
- * `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, as the platform's own.
+ * `acquire({ signal })` was aborted; `cause` is the signal's reason. Its `name` is `AbortError`, like that of the platform's own error.
  *
  * @example const left = (error: unknown): boolean => error instanceof LockAbortedError;
  */
@@ -121,8 +121,8 @@ export class LockAbortedError extends RedisyncError {
 }
 
 /**
- * The key under the lock's name, or one beside it, is no lock: another type, a string without an expiry, or contents that
- * cannot be read, which `forceRelease` clears away. Nothing was written.
+ * The key with the lock's name, or one of its side keys, is no lock: it has another type, no expiry, or contents that cannot
+ * be read (`forceRelease` removes these). Nothing was written.
  *
  * @example const notOurs = (error: unknown): unknown => error instanceof LockCorruptedError && error.lock;
  */
@@ -135,7 +135,7 @@ export class LockCorruptedError extends RedisyncError {
 }
 
 /**
- * This `owner` already has or awaits a lease on the name in the other mode, or of fewer permits. An owner has one lease on a name.
+ * This `owner` already has or awaits a lease on the name, in the other mode or with fewer permits. An owner has one lease on a name.
  *
  * @example
  * const { read, write } = locks.readWriteLock('catalog', { owner: 'me' });
@@ -150,7 +150,7 @@ export class OwnerConflictError extends RedisyncError {
 }
 
 /**
- * The clock of the server, from which fences are drawn, has reached 2^53 - 1, so no higher one can be given. Remove its `~redisync:clock` key to start over.
+ * The server's clock, from which fences are drawn, has reached 2^53 - 1, so there is no higher fence. Delete the key `~redisync:clock` to start over.
  *
  * @example const ended = (error: unknown): boolean => error instanceof FenceExhaustedError; // in 2255, or by a hand
  */
@@ -158,7 +158,10 @@ export class FenceExhaustedError extends RedisyncError {
   readonly code = 'FENCE_EXHAUSTED';
 
   constructor(lock: string) {
-    super(`The fencing tokens of ${quote(lock)} have reached 2^53 - 1`, lock);
+    super(
+      `The clock from which fences of ${quote(lock)} are drawn has reached 2^53 - 1: delete the key ~redisync:clock`,
+      lock,
+    );
   }
 }
 
@@ -176,7 +179,7 @@ export class CoordinatorClosedError extends RedisyncError {
 }
 
 /**
- * Redis did not answer in time, or not at all. Waiting is tried again; `try()` and `inspect()` end with it.
+ * Redis did not answer in time, or not at all. A wait goes on and asks again; `try()` and `inspect()` error with it.
  *
  * @example const silent = (error: unknown): boolean => error instanceof RedisUnreachableError;
  */
@@ -192,7 +195,7 @@ export class RedisUnreachableError extends RedisyncError {
 }
 
 /**
- * Redis answered, and refused. A `transient` refusal (loading, busy, read-only, failing over) is tried again while waiting; others are not.
+ * Redis answered with an error. After a `transient` one (loading, busy, read-only, failing over) a wait goes on and asks again; other errors end it.
  *
  * @example const worthTrying = (error: unknown): boolean => error instanceof RedisRefusedError && error.transient;
  */
@@ -207,7 +210,7 @@ export class RedisRefusedError extends RedisyncError {
 }
 
 /**
- * Fewer replicas than `replicas.count` confirmed a grant, which was given back, or a renewal. Tried again while waiting or holding; `try()` ends with it.
+ * Fewer replicas than `replicas.count` confirmed a grant, which was released, or a renewal. A wait or a lease goes on and tries again; `try()` errors with it.
  *
  * @example const lagging = (error: unknown): boolean => error instanceof NotReplicatedError;
  */
@@ -219,13 +222,13 @@ export class NotReplicatedError extends RedisyncError {
   }
 }
 
-/** Whether trying again can help without anybody mending anything. */
+/** Whether a retry can succeed without anybody's intervention. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof RedisUnreachableError ||
   error instanceof NotReplicatedError ||
   (error instanceof RedisRefusedError && error.transient);
 
-/** Whether the same may succeed later: what is final stays so, and an error of somebody else's is not ours to judge. */
+/** Whether `retryWithBackoff` retries by default: all errors except those of ours that are final. */
 export const mayPass = (error: unknown): boolean =>
   !(error instanceof RedisyncError) ||
   isTransient(error) ||

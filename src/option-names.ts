@@ -1,7 +1,7 @@
-/** Which options there are, by name: one that is none of them is refused, with the nearest right name. */
+/** Refuses unknown options by name, and suggests the name that was probably meant. */
 import { quote } from './errors.ts';
 
-/** What other lock libraries call what is an option here. */
+/** Names that other lock libraries use for options of ours. */
 const ELSEWHERE = new Map([
   ['acquireAttemptsLimit', 'timeout'],
   ['acquireTimeout', 'timeout'],
@@ -24,7 +24,7 @@ const ELSEWHERE = new Map([
   ['token', 'owner'],
 ]);
 
-/** Which call takes an option that others do not. */
+/** The call that takes an option. */
 const CALLS = new Map([
   ['ttl', 'locks.mutex(name, { ttl })'],
   ['owner', 'locks.mutex(name, { owner })'],
@@ -37,7 +37,7 @@ const CALLS = new Map([
   ['delayedRestart', 'new LockCoordinator(nodes, { delayedRestart })'],
 ]);
 
-/** How many letters must be changed, put in or left out to make one name of another (Levenshtein). */
+/** The Levenshtein distance: how many letters must be changed, inserted or removed to turn one name into another. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, letter] of [...a].entries()) {
@@ -57,7 +57,7 @@ const nearest = (name: string, known: readonly string[]): string | undefined => 
   return first && first[0] <= Math.max(2, first[1].length / 3) ? first[1] : undefined;
 };
 
-/** Where an option that is none belongs, as far as can be told. */
+/** Suggests the option that was meant, or the call that takes it. */
 const advice = (name: string, known: readonly string[]): string => {
   const ours = ELSEWHERE.get(name) ?? name;
   const call = CALLS.get(ours);
@@ -65,7 +65,7 @@ const advice = (name: string, known: readonly string[]): string => {
   return near ? `did you mean ${near}?` : call ? `see ${call}` : `it takes ${known.join(', ')}`;
 };
 
-/** Refuses options of other names. One that is undefined is one that is not given. @throws TypeError */
+/** Refuses options with unknown names. An option that is undefined counts as not given. @throws TypeError */
 export const namesIn = (argument: string, options: object, known: readonly string[]): void => {
   const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !known.includes(name));
   if (unknown) throw new TypeError(`${argument} has no ${quote(unknown[0])}: ${advice(unknown[0], known)}`);

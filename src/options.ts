@@ -24,37 +24,37 @@ export interface Replicas {
 }
 
 /**
- * Settings of a coordinator, which each lock may override.
+ * Defaults of a coordinator, which each lock may override.
  *
  * @example const patient: Options = { ttl: 60_000, backoff: constantBackoff(1_000), identity: `worker ${process.pid}` };
  */
 export interface Options {
   /** How long a lease outlives its last renewal. 10 to 2^31 - 1 ms; default: 30 000. */
   readonly ttl?: number | undefined;
-  /** How often a lease is renewed. 1 ms to below what a lease is believed for (its ttl less 1 % and 2 ms); default: ttl / 3. */
+  /** ms between renewals: from 1 to less than the ttl less 1 % and 2 ms, for which a lease is believed. Default: ttl / 3. */
   readonly renewEvery?: number | undefined;
-  /** How long to wait between attempts where no hand-off can be announced: a foreign holder, a quorum, Redis failing. */
+  /** How long to wait between attempts if no hand-off can be announced: another client holds, a quorum, Redis is failing. */
   readonly backoff?: Backoff | undefined;
   /** The longest time for which a lease may be held, in ms, after which it is lost as `maxHold`. Default: no bound. */
   readonly maxHold?: number | undefined;
   /**
-   * The shortest time for which a lease is held, in ms: released before that, it leaves the lock taken, unrenewed and by
-   * nobody, until then. For what is to run once though many hosts start it a little apart. At most `maxHold`; default: 0.
+   * If a lease is released before it was held for so many ms, the lock stays taken until then. For a job that many hosts
+   * start a little apart, and that only one is to run. At most `maxHold`. Default: 0.
    */
   readonly minHold?: number | undefined;
-  /** A waiter that has not been heard of for this long is skipped. 30 to 2^31 - 1 ms; default: 10 000. */
+  /** How long Redis keeps the place of a waiter that it does not hear of. 30 to 2^31 - 1 ms. Default: 10 000. */
   readonly waiterTtl?: number | undefined;
-  /** How long one command may take before its outcome is taken for unknown. 1 to 2^31 - 1 ms; default: 2 000. */
+  /** Timeout of one command, after which its outcome counts as unknown. 1 to 2^31 - 1 ms. Default: 2 000. */
   readonly commandTimeout?: number | undefined;
   /**
-   * A grant, a renewal and a hand-off count only once `count` replicas have them (WAIT), asked for `timeout` ms: 1 to
-   * `commandTimeout`. Without that many, a grant is given back, and the attempt fails with a NotReplicatedError. A
-   * replica that is promoted then knows of the lease, provided it is one of them (see docs/guarantees.md). Default: none.
+   * A grant, a renewal and a hand-off count only once `count` replicas have confirmed them (WAIT), within `timeout` ms: 1 to
+   * `commandTimeout`. A grant that too few confirm is released, and the attempt fails with a NotReplicatedError. So a replica
+   * that is promoted has the lease, if it is one of those that confirmed (see docs/guarantees.md). Default: none.
    */
   readonly replicas?: Replicas | undefined;
   /** A label that is put before the uuid of each owner, so that people can see who holds. 1 to 128 bytes; default: `host:pid`. */
   readonly identity?: string | undefined;
-  /** Where all waiting is timed; a virtual one runs a lock in virtual time. Default: `asyncScheduler`. */
+  /** The scheduler of all waits. With a virtual one locks run in virtual time. Default: `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
 }
 
@@ -64,13 +64,13 @@ export interface Options {
  * @example const settings: CoordinatorOptions = { ttl: 10_000, quorum: 3, delayedRestart: 60_000 };
  */
 export interface CoordinatorOptions extends Options {
-  /** How many nodes of a quorum must agree: from the majority, which is the default, to all. */
+  /** How many nodes of a quorum must agree: from a majority to all. Default: a majority. */
   readonly quorum?: number | undefined;
   /**
-   * How long a node of a quorum has no vote after its start, in ms: what it granted before may be forgotten, and still
-   * be held. The longest ttl that anyone uses on these nodes, or, if that is longer, by how much their clocks are apart,
-   * so that fences rise; default: the coordinator's `ttl`, and never less than that of the lock asked for. 0 turns it
-   * off, which is right where every node runs with `appendfsync always`.
+   * ms after its start for which a node of a quorum has no vote, because it may have forgotten leases that are still held.
+   * Set it to the longest ttl that anyone uses on these nodes; or, if that is longer, to the difference of their clocks, so
+   * that fences rise. Default: the coordinator's `ttl`; it is never less than the ttl of the lock that is asked for. 0 turns
+   * it off, which is right only if every node runs with `appendfsync always`.
    */
   readonly delayedRestart?: number | undefined;
 }
@@ -110,7 +110,7 @@ export const show = (value: unknown): string => {
   return typeof value === 'function' ? 'a function' : String(value);
 };
 
-/** What `look` finds out about an argument. A getter or a proxy that throws meanwhile is the argument's fault. */
+/** Calls `look`, which reads an argument. If a getter or a proxy throws meanwhile, that is a TypeError about the argument. */
 export const reading = <T>(argument: string, look: () => T): T => {
   try {
     return look();
@@ -125,11 +125,11 @@ export const reading = <T>(argument: string, look: () => T): T => {
  * @example const gently: CloseOptions = { drain: 10_000 };
  */
 export interface CloseOptions {
-  /** For how long what is held may still be worked under, in ms; default: 0, not at all. */
+  /** ms for which leases that are held may go on. Default: 0, they end at once. */
   readonly drain?: number | undefined;
 }
 
-/** Checks that options are an object, of options that there are; what they say, read once. */
+/** Checks that options are an object with known names, and returns a copy, so that getters are called once. */
 export const optionsIn = <T extends object>(argument: string, value: T, names: readonly string[]): T => {
   if (typeof value !== 'object' || value === null) {
     throw new TypeError(`${argument} must be an object, got ${show(value)}`);

@@ -1,4 +1,4 @@
-/** `redisync/otel`: metrics and traces of OpenTelemetry from what a coordinator tells. */
+/** `redisync/otel`: OpenTelemetry metrics and spans from the events of a coordinator. */
 import {
   type Attributes,
   type MeterProvider,
@@ -12,18 +12,18 @@ import {
 import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
 
 /**
- * Where metrics and spans go, and what metrics tell of a lock's name.
+ * Where metrics and spans go, and how lock names appear in metrics.
  *
  * @example const options: Instrumentation = { nameTemplate: (name) => name.replace(/\d+/g, '{id}') };
  */
 export interface Instrumentation {
-  /** Where metrics go; the global one unless told. */
+  /** Where metrics go. Default: the global provider. */
   readonly meterProvider?: MeterProvider | undefined;
-  /** Where spans go; the global one unless told. */
+  /** Where spans go. Default: the global provider. */
   readonly tracerProvider?: TracerProvider | undefined;
   /**
-   * What stands for a name in the attributes of metrics, where every different value costs a time series for ever:
-   * few values, such as 'order:{id}'. Without it, or for undefined, metrics do not tell the name. Spans always do.
+   * Maps a lock's name to an attribute of metrics. Every distinct value costs a time series for ever, so map to few values,
+   * such as 'order:{id}'. Without it, or if it returns undefined, metrics have no name. Spans always have it.
    */
   readonly nameTemplate?: ((name: string) => string | undefined) | undefined;
 }
@@ -43,7 +43,7 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is a child of
  *   what was active where the lock was subscribed to, or acquired, whoever's release or connection has brought the grant
  *
- * A wait that times out is `abandoned` too, as every wait that ends before its turn. Watching never influences locking.
+ * A wait that times out counts as `abandoned` too, like every wait that ends without a grant. Watching never influences locking.
  *
  * @returns stops it, and ends the spans of what is still held
  * @example const stop = instrument(locks, { nameTemplate: (name) => name.replace(/\d+/g, '{id}') });
@@ -72,7 +72,7 @@ const instruments = (provider: MeterProvider) => {
     hold: histogram('redisync.hold.duration', 'From the grant of a lease to its release or loss'),
     grants: counter('redisync.grants', '{lease}', 'Leases granted'),
     losses: counter('redisync.losses', '{lease}', 'Leases that ended without being released'),
-    abandoned: counter('redisync.abandoned', '{waiter}', 'Waits that ended before their turn, time-outs among them'),
+    abandoned: counter('redisync.abandoned', '{waiter}', 'Waits that ended without a grant, timeouts among them'),
     handOffs: counter('redisync.hand_offs', '{lease}', 'Leases that went straight to the next waiter'),
     timeOuts: counter('redisync.time_outs', '{waiter}', 'Waits that ended by the timeout of acquire()'),
     renewalFailures: counter('redisync.renewal.failures', '{attempt}', 'Renewals that failed and are tried again'),
@@ -92,7 +92,7 @@ class Telemetry {
   private readonly to: ReturnType<typeof instruments>;
   private readonly tracer: Tracer;
   private readonly nameTemplate: (name: string) => string | undefined;
-  /** What was seen to begin, and is to be ended once, however it ends: an owner has one lease on a name. */
+  /** The spans and counts that are open, by owner and name: each is ended once. */
   private readonly waiting = new Map<string, Attributes>();
   private readonly held = new Map<string, { readonly attributes: Attributes; readonly span: Span }>();
 
@@ -145,7 +145,7 @@ class Telemetry {
     }
   }
 
-  /** Ends what is open: nobody will tell of its end. */
+  /** Ends all open spans, because no event will. */
   stop(): void {
     for (const key of this.waiting.keys()) this.leaveQueue(key);
     for (const key of this.held.keys()) this.end(key, Date.now());

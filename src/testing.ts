@@ -4,12 +4,12 @@ import { exponentialBackoff } from './backoff.ts';
 import { LockCoordinator } from './coordinator.ts';
 import { DEFAULTS, type Options, optionsIn, reading, schedulerIn, show } from './options.ts';
 import { Memory, MemoryStore } from './store/memory.ts';
-import { ownStore } from './store/open.ts';
+import { ownStore } from './store/open-store.ts';
 
 export { Memory } from './store/memory.ts';
 
 /**
- * Options of a coordinator, and the memory that it works on: one of its own unless told.
+ * Options of a coordinator, and the memory that it works on. Default: a memory of its own.
  *
  * @example const options: MemoryOptions = { memory: new Memory({ latency: 5 }), ttl: 300 };
  */
@@ -17,7 +17,7 @@ export interface MemoryOptions extends Options {
   readonly memory?: Memory | undefined;
 }
 
-/** Without jitter, so that a marble diagram says the same on every run. */
+/** Without jitter, so that a marble diagram is the same on every run. */
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
 
 /**
@@ -28,7 +28,7 @@ const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
  * A lease that is held is renewed for ever, so give `expectObservable(locks.mutex('x'))` an unsubscription, or pipe the
  * lock through work that ends: virtual time does not run out otherwise.
  *
- * @param options those of a LockCoordinator, and `memory`; `backoff` has no jitter unless told
+ * @param options those of a LockCoordinator, and `memory`; the default `backoff` has no jitter
  * @throws TypeError, RangeError
  * @example
  * testScheduler.run(({ cold, expectObservable }) => {

@@ -202,7 +202,7 @@ describe('redisync run', () => {
   });
 
   for (const options of [[], ['--on-lost', 'kill', '--grace', '5s'], ['--on-lost', 'ignore', '--grace', '5s']]) {
-    it(`takes a --max-hold that is long enough for what it needs: ${options.join(' ') || 'any grace unless told'}`, async () => {
+    it(`takes a --max-hold that is long enough for what it needs: ${options.join(' ') || 'any default grace'}`, async () => {
       const child = await run('brief', '--max-hold', '5500ms', ...options, '--', 'true');
       expect([await child.ended, child.err]).to.deep.equal([0, '']);
     });

@@ -75,7 +75,7 @@ describe('a table', () => {
     expect([cut('漢字漢字', 5), cut('abc', 3), cut('abcd', 3)]).to.deep.equal(['漢字…', 'abc', 'ab…']);
   });
 
-  it('leaves out whole columns where there is no room for all, hand-offs later than tokens', () => {
+  it('leaves out whole columns where there is no room for all, hand-offs later than fences', () => {
     const long = { ...row('n'.repeat(30), 1, 2), fence: 1_795_527_599_583_431 };
     const heads = [100, 76, 60, 40, 26].map((width) => linesOf(COLUMNS, [long], width)[0]?.trim().split(/ +/));
     expect(heads).to.deep.equal([

@@ -82,7 +82,7 @@ const take = (locks: LockCoordinator, { kind, names, permits, once }: User): Tak
 class Witness {
   readonly surprises: unknown[] = [];
   private readonly leases: { readonly lease: Lease; readonly permits: number }[] = [];
-  /** The last token that was given when leases on a name were broken: up to it, holders do not know yet. */
+  /** The last fence that was given when leases on a name were broken: up to it, holders do not know yet. */
   private readonly broken = new Map<string, number>();
 
   break(name: string, last: number): void {
@@ -101,7 +101,7 @@ class Witness {
     if (used > LIMIT) this.surprises.push(new Error(`${used} permits of ${lease.name} are in use`));
     const earlier = others.filter((other) => lease.mode === 'exclusive' || other.lease.mode === 'exclusive');
     if (earlier.some((other) => Number(other.lease.fence) >= Number(lease.fence))) {
-      this.surprises.push(new Error(`the token of ${lease.name} did not rise`));
+      this.surprises.push(new Error(`the fence of ${lease.name} did not rise`));
     }
   }
 
@@ -127,7 +127,7 @@ const user: fc.Arbitrary<User> = fc.record({
   midway: fc.integer({ min: 0, max: 500 }),
 });
 
-const trouble: fc.Arbitrary<Trouble> = fc.record({
+const lastError: fc.Arbitrary<Trouble> = fc.record({
   at: fc.integer({ min: 0, max: HORIZON - 1_500 }),
   lasts: fc.integer({ min: 0, max: 1_500 }),
   name: fc.constantFrom(...NAMES),
@@ -229,7 +229,7 @@ describe('Locks of all kinds over one memory', function () {
     await fc.assert(
       fc.asyncProperty(
         fc.array(user, { minLength: 1, maxLength: 14, size: 'max' }),
-        fc.array(trouble, { maxLength: 4 }),
+        fc.array(lastError, { maxLength: 4 }),
         fc.constantFrom(0, 1, 40),
         async (users, troubles, latency) => {
           const run = new Run(latency);

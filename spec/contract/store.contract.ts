@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Observable } from 'rxjs';
 import { OwnerConflictError } from '../../src/errors.ts';
-import type { Node } from '../../src/store/quorum/dealing.ts';
+import type { Node } from '../../src/store/quorum/node-lease.ts';
 import type { Answer, Grant, Inspection, Released, Renewal, Request } from '../../src/store/store.ts';
 
 type Store = Omit<Node, 'uptime'>;
@@ -299,7 +299,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
     });
 
     describe('an owner', () => {
-      it('that asks again has its one lease, with the ttl afresh and the same token', async () => {
+      it('that asks again has its one lease, with the ttl afresh and the same fence', async () => {
         const fence = await granted(exclusive('a', { ttl: 5_000 }));
         expect(await granted(exclusive('a', { ttl: 20_000 }))).to.equal(fence);
         const { holders: now, fence: last } = await inspect();
@@ -334,7 +334,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await waiting()).to.deep.equal(['b']);
       });
 
-      it('that was handed the lock reads its grant when it asks, with the token that was told', async () => {
+      it('that was handed the lock reads its grant when it asks, with the fence that was told', async () => {
         await granted(exclusive('a'));
         await placed(exclusive('b'));
         await release('a');
@@ -594,7 +594,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
     });
 
     describe('downgrade', () => {
-      it('turns an exclusive lease into a shared one, with its token, and lets waiting readers in', async () => {
+      it('turns an exclusive lease into a shared one, with its fence, and lets waiting readers in', async () => {
         const fence = await granted(exclusive('w'));
         await placed(shared('r1'));
         await placed(exclusive('w2'));

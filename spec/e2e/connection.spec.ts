@@ -262,7 +262,7 @@ describe('a coordinator without a server', () => {
     await server.stop();
     server = await startServer([], port);
     const lease = await waiting;
-    assert.isAbove(lease.fence, holder.fence, 'the token rises though the server remembers none');
+    assert.isAbove(lease.fence, holder.fence, 'the fence rises though the server remembers none');
     await Promise.all([locks.close(), other.close()]);
     redis.disconnect();
     await server.stop();

@@ -141,7 +141,7 @@ describe('a lease on a real Redis', () => {
     }
   });
 
-  it('that is broken by forceRelease goes to the next waiter, with a higher token', async () => {
+  it('that is broken by forceRelease goes to the next waiter, with a higher fence', async () => {
     const seen = await underWay(locks.mutex('next'));
     const next = locks.mutex('next').acquire();
     await eventually('it waits', async () => (await firstValueFrom(locks.inspect('next'))).waiting.length === 1);

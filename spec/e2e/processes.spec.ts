@@ -34,7 +34,7 @@ describe('several processes', function () {
     assert.equal(await redis.get('register'), '300');
   });
 
-  it('are served strictly first come, first served: 200 waiters over four of them, by rising tokens', async () => {
+  it('are served strictly first come, first served: 200 waiters over four of them, by rising fences', async () => {
     const locks = new LockCoordinator(redis);
     const lease = await locks.mutex('queue').acquire();
     for (const child of children) child.tell('queue', 'queue', 'served', 50);

@@ -18,7 +18,7 @@ describe('a server whose clock steps', function () {
   const bound = RENEWAL + TIMEOUT;
 
   it(
-    'a minute ahead lets two hold for a renewal and a timeout at most, and the later token is higher',
+    'a minute ahead lets two hold for a renewal and a timeout at most, and the later fence is higher',
     at(
       async (site) => {
         const lease = await acquired(site.client().mutex('ahead'));

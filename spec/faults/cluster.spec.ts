@@ -109,7 +109,7 @@ describe('a Cluster', function () {
   );
 
   it(
-    'whose master is killed leaves other shards untouched, tells what was lost, and grants with a higher token',
+    'whose master is killed leaves other shards untouched, tells what was lost, and grants with a higher fence',
     on(
       cluster,
       async (site, ground) => {

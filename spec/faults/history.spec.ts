@@ -20,8 +20,8 @@ const life = (
 };
 const shared = (asked: number, granted: number, ended: number, permits = 1, limit = 0): Life =>
   life(asked, granted, ended, { mode: 'shared', permits, limit });
-const turn = (token: number, saw: number, asked: number, done?: number): Turn => ({
-  ...{ token, saw, asked },
+const turn = (fence: number, saw: number, asked: number, done?: number): Turn => ({
+  ...{ fence, saw, asked },
   ...(done === undefined ? {} : { done }),
 });
 
@@ -73,14 +73,14 @@ describe('The checker of histories', () => {
     bad('permits beyond the limit', /^4 permits in use of 3/, [shared(0, 1, 5, 2, 3), shared(0, 2, 6, 2, 3)]);
   });
 
-  describe('of tokens', () => {
-    bad('one token twice', /twice/, [life(0, 1, 2, { fence: 7 }), life(3, 4, 5, { fence: 7 })]);
-    bad('a token that falls from holder to holder', /fell/, [life(0, 1, 2, { fence: 7 }), life(0, 4, 5, { fence: 6 })]);
-    bad('a token that falls where an overlap is allowed', /fell/, [life(0, 1, 4), life(0, 3, 6, { fence: 6 })], {
+  describe('of fences', () => {
+    bad('one fence twice', /twice/, [life(0, 1, 2, { fence: 7 }), life(3, 4, 5, { fence: 7 })]);
+    bad('a fence that falls from holder to holder', /fell/, [life(0, 1, 2, { fence: 7 }), life(0, 4, 5, { fence: 6 })]);
+    bad('a fence that falls where an overlap is allowed', /fell/, [life(0, 1, 4), life(0, 3, 6, { fence: 6 })], {
       overlap: 9,
     });
     const told = [life(0, 1, 4), life(0, 3, 6, { fence: 6 })];
-    good('a token that falls since its grant was on its way', told, {
+    good('a fence that falls since its grant was on its way', told, {
       overlap: 9,
       underway: ({ fence }) => fence === 6,
     });
@@ -88,8 +88,8 @@ describe('The checker of histories', () => {
       overlap: 9,
       underway: () => true,
     });
-    bad('a reader asked for later with a lower token', /fell/, [shared(0, 1, 9), { ...shared(2, 3, 9), fence: 6 }]);
-    good('readers asked for together whose tokens cross', [shared(0, 3, 9), { ...shared(0, 4, 9), fence: 6 }]);
+    bad('a reader asked for later with a lower fence', /fell/, [shared(0, 1, 9), { ...shared(2, 3, 9), fence: 6 }]);
+    good('readers asked for together whose fences cross', [shared(0, 3, 9), { ...shared(0, 4, 9), fence: 6 }]);
   });
 
   describe('of the queue', () => {
@@ -142,7 +142,7 @@ describe('The checker of histories', () => {
       assert.lengthOf(check([turn(1, 0, 0, 1)], 2), 1);
       assert.lengthOf(check([turn(1, 0, 0, 1)], 0), 1);
     });
-    it('refuses a write by a lower token after one by a higher', () =>
+    it('refuses a write by a lower fence after one by a higher', () =>
       assert.lengthOf(check([turn(2, 0, 0, 1), turn(1, 1, 0, 3)]), 1));
     it('refuses a turn that was seen before it was asked for', () =>
       assert.lengthOf(check([turn(1, 1, 0, 1), turn(1, 0, 2, 3)]), 1));

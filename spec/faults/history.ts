@@ -38,7 +38,7 @@ export interface Life {
 
 /** A read and a write of the register under one lease: an increment that no other may come between. */
 export interface Turn {
-  readonly token: number;
+  readonly fence: number;
   readonly asked: number;
   readonly saw: number;
   /** Absent where the write was not answered. */
@@ -53,7 +53,7 @@ export interface Allowance {
   readonly overlap?: number | ((earlier: Held, later: Held) => number);
   /**
    * Whether a grant may have been on its way when the server forgot it: whoever was granted the lock next may have been
-   * told sooner, with a higher token.
+   * told sooner, with a higher fence.
    */
   readonly underway?: (life: Held) => boolean;
   /** There is no queue, or a new master need not know of it: any waiter may be passed. */
@@ -61,7 +61,7 @@ export interface Allowance {
 }
 
 export type Held = Life & { readonly granted: number };
-/** A quorum gives leases without a token. */
+/** A quorum gives leases without a fence. */
 type Fenced = Held & { readonly fence: number };
 
 export const isHeld = (life: Life): life is Held => life.granted !== undefined;
@@ -69,7 +69,7 @@ const isFenced = (life: Life): life is Fenced => isHeld(life) && life.fence !== 
 /** Until when it was certainly believed. */
 export const endOf = ({ granted, seen, ended }: Held): number => ended ?? seen ?? granted;
 const byGrant = (a: Held, b: Held): number => a.granted - b.granted || (a.fence ?? 0) - (b.fence ?? 0);
-const told = ({ owner, fence }: Life): string => `${owner} (${fence ?? 'no token'})`;
+const told = ({ owner, fence }: Life): string => `${owner} (${fence ?? 'no fence'})`;
 
 export const byName = (lives: readonly Life[]): Life[][] => {
   const names = new Map<string, Life[]>();
@@ -133,18 +133,18 @@ const overlaps = (held: readonly Held[], allowed: (earlier: Held, later: Held) =
 };
 
 /** Tokens are given once, and rise: from one lease to a later that it excludes, and to any that was asked for later. */
-const tokens = (held: readonly Fenced[], underway: (life: Held) => boolean): string[] => {
+const fences = (held: readonly Fenced[], underway: (life: Held) => boolean): string[] => {
   const found: string[] = [];
   const seen = new Map<number, Fenced>();
   let exclusive: Fenced | undefined;
   let highest: Fenced | undefined;
   for (const life of held) {
     const same = seen.get(life.fence);
-    if (same) found.push(`one token twice: ${told(same)} and ${told(life)}`);
+    if (same) found.push(`one fence twice: ${told(same)} and ${told(life)}`);
     seen.set(life.fence, life);
     const before = life.mode === 'exclusive' ? highest : exclusive;
     if (before && before.fence > life.fence && !underway(life))
-      found.push(`a token fell: ${told(before)}, then ${told(life)}`);
+      found.push(`a fence fell: ${told(before)}, then ${told(life)}`);
     if (!highest || life.fence > highest.fence) highest = life;
     if (life.mode === 'exclusive' && (!exclusive || life.fence > exclusive.fence)) exclusive = life;
   }
@@ -155,7 +155,7 @@ const tokens = (held: readonly Fenced[], underway: (life: Held) => boolean): str
     for (let other = held[next]; other && other.granted < life.asked; other = held[++next]) {
       if (!earlier || other.fence > earlier.fence) earlier = other;
     }
-    if (earlier && earlier.fence > life.fence) found.push(`a token fell: ${told(earlier)}, then asked ${told(life)}`);
+    if (earlier && earlier.fence > life.fence) found.push(`a fence fell: ${told(earlier)}, then asked ${told(life)}`);
   }
   return found;
 };
@@ -188,21 +188,21 @@ const order = (lives: readonly Life[]): string[] => {
   return found;
 };
 
-/** What the register held is what the turns, one at a time and by rising tokens, have counted. */
+/** What the register held is what the turns, one at a time and by rising fences, have counted. */
 const register = (turns: readonly Turn[], value: number): string[] => {
   interface State {
     readonly value: number;
-    readonly token: number;
+    readonly fence: number;
   }
   const operations = turns.map(
-    ({ asked, done, saw, token }): Operation<State> => ({
+    ({ asked, done, saw, fence }): Operation<State> => ({
       asked,
       ...(done === undefined ? {} : { done }),
-      apply: (state) => (state.value === saw && token >= state.token ? { value: saw + 1, token } : undefined),
+      apply: (state) => (state.value === saw && fence >= state.fence ? { value: saw + 1, fence } : undefined),
     }),
   );
   const ends = (state: State): boolean => state.value === value;
-  if (linearizable(operations, { value: 0, token: 0 }, ends)) return [];
+  if (linearizable(operations, { value: 0, fence: 0 }, ends)) return [];
   return [`the register holds ${value}, which no order of its ${turns.length} turns explains`];
 };
 
@@ -215,7 +215,7 @@ export const violations = (
   return [
     ...byName(lives).flatMap((of) => {
       const held = of.filter(isHeld).sort(byGrant);
-      return [...overlaps(held, allowed), ...tokens(held.filter(isFenced), underway), ...(unordered ? [] : order(of))];
+      return [...overlaps(held, allowed), ...fences(held.filter(isFenced), underway), ...(unordered ? [] : order(of))];
     }),
     ...register(turns, value),
   ];

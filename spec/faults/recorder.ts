@@ -1,4 +1,4 @@
-/** What a client process sees of its locks, as a history; and a register that refuses what comes with an old token. */
+/** What a client process sees of its locks, as a history; and a register that refuses what comes with an old fence. */
 import { defer, finalize, type Observable, tap } from 'rxjs';
 import {
   allOf,
@@ -15,22 +15,22 @@ import type { Life, Turn } from './history.ts';
 /** ms of the machine's monotonic clock, the same for all its processes. */
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** A store that never goes back to a lower token: reading with one is enough to refuse those below it from then on. */
+/** A store that never goes back to a lower fence: reading with one is enough to refuse those below it from then on. */
 export class Register {
   readonly turns: Turn[] = [];
   value = 0;
   private highest = 0;
 
-  /** The value, or undefined for a token that is too low. */
-  read(token: number): number | undefined {
-    if (token < this.highest) return undefined;
-    this.highest = token;
+  /** The value, or undefined for a fence that is too low. */
+  read(fence: number): number | undefined {
+    if (fence < this.highest) return undefined;
+    this.highest = fence;
     return this.value;
   }
 
-  write(token: number, value: number): boolean {
-    if (token < this.highest) return false;
-    this.highest = token;
+  write(fence: number, value: number): boolean {
+    if (fence < this.highest) return false;
+    this.highest = fence;
     this.value = value;
     return true;
   }
@@ -42,7 +42,7 @@ export class Register {
     if (saw === undefined) return false;
     await between();
     const accepted = this.write(fence, saw + 1);
-    if (accepted) this.turns.push({ token: fence, asked, saw, done: now() });
+    if (accepted) this.turns.push({ fence: fence, asked, saw, done: now() });
     return accepted;
   }
 }
@@ -95,7 +95,7 @@ export class Recorder {
     return this.lock({ name, mode: 'shared', permits: 1, limit: 0 });
   }
 
-  /** A lock of any kind; `use` says how it is asked for, and waits for its turn unless told otherwise. */
+  /** A lock of any kind; `use` says how it is asked for. Default: it waits for its turn. */
   lock(what: What, options: LockOptions = {}, use = (lock: Lock): Observable<Lease> => lock): Observable<Lease> {
     return defer(() => {
       const life = this.begin(what);

@@ -1,4 +1,4 @@
-/** A master that Sentinels replace, planned or dead, under load: who loses is told, who waits goes on waiting, tokens rise. */
+/** A master that Sentinels replace, planned or dead, under load: who loses is told, who waits goes on waiting, fences rise. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { LockLostError } from '../../src/index.ts';
@@ -76,7 +76,7 @@ describe('a master behind Sentinels', function () {
   ).timeout(120_000);
 
   it(
-    'dies, cut off from its replicas: the holder learns of it within a renewal and a timeout, the next token is higher',
+    'dies, cut off from its replicas: the holder learns of it within a renewal and a timeout, the next fence is higher',
     on(
       sentinels,
       async (site, ground) => {

@@ -63,7 +63,7 @@ describe('a server', function () {
   );
 
   it(
-    'that is flushed lets two hold for a renewal and a timeout at most, and the later token is higher',
+    'that is flushed lets two hold for a renewal and a timeout at most, and the later fence is higher',
     at((site) => forgets(site, () => site.redis.flushall()), allowed),
   );
 
@@ -73,7 +73,7 @@ describe('a server', function () {
   );
 
   it(
-    'that stops for less than the deadline costs nobody a lease, nor changes a token',
+    'that stops for less than the deadline costs nobody a lease, nor changes a fence',
     at(async (site) => {
       const lease = await acquired(site.client().mutex('brief'));
       const next = acquired(site.client().mutex('brief'));
@@ -137,7 +137,7 @@ describe('a server', function () {
     }),
   );
 
-  it('with a journal that is synced always, killed and started again, has kept the lease and its token', async () => {
+  it('with a journal that is synced always, killed and started again, has kept the lease and its fence', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'redisync-aof-'));
     const kept = ['--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always'];
     const run = at(

@@ -119,7 +119,7 @@ export class Site {
     return recorder;
   }
 
-  /** A client process that runs programs/client, unless told. Resolves when it is ready. */
+  /** A client process. Default: it runs programs/client. Resolves when it is ready. */
   async child(
     options: CoordinatorOptions = {},
     program = '../../faults/programs/client',

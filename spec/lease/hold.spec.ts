@@ -33,7 +33,7 @@ describe('a lock', () => {
       assert.deepEqual(released, [a, b]);
     }));
 
-  it('puts the identity before the token, or uses the owner that is given', () =>
+  it('puts the identity before the uuid, or uses the owner that is given', () =>
     virtual(({ lock, store, flush, at }) => {
       const both = lock({ identity: 'host-7' }).subscribe();
       both.add(lock({ owner: 'me' }).subscribe());
@@ -64,7 +64,7 @@ describe('a lock', () => {
       ends(['0 acquire', '400 renew', '600 release']);
     }));
 
-  it('gives each renewal its token, its ttl, and the time that the lease still has', () =>
+  it('gives each renewal its fence, its ttl, and the time that the lease still has', () =>
     virtual(({ lock, store, expectObservable, flush }) => {
       store.acquires = [store.after(20, granted(7))];
       expectObservable(shown(lock()), '^ 399ms !').toBe('20ms L');

@@ -14,7 +14,7 @@ const SHORT: Times = { ...TIMES, ttl: 40, renewEvery: 13, commandTimeout: 100 };
 const PATIENCE = 200;
 
 const one = (of: number): fc.Arbitrary<boolean> => fc.nat(of - 1).map((n) => n === 0);
-const course = fc.record<Course>({ single: one(5), deaf: one(5), leaves: fc.nat(8), hears: fc.nat(10) });
+const course = fc.record<Course>({ single: one(5), refusedToListen: one(5), leaves: fc.nat(8), hears: fc.nat(10) });
 
 /** Lets them live in the order that is chosen, and gives how many of them held. */
 const run = async (choose: fc.Scheduler, courses: readonly Course[], times: Times, steps: readonly number[]) => {

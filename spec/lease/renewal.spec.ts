@@ -121,7 +121,7 @@ describe('a ttl of 20 ms', () => {
 });
 
 describe('renewals that are due at once', () => {
-  it('take turns, 64 at a time, and others come in between', () =>
+  it('take tasks, 64 at a time, and others come in between', () =>
     virtual((v) => {
       const seen: number[] = [];
       v.store.renewals = [
@@ -166,7 +166,7 @@ describe('renewals that are due at once', () => {
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
       const theirs = v.sessions.timers({ scheduler: stopped, clock: clockOf(stopped) });
-      v.at(299, () => theirs.inTurn({ take: () => undefined }));
+      v.at(299, () => theirs.enqueue({ run: () => undefined }));
       v.expectObservable(shown(v.lock()), '^ 399ms !').toBe('-L');
       v.ends(['0 acquire', '300 renew', '400 release']);
     }));

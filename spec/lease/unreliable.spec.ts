@@ -83,7 +83,7 @@ const run = (clients: readonly Client[], kind: Kind, options: LockOptions = {}):
     assert.equal(closed, clients.length);
     assert.deepEqual(left, [], 'owners that stay though they never left, or were told that they have');
     assert.equal(scheduler.pending, 0, 'timers');
-    assert.equal(new Set(leases.map(({ fence }) => fence)).size, leases.length, 'every lease has a token of its own');
+    assert.equal(new Set(leases.map(({ fence }) => fence)).size, leases.length, 'every lease has a fence of its own');
     return most;
   });
 };

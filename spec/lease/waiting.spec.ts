@@ -215,7 +215,7 @@ describe('a grant', () => {
       ends(['0 acquire', '101 acquire', '121 release']);
     }));
 
-  it('with a token that is no higher than the last denial’s is an old message, and believed by nobody', () =>
+  it('with a fence that is no higher than the clock of the last denial is an old message, and ignored', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied({ clock: 9 }))];

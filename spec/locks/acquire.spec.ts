@@ -31,7 +31,7 @@ describe('acquire()', () => {
     assert.equal((lease as Lease).name, 'a');
   });
 
-  it('waits for its turn without end unless told', async () => {
+  it('waits for its turn without end by default', async () => {
     const calls: string[] = [];
     await outcome((v) => {
       v.store.acquires = [v.store.after(1, denied({ wait: 4_000 })), v.store.after(1, granted())];
@@ -256,7 +256,7 @@ describe('acquire()', () => {
     assert.equal(silent.lock, 'a');
     const away = await late(({ store }) => {
       store.acquires = [silence];
-      store.trouble = refused;
+      store.lastError = refused;
     });
     assert.instanceOf(away, RedisUnreachableError);
     const failing = new RedisUnreachableError('a', 'No connection within 30 ms', undefined, refused);

@@ -8,7 +8,7 @@ import { allOf } from '../../src/locks/all-of.ts';
 import { anyOf } from '../../src/locks/any-of.ts';
 import { whileHeld } from '../../src/operators/while-held.ts';
 import { withLock } from '../../src/operators/with-lock.ts';
-import { ownStore } from '../../src/store/open.ts';
+import { ownStore } from '../../src/store/open-store.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
 import { denied, FakeStore, granted, left } from '../support/fake-store.ts';
 import { label, labelled, type Virtual, virtual } from '../support/virtual.ts';

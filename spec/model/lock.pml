@@ -294,7 +294,7 @@ inline tell(c) {
 }
 
 /* A waiter that has died goes when it comes to the head. Where a write is refused, what comes behind it is neither written
-   nor told. src: queue.lua: settle, queue.lua: waiterOf, commit.lua: commit */
+   nor told. src: settle.lua: settle, queue.lua: waiterOf, commit.lua: commit */
 inline settle() {
   at = 0;
   do
@@ -438,7 +438,7 @@ inline renew(c, length) {
 
 /* ---- the network: what is on its way arrives late, in any order, or not at all ---- */
 
-/* A waiter that has died may not hear of a grant, nor may one without a connection just now. src: listen.lua: listens */
+/* A waiter that has died may not hear of a grant, nor may one without a connection just now. src: listen.lua: mayBeGranted */
 inline hear(c) {
   if
   :: queued[c] && phase[c] == DEAD -> deaf[c] = 1
@@ -726,7 +726,7 @@ proctype Client(byte c) {
   /* src: acquisition.ts: handOff */
   :: d_step { HOPES(c) && told[c] != 0 -> handed(c) }
 
-  /* One at a time. src: renewal.ts: send */
+  /* One at a time. src: held.ts: send */
   :: d_step { phase[c] == HOLDS && left[c] > 0 && call[c] == NONE && may_renew ->
       send(c, RENEW); wears;
 #ifdef TERMS
@@ -745,7 +745,7 @@ proctype Client(byte c) {
       lateN[c] = KEEPS(c); send(c, RENEW); longer[c] = 1 }
 #endif
 #endif
-  /* src: renewal.ts: answered */
+  /* src: held.ts: renewed */
   :: d_step { phase[c] == HOLDS && down[c] == RENEWED ->
       if
       :: left[c] > 0 ->
@@ -777,7 +777,7 @@ proctype Client(byte c) {
       :: left[c] > 0 -> left[c] = 0; phase[c] = DETACHED
       :: else -> lose(c)
       fi }
-  /* src: renewal.ts: landed */
+  /* src: held.ts: landed */
   :: d_step { phase[c] == DETACHED && LANDED(c) -> over(c) }
 #endif
   :: d_step { HOPES(c) && may_leave ->

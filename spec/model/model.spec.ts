@@ -14,14 +14,15 @@ const SOURCES: Readonly<Record<string, string>> = {
   'commit.lua': 'lua/include',
   'listen.lua': 'lua/include',
   'queue.lua': 'lua/include',
+  'settle.lua': 'lua/include',
   'acquisition.ts': 'lease',
   'departure.ts': 'lease',
   'pace.ts': 'lease',
-  'renewal.ts': 'lease',
+  'held.ts': 'lease',
   'session.ts': 'lease',
   'sessions.ts': 'lease',
   'cancel.ts': 'store',
-  'member.ts': 'store',
+  'member.ts': 'store/quorum',
   'quorum.ts': 'store',
   'sender.ts': 'store',
 };
@@ -61,11 +62,11 @@ describe('the models of the lock and the quorum', function () {
     const settling = [
       'queue.lua: fits',
       'queue.lua: grant',
-      'queue.lua: handOver',
+      'queue.lua: planHandOver',
       'queue.lua: waiterOf',
-      'queue.lua: settle',
+      'settle.lua: settle',
     ];
-    assert.includeMembers(names, [...settling, 'listen.lua: listens', 'clock.lua: draw', 'commit.lua: commit']);
+    assert.includeMembers(names, [...settling, 'listen.lua: mayBeGranted', 'clock.lua: draw', 'commit.lua: commit']);
   });
 
   it('are explained in the README, with each mutant and each limit', () => {

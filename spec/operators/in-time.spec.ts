@@ -105,7 +105,7 @@ describe('whileHeld(work, { timeout })', () => {
       const refused = new Error('connect ECONNREFUSED 127.0.0.1:1');
       const { error, at, calls } = lateOf(made, ({ store }) => {
         store.acquires = [silence];
-        store.trouble = refused;
+        store.lastError = refused;
       });
       assert.instanceOf(error, RedisUnreachableError);
       assert.strictEqual(error.lock, 'a');
@@ -119,7 +119,7 @@ describe('whileHeld(work, { timeout })', () => {
       const { error, at, calls } = lateOf(made, (v) => {
         busy(v);
         v.at(50, () => {
-          v.store.trouble = refused;
+          v.store.lastError = refused;
         });
       });
       assert.strictEqual(timedOut(error).cause, refused);

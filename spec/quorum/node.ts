@@ -1,7 +1,7 @@
 /** Servers of a quorum in virtual time: each has a clock of its own, forgets or keeps its data when it restarts, and is reached or not. */
 import { Observable, type SchedulerLike } from 'rxjs';
 import { CoordinatorClosedError, RedisUnreachableError } from '../../src/errors.ts';
-import type { Node } from '../../src/store/quorum/dealing.ts';
+import type { Node } from '../../src/store/quorum/node-lease.ts';
 import type { Mode, Release, Request } from '../../src/store/store.ts';
 
 /** ms of server time at the beginning. */
@@ -20,7 +20,7 @@ export class SimServer {
   starts = 0;
   /** What raising it to a fence does, which a spec may make something else of. */
   lifts = (fence: number): void => this.advance(fence);
-  private born = Number.NEGATIVE_INFINITY;
+  private startedAt = Number.NEGATIVE_INFINITY;
   private clock = 0;
   private leases = new Map<string, Entry[]>();
   private readonly skew: number;
@@ -43,7 +43,7 @@ export class SimServer {
 
   start(keeps: boolean): void {
     this.up = true;
-    this.born = this.scheduler.now();
+    this.startedAt = this.scheduler.now();
     if (keeps) return;
     this.clock = 0;
     this.leases = new Map();
@@ -91,7 +91,7 @@ export class SimServer {
   }
 
   get uptime(): number {
-    return this.scheduler.now() - this.born;
+    return this.scheduler.now() - this.startedAt;
   }
 
   private of(name: string, owner: string, fence: number): Entry | undefined {

@@ -3,7 +3,7 @@ import type { History } from '../faults/history.ts';
 import { Register } from '../faults/recorder.ts';
 
 export class Registers {
-  /** Turns whose token was too low, when they read or when they wrote. */
+  /** Turns whose fence was too low, when they read or when they wrote. */
   refused = 0;
   private readonly registers = new Map<string, Register>();
   /** What lets those go on that have read and not yet written. */

@@ -24,7 +24,7 @@ const evidence = (finding: string, seen: Seen): string[] => {
   const lives = seen.lives.filter(({ owner }) => owners.has(owner));
   const from = Math.min(...lives.map(({ asked }) => asked));
   const to = Math.max(...lives.map(({ granted, left, ended }) => ended ?? granted ?? left ?? 0));
-  const troubles = seen.troubles.filter((trouble) => trouble.from <= to && from <= trouble.to + RECOVERY);
+  const troubles = seen.troubles.filter((lastError) => lastError.from <= to && from <= lastError.to + RECOVERY);
   return [
     ...lives.map(
       (life) =>
@@ -44,7 +44,7 @@ export const report = ({ seconds, seed }: Plan, outcome: Outcome): string => {
     ['time, seed', `${seconds} s, ${seed}`],
     ['operations', `${outcome.operations}, of which ${outcome.grants} were granted`],
     ['waits judged by order', `${outcome.inOrder}`],
-    ['register', `${outcome.turns} writes, ${outcome.refused} refused for an old token`],
+    ['register', `${outcome.turns} writes, ${outcome.refused} refused for an old fence`],
     ['faults', `${made.reduce((sum, [, count]) => sum + count, 0)}`],
     ...made.map(([kind, count]) => [`  ${kind}`, `${count}`] as const),
     ['losses reported', counts(losses)],

@@ -88,9 +88,9 @@ describe('what may have been granted', () => {
     over([of(a), of(b)], { notAfter: 1_000 }, '10ms a 100ms (b|)', { a, b });
   });
 
-  it('is tried again after a failure in passing, soon at first, for as long as there is patience', () => {
-    over([fails(busy), fails(unknown), of(gone)], { patience: 60 }, '105ms (a|)', { a: gone });
-    over([fails(busy)], { patience: 60 }, '105ms #', {}, busy);
+  it('is tried again after a transient failure, soon at first, for as long as retryFor says', () => {
+    over([fails(busy), fails(unknown), of(gone)], { retryFor: 60 }, '105ms (a|)', { a: gone });
+    over([fails(busy)], { retryFor: 60 }, '105ms #', {}, busy);
   });
 
   it('is tried again for as long as a long lease lasts, with no stack that grows with it', () => {
@@ -98,7 +98,7 @@ describe('what may have been granted', () => {
     const answers: unknown[] = [];
     const away = 7_200_000; // two hours, one release a second
     const release = (): Observable<Released> => (time.now() < away ? fails(busy) : of(gone));
-    cancel(release, { within: WITHIN, patience: 2 * away, scheduler: time }).subscribe({
+    cancel(release, { within: WITHIN, retryFor: 2 * away, scheduler: time }).subscribe({
       next: (answer) => answers.push(answer),
       error: (error) => answers.push(error),
     });
@@ -107,5 +107,5 @@ describe('what may have been granted', () => {
   });
 
   it('is not tried again after a refusal for good', () =>
-    over([fails(refused)], { patience: 60 }, '10ms #', {}, refused));
+    over([fails(refused)], { retryFor: 60 }, '10ms #', {}, refused));
 });

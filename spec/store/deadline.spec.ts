@@ -182,7 +182,7 @@ describe('a connection that is accepted and never answered', () => {
 });
 
 describe('a Cluster', () => {
-  it('is entered by another of its nodes where one does not answer, whatever the caller’s own patience is', async () => {
+  it('is entered by another of its nodes where one does not answer, whatever the caller’s own timeouts are', async () => {
     const shards = await startCluster();
     const { proxy, server } = await silentPath();
     const [, second] = shards.servers;

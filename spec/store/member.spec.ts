@@ -4,8 +4,8 @@ import { EMPTY, NEVER, type Observable, of, throwError, timer } from 'rxjs';
 import { map, mergeMap } from 'rxjs/operators';
 import { TestScheduler } from 'rxjs/testing';
 import { RedisUnreachableError } from '../../src/errors.ts';
-import { Member } from '../../src/store/member.ts';
-import type { Node } from '../../src/store/quorum/dealing.ts';
+import { Member } from '../../src/store/quorum/member.ts';
+import type { Node } from '../../src/store/quorum/node-lease.ts';
 import type { Answer, Released, Renewal, Request } from '../../src/store/store.ts';
 
 const REQUEST: Request = {

@@ -29,12 +29,12 @@ export class ChosenStore implements Store {
   private readonly after: () => void;
 
   /** @param after called when something has come, and all that it has led to at once */
-  constructor(inner: Store, time: VirtualTime, choose: fc.Scheduler, deaf: boolean, after: () => void) {
+  constructor(inner: Store, time: VirtualTime, choose: fc.Scheduler, refusedToListen: boolean, after: () => void) {
     this.inner = inner;
     this.time = time;
     this.choose = choose;
     this.after = after;
-    if (!deaf) inner.grants$.subscribe((grant) => this.announce(grant));
+    if (!refusedToListen) inner.grants$.subscribe((grant) => this.announce(grant));
   }
 
   /** Whether its last release had no answer. */

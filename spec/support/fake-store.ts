@@ -29,7 +29,7 @@ export const denied = (facts: Partial<Exclude<Answer, { granted: true }>> = {}):
   ...facts,
 });
 
-/** The owner has left. The server's time is far ahead, unless told: nothing can arrive late any more. */
+/** The owner has left. By default the server's time is far ahead: nothing can arrive late any more. */
 export const left = (facts: Partial<Released> = {}): Released => ({ held: true, grants: 0, now: 1e12, ...facts });
 
 /** These owners hold the lock, the last of them since `fence` µs. */
@@ -57,7 +57,7 @@ export class FakeStore implements Store {
   /** What each of them asked for. */
   readonly asked: Asked[] = [];
   closed = false;
-  trouble: Error | undefined;
+  lastError: Error | undefined;
   acquires: Observable<Answer>[];
   renewals: Observable<Renewal>[];
   departures: Observable<Released>[];

@@ -17,7 +17,7 @@ export interface Course {
   /** Whether it asks once only. */
   readonly single: boolean;
   /** Whether no grant is ever told to it. */
-  readonly deaf: boolean;
+  readonly refusedToListen: boolean;
   /** After how many turns of its own it leaves; never, where there are none. */
   readonly leaves: number;
   /** In the middle of which of its events it leaves. */
@@ -64,7 +64,7 @@ export class Life {
     this.course = course;
     this.world = world;
     this.scheduler = new CountingScheduler(time);
-    this.store = new ChosenStore(new MemoryStore(memory, time), time, choose, course.deaf, look);
+    this.store = new ChosenStore(new MemoryStore(memory, time), time, choose, course.refusedToListen, look);
     this.sessions = new Sessions(this.store);
     const terms = termsOf({ ...times, scheduler: this.scheduler });
     this.lock = new Lock({ sessions: this.sessions, name: 'a', kind: EXCLUSIVE, terms });
@@ -145,7 +145,7 @@ export class Life {
     const now = this.scheduler.now();
     if (!store.last?.answered || store.last.verb !== 'acquire' || store.grants > 0) return undefined;
     if (now - store.last.at > waiterTtl / 3) return 'does not keep its place';
-    if (this.course.deaf) return undefined; // it may have been granted, and have lapsed
+    if (this.course.refusedToListen) return undefined; // it may have been granted, and have lapsed
     if (holds) return 'does not know that it holds';
     return waits || now - store.arrived >= waiterTtl ? undefined : 'is not in the queue';
   }

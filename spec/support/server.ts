@@ -114,7 +114,7 @@ const startOn = (port: number, args: readonly string[]): Promise<Server> => {
 /**
  * A server of our own, with nothing in it and nothing saved.
  * @param args more of the server's command line, such as `['--appendonly', 'yes']`
- * @param port where it must be; any free one unless told
+ * @param port where it must be; default: any free one
  */
 export const startServer = (args: readonly string[] = [], port?: number): Promise<Server> =>
   port === undefined ? onFreePort((free) => startOn(free, args)) : startOn(port, args);

@@ -4,10 +4,10 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { firstValueFrom } from 'rxjs';
 import type { Inspection, LockCoordinator } from '../index.ts';
+import { type Common, common } from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { checked, codeOfSignal, EXIT, Failure } from './exit.ts';
 import { described } from './inspect.ts';
-import { type Common, common } from './options.ts';
 import { output } from './stdio.ts';
 import { jsonLine, printable } from './values.ts';
 

@@ -1,4 +1,4 @@
-/** From URLs to a coordinator, with proof that Redis is there before anything is promised. */
+/** Makes a coordinator from URLs, after checking that Redis answers. */
 import { Cluster, Redis } from 'ioredis';
 import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
 import { checked, EXIT, Failure } from './exit.ts';
@@ -19,11 +19,11 @@ interface Server {
 
 const LOCAL = 'redis://127.0.0.1:6379';
 
-/** What is said may not repeat what was given: a password may be in it. */
+/** Parses a URL. Errors do not repeat it, for it may contain a password. */
 const serverAt = (source: string, text: string): Server => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^rediss?:$/.test(url.protocol) || url.host === '') {
-    // in one word with the rest, user and password would be taken for a secret, and not shown
+    // written apart, because withoutSecrets would hide USER:PASSWORD@ in a URL
     const forms = 'redis://HOST:PORT or rediss://HOST:PORT, with USER:PASSWORD@ before HOST to log in';
     throw new Failure(EXIT.usage, `${source} is no Redis URL: write it as ${forms}`);
   }
@@ -55,16 +55,16 @@ const permitted = (error: Error): void => {
  */
 const reach = async ({ client, at }: Server): Promise<void> => {
   const { db = 0 } = client.options;
-  let complaint: Error | undefined;
+  let lastError: Error | undefined;
   client.on('error', (error: Error) => {
-    complaint = error;
+    lastError = error;
   });
   try {
     await client.connect();
     await client.ping().catch(permitted);
     if (db > 0) await client.select(db);
   } catch (error) {
-    const { message } = complaint ?? (error as Error);
+    const { message } = lastError ?? (error as Error);
     const refused = /^(WRONGPASS|NOAUTH)/.test(message);
     const remedy = refused ? 'set user and password in its URL' : 'name another in --redis or REDIS_URL';
     throw new Failure(EXIT.noRedis, `no Redis at ${at}: ${message.replace(/\.$/, '')}; ${remedy}`);
@@ -73,14 +73,14 @@ const reach = async ({ client, at }: Server): Promise<void> => {
   }
 };
 
-/** As many as must be there: a quorum does with a majority, a Cluster with one node that knows the others. */
+/** How many servers must answer: a majority of a quorum; one node of a Cluster, which knows the others. */
 const reachEnough = async (servers: readonly Server[], { quorum, cluster }: Where): Promise<void> => {
   const failures = (await Promise.allSettled(servers.map(reach))).filter((end) => end.status === 'rejected');
   const enough = cluster ? 1 : quorum ? Math.floor(servers.length / 2) + 1 : servers.length;
   if (servers.length - failures.length < enough) throw failures[0]?.reason;
 };
 
-/** A Cluster's nodes tell their addresses, but not how to log in to them. */
+/** Options for the nodes of a Cluster: the Cluster tells their addresses, but not how to log in. */
 const clusterOf = (servers: readonly Server[]): Cluster => {
   const { username, password, tls } = servers[0]?.client.options ?? {};
   const login = Object.fromEntries(Object.entries({ username, password, tls }).filter(([, value]) => value != null));
@@ -103,9 +103,9 @@ const coordinatorOf = (servers: readonly Server[], where: Where, options: Coordi
 };
 
 /**
- * Makes a coordinator for as long as `use` takes, and leaves nothing of it.
+ * Makes a coordinator, calls `use`, and closes the coordinator and its connections.
  *
- * @param unseen whether to go on without knowing that Redis is there
+ * @param unseen whether to go on if Redis does not answer
  */
 export const withLocks = async <T>(
   where: Where,

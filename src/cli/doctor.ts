@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { lastValueFrom, toArray } from 'rxjs';
 import type { Finding } from '../index.ts';
+import { type Common, common, replication } from './command-options.ts';
 import { withLocks } from './connect.ts';
-import { type Common, common, replication } from './options.ts';
 import { output } from './stdio.ts';
 import { integer, jsonLine, printable } from './values.ts';
 

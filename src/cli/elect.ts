@@ -15,17 +15,25 @@ import {
   tap,
 } from 'rxjs';
 import type { Lease } from '../index.ts';
+import {
+  type Common,
+  common,
+  enough,
+  lockOptions,
+  type Supervised,
+  supervised,
+  supervision,
+} from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { checked, codeOfSignal, EXIT, Failure } from './exit.ts';
 import { refresh } from './hold.ts';
-import { type Common, common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
 import { braced, ending$ } from './signals.ts';
 import { output } from './stdio.ts';
 import { type Outcome, type Supervision, supervise } from './supervise.ts';
 import { jsonLine, milliseconds, printable } from './values.ts';
 
-/** One time in office; undefined if it was over before it began. */
+/** Runs the command once under a leadership; undefined if the leadership was lost before the command started. */
 const serve = async (lease: Lease, terms: Supervision, wanted: () => boolean): Promise<Outcome | undefined> => {
   try {
     await refresh(lease, enough(terms)).catch(() => undefined);
@@ -35,7 +43,7 @@ const serve = async (lease: Lease, terms: Supervision, wanted: () => boolean): P
   }
 };
 
-/** The exit code; undefined when there is another campaign: the command was ended by us, and nobody asked for it. */
+/** The exit code; undefined if the campaign goes on: we ended the command for a loss, and no signal asked for the end. */
 const codeOf = (outcome: Outcome | undefined): number | undefined => {
   if (!outcome || (outcome.stopped && !outcome.interrupted)) return undefined;
   return outcome.lost !== undefined && !outcome.stopped ? EXIT.lost : outcome.code;
@@ -75,7 +83,7 @@ const elect = async (name: string, command: readonly string[], options: Options)
     braced();
     locks.events$.subscribe(report.event);
     let leading = false;
-    let asked: number | undefined; // to end, also when no command is there to be told: before it starts, after it has ended
+    let asked: number | undefined; // the exit code of a signal that asked for the end, also while no command runs
     ending$.subscribe((name) => {
       asked ??= codeOfSignal(name);
     });
@@ -111,7 +119,7 @@ export const addElect = (program: Command, operands: readonly string[]): void =>
     )
     .usage('[options] NAME [-- COMMAND [ARG…]]')
     .argument('<name>', 'what is campaigned for')
-    .option('--min-hold <duration>', 'let nobody lead sooner than this after us', milliseconds('0s'))
+    .option('--min-hold <duration>', 'leave the leadership taken for at least this long', milliseconds('0s'))
     .option('--listen', 'run nothing: print who leads, at each change')
     .action(async (name: string, options: Options) => {
       process.exitCode = await (options.listen ? listen(name, options) : elect(name, operands, options));

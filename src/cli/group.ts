@@ -6,10 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { exponentialBackoff } from '../index.ts';
 import { codeOfSignal, EXIT } from './exit.ts';
 
-/** ms between looks whether a group is gone: nothing tells of the end of processes that are not our children. */
+/** ms between checks whether a group has ended: nothing reports the end of processes that are not our children. */
 const look = exponentialBackoff({ initial: 20, max: 500, jitter: 0 });
 
-/** Signals a whole group. Whether there is one: it may be there and out of our reach, as what sudo runs is. */
+/** Signals a whole group, and returns whether it exists: it may exist and be out of our reach, as processes of sudo are. */
 const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(-group, signal);
@@ -19,8 +19,8 @@ const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => {
 };
 
 /**
- * Whether a group has processes that still run. Where nobody reaps orphans (a container whose first process is no
- * init) their dead stay in it for ever, which only /proc tells.
+ * Whether a group has processes that still run. If nothing reaps orphans (in a container whose first process is no init),
+ * dead processes stay in the group for ever; only /proc shows that they are dead.
  */
 const alive = (group: number): boolean => {
   if (!signalGroup(group, 0)) return false;
@@ -37,7 +37,7 @@ const alive = (group: number): boolean => {
   });
 };
 
-export interface Group {
+interface Group {
   /** Undefined if it could not be started. */
   readonly id: number | undefined;
   signal(signal: NodeJS.Signals): void;
@@ -73,8 +73,8 @@ const groupOf = (child: ChildProcess): Group => {
 };
 
 /**
- * Starts it with our own stdin, stdout and stderr. It is found on the PATH as a shell finds it. Of what is wrong with it
- * node throws a part at once, and tells the rest by an event.
+ * Starts a command with our own stdin, stdout and stderr. It is found on the PATH as by a shell. If it cannot be started,
+ * Node.js throws some errors at once and emits others as an event.
  */
 export const startGroup = (command: readonly string[], environment: NodeJS.ProcessEnv): Group => {
   const [file = '', ...args] = command;

@@ -1,11 +1,11 @@
 /**
- * The guard: a process that outlives redisync, and ends a command's group before its lease can expire, should
- * redisync be killed or stopped. It hears lines "GROUP TIME" on stdin: the group, and when it must be gone, by `uptime`.
+ * The guard: a process that ends a command's group before its lease can expire if redisync is killed or stopped. It reads
+ * lines "GROUP TIME" on stdin: the process group, and the time by `uptime` at which it must have ended.
  *
- * Arguments: ms between SIGTERM and SIGKILL once redisync has gone; 0 for SIGKILL at once.
+ * Arguments: ms between SIGTERM and SIGKILL after redisync has ended; 0 for SIGKILL at once.
  */
 import { createInterface } from 'node:readline';
-import { uptime } from './uptime.ts';
+import { uptime } from './machine-uptime.ts';
 
 const grace = Number(process.argv[2]);
 let group: number | undefined;
@@ -16,7 +16,7 @@ const signal = (name: NodeJS.Signals | 0): void => {
   try {
     if (group !== undefined) process.kill(-group, name);
   } catch {
-    process.exit(); // it is gone
+    process.exit(); // the group has ended
   }
 };
 
@@ -45,5 +45,5 @@ createInterface({ input: process.stdin })
     const left = Math.max(0, Math.min(grace, deadline - uptime()));
     if (left > 0) signal('SIGTERM');
     killIn(left);
-    setInterval(() => signal(0), 50); // so as not to be there when the number is used again
+    setInterval(() => signal(0), 50); // exits as soon as the group has ended, before its number can be used again
   });

@@ -7,10 +7,11 @@ import { spoken } from './values.ts';
 
 /**
  * All leases, in the order of the locks given, with more than `enough` ms left. The locks are taken in the order of
- * their names, as `allOf` does, so that nobody waits in a circle; but each lease stands alone, so that none is
- * released while the command still ends for the loss of another. A signal leaves the queue, a second one at once.
+ * their names, as `allOf` does, so that there is no deadlock. But unlike with `allOf` each lease stands alone: none may be
+ * released while the command is still being ended for the loss of another. A signal leaves the queue, a second one exits at
+ * once.
  *
- * Errors with some still held: closing the coordinator gives them back.
+ * If it rejects, some leases may still be held: closing the coordinator releases them.
  *
  * @param wait ms for all together; 0 for one attempt at each; undefined for as long as it takes
  */
@@ -30,15 +31,15 @@ export const holdAll = async (locks: readonly Lock[], wait: number | undefined, 
     }
     for (const lease of held.values()) await refresh(lease, enough);
     leave.signal.throwIfAborted();
-    waiting.unsubscribe(); // after a failure it goes on: a second signal does not wait for what is still to be left
+    waiting.unsubscribe(); // after a failure it stays subscribed, so that a second signal exits at once
     return locks.flatMap((lock) => held.get(lock) ?? []);
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined; // of a wait that a lease or a signal has aborted
+    const cause = error instanceof Error ? error.cause : undefined; // why the wait was aborted: a lost lease, or a signal
     throw cause instanceof LockLostError || cause instanceof Failure ? cause : error;
   }
 };
 
-/** Says, each time that a place in a queue is taken, for whom and behind how many. Watching never influences the wait. */
+/** Says for each wait who holds the lock and how many are ahead. */
 export const sayWaits = (locks: LockCoordinator, say: (message: string) => void): Subscription =>
   locks.events$
     .pipe(
@@ -46,11 +47,11 @@ export const sayWaits = (locks: LockCoordinator, say: (message: string) => void)
       mergeMap(({ name, owner }) =>
         locks.inspect(name).pipe(
           map(({ holders, waiting }) => {
-            const place = waiting.findIndex((waiter) => waiter.owner === owner);
-            const ahead = place < 0 ? waiting.length : place;
+            const rank = waiting.findIndex((waiter) => waiter.owner === owner);
+            const ahead = rank < 0 ? waiting.length : rank;
             return `waiting for ${JSON.stringify(name)}: held by ${held(holders)}; ${ahead} ahead in the queue`;
           }),
-          catchError(() => EMPTY), // what matters of it is told by the wait itself
+          catchError(() => EMPTY), // the wait itself reports errors that matter
         ),
       ),
     )
@@ -59,12 +60,12 @@ export const sayWaits = (locks: LockCoordinator, say: (message: string) => void)
 const held = (holders: Inspection['holders']): string =>
   holders.map(({ owner, remaining }) => `${owner} (${spoken(remaining)} left)`).join(', ') || 'nobody any more';
 
-/** A lease that was handed over begins with less than its ttl: a command that starts now should not be stopped for it. */
+/** Renews a lease with little time left: one that was handed over is short at first, and the command must not be stopped for that. */
 export const refresh = async (lease: Lease, enough: number): Promise<void> => {
   if (lease.remaining() <= enough) await lease.renew();
 };
 
-/** Who is in the way. Errors if Redis cannot tell: then it is not known to be busy. */
+/** Says who holds the lock. Rejects if Redis does not answer: then it is not known to be busy. */
 export const busyWith = async (locks: LockCoordinator, name: string): Promise<string> => {
   const { holders, waiting } = await firstValueFrom(locks.inspect(name));
   return `${JSON.stringify(name)} is busy: held by ${held(holders)}; ${waiting.length} waiting`;

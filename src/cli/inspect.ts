@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { firstValueFrom } from 'rxjs';
 import type { Inspection } from '../index.ts';
+import { type Common, common } from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { checked } from './exit.ts';
-import { type Common, common } from './options.ts';
 import { output } from './stdio.ts';
 import { limitsOf } from './table.ts';
 import { jsonLine, printable, spoken } from './values.ts';
@@ -12,7 +12,7 @@ import { jsonLine, printable, spoken } from './values.ts';
 const kind = ({ mode, permits, limit }: Inspection['holders'][number] | Inspection['waiting'][number]): string =>
   mode === 'exclusive' ? mode : `shared, ${permits}${limit === undefined ? '' : ` of ${limit}`} permits`;
 
-/** Each counts by the limit that it was told, so that with two of them neither holds. */
+/** Warns of different limits: each request is checked against its own limit, so with two limits neither is kept. */
 const disagreement = (inspection: Inspection): string[] => {
   const limits = limitsOf(inspection);
   return limits.length > 1 ? [`  different limits are named, ${limits.join(' and ')}: each counts by its own`] : [];

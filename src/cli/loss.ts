@@ -1,12 +1,12 @@
-/** When leases end under a command: how long they can be used, and word of it early enough to stop the command first. */
+/** Tells early enough when leases are about to end, so that the command under them can be stopped first. */
 import { defer, filter, fromEvent, map, merge, type Observable, repeat, take, tap, timer } from 'rxjs';
 import { type Lease, LockLostError } from '../index.ts';
 import { spoken } from './values.ts';
 
-/** The longest time between two looks at the clocks, in ms: that a machine has slept is noticed that soon. */
+/** The longest time between two looks at the clocks, in ms. After a machine has slept, that is noticed within this time. */
 const LOOK_EVERY = 1_000;
 
-export interface TimeLeft {
+interface TimeLeft {
   /** ms for which all leases can be used. A lease counts its own `maxHold`. */
   readonly left: () => number;
   /** ms until `maxHold` is over, counted from when all were held. */
@@ -52,7 +52,7 @@ export const lossOf = (
     map(() => sayingOf(leases, time)),
   );
 
-/** Asks Redis, at the end, whether the leases were held all the time; silence is no loss while they are valid. */
+/** Renews the leases when the command has ended, to find out whether one was lost meanwhile. No answer is no loss while they are valid. */
 export const lostMeanwhile = async (leases: readonly Lease[]): Promise<string | undefined> => {
   const answers = await Promise.allSettled(leases.map((lease) => lease.renew()));
   const reasons = answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as unknown) : undefined));

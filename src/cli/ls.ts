@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { firstValueFrom, map, mergeMap, type Observable, toArray } from 'rxjs';
 import type { Inspection, LockCoordinator } from '../index.ts';
+import { type Common, common } from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { checked } from './exit.ts';
-import { type Common, common } from './options.ts';
 import { output } from './stdio.ts';
 import { COLUMNS, linesOf } from './table.ts';
 import { jsonLine } from './values.ts';
@@ -12,7 +12,7 @@ import { jsonLine } from './values.ts';
 /** How many names are asked about at a time. */
 const AT_ONCE = 16;
 
-/** One look at everything that matches, by name. */
+/** Inspects all names that match, in the order of their names. */
 export const look = (locks: LockCoordinator, pattern: string | undefined): Observable<Inspection[]> =>
   checked(() => locks.list(pattern)).pipe(
     mergeMap((name) => locks.inspect(name), AT_ONCE),
@@ -36,7 +36,7 @@ export const addLs = (program: Command): void => {
     .summary('list the locks that are held or waited for')
     .description(
       'Lists the locks that are held or waited for, by name. A name that only a client of another kind holds is not ' +
-        'among them: nothing tells its key from any other string. `redisync inspect NAME` shows it.',
+        'among them, because its key looks like any other string. `redisync inspect NAME` shows it.',
     )
     .argument('[pattern]', 'a Redis glob such as "order:*"')
     .action(ls);

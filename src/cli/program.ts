@@ -26,7 +26,7 @@ const RUNS: readonly string[] = ['run', 'elect'];
 /** With the command that is named first, or all of them to tell about. */
 const programOf = async (name: string, operands: readonly string[]): Promise<Command> => {
   const program = new Command('redisync')
-    .description('Locks on Redis for shells and cron, and eyes on them.')
+    .description('Locks on Redis for shells and cron, and commands that show and break them.')
     .version(version)
     .addHelpText('after', '\nExample:\n  redisync run nightly --try -- ./backup.sh')
     .helpCommand('help [command]', 'tell more about a command')

@@ -1,4 +1,4 @@
-/** What the command tells on stderr while it works: lines for people, or one JSON object a line. */
+/** What the command reports on stderr: lines for people, or one JSON object a line. */
 import type { LockEvent } from '../index.ts';
 import { jsonLine, printable, withoutSecrets } from './values.ts';
 
@@ -13,7 +13,7 @@ export interface Report {
   say(message: string): void;
 }
 
-/** An Error has no enumerable fields; its cause may hang on to much. */
+/** How an Error is written as JSON: it has no enumerable fields. Its cause is left out, which may refer to much. */
 const plain = (_key: string, value: unknown): unknown =>
   value instanceof Error ? { name: value.name, message: value.message } : value;
 

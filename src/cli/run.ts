@@ -10,11 +10,11 @@ import {
   RedisUnreachableError,
   RedisyncError,
 } from '../index.ts';
+import { common, enough, lockOptions, type Supervised, supervised, supervision } from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { checked, EXIT, Failure } from './exit.ts';
 import { busyWith, holdAll, sayWaits } from './hold.ts';
 import { lossOf, timeLeft } from './loss.ts';
-import { common, enough, lockOptions, type Supervised, supervised, supervision } from './options.ts';
 import { reportTo } from './report.ts';
 import { braced, ending$ } from './signals.ts';
 import { STDERR } from './stdio.ts';

@@ -1,8 +1,8 @@
 /**
- * The output streams, which a command shares with others. Who touches `process.stdout` or `process.stderr` makes a pipe
- * behind it non-blocking for all of them, so that other commands of the same script or the same `make` fail to write.
- * `run` and `elect` therefore leave the one alone, and have another stream for the other, since node itself touches it
- * whenever a socket closes.
+ * Output without side effects on others. Touching `process.stdout` or `process.stderr` makes a pipe behind it non-blocking
+ * for all processes that share it, and then other commands of the same script or the same `make` fail to write. So `run`
+ * and `elect` never touch stdout, and replace stderr by another stream, because Node.js itself touches stderr whenever a
+ * socket closes.
  */
 import { write, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
@@ -12,7 +12,7 @@ import { EXIT } from './exit.ts';
 
 export const STDERR = 2;
 
-/** ms until a pipe that is full, and that somebody else has made non-blocking, is tried again. */
+/** ms until writing to a full pipe is tried again, if another process has made the pipe non-blocking. */
 const FULL = 20;
 
 const writeAll = async (text: Buffer): Promise<void> => {
@@ -21,13 +21,13 @@ const writeAll = async (text: Buffer): Promise<void> => {
     try {
       rest = rest.subarray((await promisify(write)(STDERR, rest)).bytesWritten);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // it has gone; what we hold is still to be given back
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // the reader has closed it; go on, for locks have to be released
       await pause(FULL);
     }
   }
 };
 
-/** From now on stderr is left as it is, and written to by another thread: a slow reader must not keep us from renewing. */
+/** Replaces `process.stderr` by a stream that another thread writes: a slow reader must not keep us from renewing. */
 export const shareStderr = (): void => {
   const stderr = new Writable({ write: (text: Buffer, _, done) => void writeAll(text).then(() => done()) });
   Object.defineProperty(process, 'stderr', { configurable: true, value: Object.assign(stderr, { fd: STDERR }) });
@@ -44,7 +44,7 @@ export const writeErrorNow = (text: string): void => {
 
 let watched = false;
 
-/** stdout, for those who run no command. A reader that has gone has what it wanted, as in `redisync ls | head -1`. */
+/** stdout, for verbs that run no command. If the reader closes it, that is no error, as in `redisync ls | head -1`. */
 export const output = (): NodeJS.WriteStream => {
   const { stdout } = process;
   if (!watched) {

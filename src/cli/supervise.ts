@@ -1,4 +1,4 @@
-/** Runs a command under leases: passes signals on, ends its group before the leases do, and tells how it ended. */
+/** Runs a command under leases: passes signals on, ends the command before the leases end, and reports how it ended. */
 import { Subscription, timer } from 'rxjs';
 import type { Lease } from '../index.ts';
 import { EXIT } from './exit.ts';
@@ -14,7 +14,7 @@ export interface Supervision {
   readonly onLost: 'term' | 'kill' | 'ignore';
   /** ms between SIGTERM and SIGKILL; 0 for SIGKILL alone. */
   readonly grace: number;
-  /** ms before the end of the leases by which SIGKILL is sent; 0 where nothing is. */
+  /** ms before the end of the leases at which SIGKILL is sent; 0 if no signal is sent. */
   readonly margin: number;
   /** ms for which the leases may be used, by `--max-hold`. */
   readonly maxHold: number;
@@ -67,10 +67,10 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
       report.say(`${why}; the command goes on without it`);
       return;
     }
-    const patience = left() <= 0 ? grace : Math.max(0, Math.min(grace, left() - margin));
-    report.say(`${why}; ${patience > 0 ? `SIGTERM now, SIGKILL in ${spoken(patience)}` : 'SIGKILL now'}`);
-    if (patience > 0) signal('SIGTERM');
-    running.add(timer(patience).subscribe(() => signal('SIGKILL')));
+    const untilKill = left() <= 0 ? grace : Math.max(0, Math.min(grace, left() - margin));
+    report.say(`${why}; ${untilKill > 0 ? `SIGTERM now, SIGKILL in ${spoken(untilKill)}` : 'SIGKILL now'}`);
+    if (untilKill > 0) signal('SIGTERM');
+    running.add(timer(untilKill).subscribe(() => signal('SIGKILL')));
   };
   const end = (name: NodeJS.Signals): void => {
     if (interrupted) signal(terminated ? 'SIGKILL' : 'SIGTERM');
@@ -79,7 +79,7 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
   };
   const resume = (): void => signal(guarded && left() <= 0 ? 'SIGKILL' : 'SIGCONT');
   const suspend = (): void => {
-    suspended.unsubscribe(); // so that the signal does to us what it does by itself
+    suspended.unsubscribe(); // without a listener SIGTSTP stops us, as it stops any process
     signal('SIGSTOP'); // the group has no terminal, so SIGTSTP would not stop it
     process.kill(process.pid, 'SIGTSTP');
     running.add(
@@ -105,7 +105,7 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
   return { code, lost: lost ?? (await lostMeanwhile(leases)), stopped, interrupted };
 };
 
-/** Several locks are told one a line, in one order. */
+/** The environment of the command. With several locks each variable has a line for each, in the same order. */
 const environmentOf = (leases: readonly Lease[]): NodeJS.ProcessEnv => ({
   REDISYNC_NAME: leases.map(({ name }) => name).join('\n'),
   REDISYNC_OWNER: leases.map(({ owner }) => owner).join('\n'),

@@ -87,16 +87,16 @@ const pad = (text: string, width: number, numeric: boolean | undefined): string 
 /** What a narrow terminal leaves out, first to last: a fence is long, and tells the least at a look. */
 const DISPENSABLE: readonly string[] = ['fence', 'mode', 'hand-offs'];
 
-/** What only a very narrow one leaves out. */
+/** The columns that only a very narrow terminal leaves out. */
 const DEAR: readonly string[] = ['waiting', 'remaining'];
 
-/** How much is to be seen of the columns whose text has no bound: of a holder its host and process, as a rule. */
+/** How many characters of a name or a holder should be visible: enough for a holder's host and process, usually. */
 const READABLE: Readonly<Record<string, number>> = { name: 12, holder: 28 };
 
 /** Enough to guess by. */
 const GUESSABLE: Readonly<Record<string, number>> = { name: 8, holder: 8 };
 
-/** Room for two, of which each gets what it wants, or half and what the other leaves: a long name does not cut the holders. */
+/** Divides a width between two columns. Each gets what it wants, or half and what the other leaves, so that one long name does not shorten all holders. */
 const share = (wanted: readonly number[], room: number): number[] => {
   const half = Math.floor(room / wanted.length);
   const spare = wanted.reduce((sum, width) => sum + Math.max(0, half - width), 0);
@@ -108,7 +108,7 @@ const cellsOf = (columns: readonly Column[], rows: readonly Row[]): string[][] =
   ...rows.map((row) => columns.map(({ text }) => printable(text(row)))),
 ];
 
-/** The widths of columns that fit; undefined where less than `least` would be seen of a name or a holder. */
+/** The widths of the columns; undefined if less than `least` characters of a name or a holder would be visible. */
 const widthsOf = (
   columns: readonly Column[],
   cells: string[][],
@@ -131,8 +131,9 @@ const fewer = (columns: readonly Column[], keys: readonly string[]): Column[][] 
   keys.map((_, i) => columns.filter(({ key }) => !keys.slice(0, i + 1).includes(key)));
 
 /**
- * The first line is the head. Names and holders share what the other columns leave. Where they could not be read, what is
- * dispensable is left out; then they are cut shorter; and only then what is dear is left out as well.
+ * The lines of the table, the first one with titles. Names and holders share what the other columns leave. If they would be
+ * too short to read, dispensable columns are left out; then names and holders are shortened further; then the other columns
+ * are left out.
  */
 export const linesOf = (
   columns: readonly Column[],

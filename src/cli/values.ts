@@ -35,17 +35,17 @@ export const spoken = (ms: number): string => {
   return `${hours}h${String(minutes % 60).padStart(2, '0')}m`;
 };
 
-/** Names are free text: what would steer a terminal, or turn its text around, is shown as an escape. */
+/** Escapes characters that would control a terminal or reverse its text. Names are free text. */
 export const printable = (text: string): string =>
   text.replace(
     /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-/** JSON on a terminal: its own escapes leave out a part of what `printable` shows as such, which is JSON as well. */
+/** JSON that is safe on a terminal. JSON itself does not escape all characters that `printable` does. */
 export const jsonLine = (value: unknown, replacer?: (key: string, value: unknown) => unknown): string =>
   printable(JSON.stringify(value, replacer));
 
-/** What was given is sometimes repeated to those who gave it, but not the secrets in URLs. */
+/** A text to repeat to the user, without the secrets in URLs. */
 export const withoutSecrets = (text: string): string =>
   text.replace(/\/\/[^\s'"]*@/g, '//…@').replace(/([?&](?:username|password)=)[^\s'"&]*/g, '$1…');

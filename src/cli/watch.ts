@@ -13,17 +13,17 @@ import {
   type Observable,
   tap,
 } from 'rxjs';
+import { type Common, common } from './command-options.ts';
 import { withLocks } from './connect.ts';
 import { codeOfSignal } from './exit.ts';
 import { looks } from './looks.ts';
-import { type Common, common } from './options.ts';
 import { type Report, reportTo } from './report.ts';
 import { Screen } from './screen.ts';
 import { ending$ } from './signals.ts';
 import { output } from './stdio.ts';
 import { COLUMNS, type Row } from './table.ts';
 import { jsonLine, milliseconds } from './values.ts';
-import { View } from './view.ts';
+import { View } from './watch-view.ts';
 
 interface Options extends Common {
   readonly every: number;
@@ -33,11 +33,11 @@ interface Options extends Common {
 
 type Look = (failed: (error: Error) => void) => Observable<Row[]>;
 
-/** Not the time that passes. */
+/** What is compared between two looks: everything but the times, which always change. */
 const factsOf = ({ holders, waiting, fence }: Row): string =>
   JSON.stringify([holders.map(({ owner, mode }) => [owner, mode]), waiting.map(({ owner }) => owner), fence]);
 
-/** What changed since the last look, one object a line: names that came, changed or went. */
+/** The changes since the last look, one object for each name that came, changed or went. */
 const asLines = (look: Look, report: Report): Observable<never> => {
   let before = new Map<string, Row>();
   const print = (row: Row): void => void output().write(`${jsonLine({ at: Date.now(), ...row })}\n`);
@@ -62,15 +62,15 @@ const onScreen = (look: Look, view: View): Observable<number> =>
     const stdout = output();
     const screen = new Screen(stdin, stdout);
     let rows: readonly Row[] = [];
-    let trouble: string | undefined;
-    const draw = (): void => screen.draw(view.lines(rows, trouble, stdout.columns || 80, stdout.rows || 24));
+    let lastError: string | undefined;
+    const draw = (): void => screen.draw(view.lines(rows, lastError, stdout.columns || 80, stdout.rows || 24));
     const seen$ = look((error) => {
-      trouble = error.message;
+      lastError = error.message;
       draw();
     }).pipe(
       tap((found) => {
         rows = found;
-        trouble = undefined;
+        lastError = undefined;
       }),
     );
     const pressed$ = stdin.isTTY ? fromEvent(stdin.setEncoding('utf8'), 'data') : NEVER;
@@ -109,7 +109,7 @@ export const addWatch = (program: Command): void => {
     .summary('watch the locks that are held or waited for')
     .description(
       'A live table on a terminal (s sorts, r reverses, / narrows, q quits); elsewhere, and with --json, a line for ' +
-        'each change. Hand-offs are counted by looking, so no more than one a look and name are seen.',
+        'each change. Hand-offs are counted by looking, so at most one for each name and look is seen.',
     )
     .argument('[pattern]', 'a Redis glob such as "order:*"')
     .addOption(

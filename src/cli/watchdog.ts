@@ -1,20 +1,20 @@
-/** The guard as redisync sees it: a child that is told how long the command's group may live. */
+/** Starts the guard, a child process that is told how long the command's group may live, and starts another if it ends. */
 import { spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT, Failure } from './exit.ts';
-import { uptime } from './uptime.ts';
+import { uptime } from './machine-uptime.ts';
 
-export interface Watchdog {
-  /** The group must be gone in `ms` unless it is told again. */
+interface Watchdog {
+  /** Tells the guard to end the group in `ms`, unless it is told again before that. */
   tell(group: number, ms: number): void;
-  /** The group is gone. */
+  /** The group has ended: ends the guard. */
   dismiss(): void;
 }
 
 const PROGRAM = fileURLToPath(new URL(`./guard${extname(import.meta.filename)}`, import.meta.url));
 
-/** Its end of the pipe closes with us, however we end. It is in a session of its own, so that no terminal ends it. */
+/** Starts a guard. The pipe to it closes when we end, however we end. It has a session of its own, so that no terminal ends it. */
 const spawnGuard = (grace: number) => {
   const guard = spawn(process.execPath, [...process.execArgv, PROGRAM, String(grace)], {
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -25,7 +25,7 @@ const spawnGuard = (grace: number) => {
   return guard;
 };
 
-/** A guard that ends before its work is done is followed by another, which is told the same. */
+/** Starts the guard. If it ends before its work is done, another is started and told the same. */
 export const startWatchdog = (grace: number, warn: (message: string) => void): Watchdog => {
   let told = '';
   const succeed = (code: number | null): void => {

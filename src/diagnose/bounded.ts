@@ -1,9 +1,9 @@
-/** A question to a server that ends in time: ioredis alone may wait, or try again, for ever. */
+/** Bounds a question to a server by a timeout: ioredis alone may wait or retry for ever. */
 import { defer, type Observable, type SchedulerLike, throwError, timeout } from 'rxjs';
 import type { Replicas } from '../options.ts';
 
 export interface Look {
-  /** ms for each question. */
+  /** Timeout of each question, in ms. */
   readonly within: number;
   readonly replicas: Replicas | undefined;
   readonly scheduler: SchedulerLike;

@@ -1,17 +1,17 @@
-/** What the fields of INFO say about locks on a server. */
+/** Checks the fields of INFO for what can lose a lock. */
 import type { Replicas } from '../options.ts';
 import { type Remark, remark } from './finding.ts';
 
 /** Fields of INFO by name. */
-export type Facts = ReadonlyMap<string, string>;
+type Facts = ReadonlyMap<string, string>;
 
-export interface Expectations {
+interface Expectations {
   /** Whether it is a node of a quorum. */
   readonly quorum: boolean;
   readonly replicas: Replicas | undefined;
 }
 
-/** Bytes of the replication stream, and seconds without a word, from which a replica is behind. */
+/** From how many bytes of the replication stream, and seconds without a message, a replica counts as behind. */
 const FAR_BEHIND = 1_048_576;
 const LONG_SILENT = 3;
 
@@ -74,11 +74,11 @@ const replication: Check = (facts, { replicas }) => {
     const fields = new Map(
       (facts.get(`slave${i}`) ?? '').split(',').map((field) => field.split('=') as [string, string]),
     );
-    const place = `${fields.get('ip')}:${fields.get('port')}`;
+    const address = `${fields.get('ip')}:${fields.get('port')}`;
     const behind = offset - Number(fields.get('offset'));
     const silent = Number(fields.get('lag'));
     if (fields.get('state') === 'online' && behind < FAR_BEHIND && silent < LONG_SILENT) continue;
-    const seen = `replica ${place}: ${fields.get('state')}, ${behind} bytes behind, silent for ${silent} s`;
+    const seen = `replica ${address}: ${fields.get('state')}, ${behind} bytes behind, silent for ${silent} s`;
     remarks.push(remark('warning', 'REPLICA', seen, 'Leases that it has not seen are lost if it is promoted.'));
   }
   if (count > 0 && !facts.has('min_slaves_good_slaves')) {
@@ -91,6 +91,6 @@ const replication: Check = (facts, { replicas }) => {
 
 type Check = (facts: Facts, expected: Expectations) => Remark[];
 
-/** Everything that INFO can tell. */
+/** All checks on INFO. */
 export const check: Check = (facts, expected) =>
   [version, eviction, persistence, role, replication].flatMap((one) => one(facts, expected));

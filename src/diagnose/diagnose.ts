@@ -1,4 +1,4 @@
-/** Looks at the servers on connections of its own: how they are set, how they are, and what the user may do there. */
+/** Looks at the servers, on connections of its own: their settings, their state, and the rights of the user. */
 import {
   catchError,
   concat,
@@ -13,7 +13,7 @@ import {
   of,
   throwError,
 } from 'rxjs';
-import { type Client, isCluster, placeOf } from '../store/client.ts';
+import { addressOf, type Client, isCluster } from '../store/client.ts';
 import { dial } from '../store/dial.ts';
 import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
@@ -22,27 +22,27 @@ import { check, factsOf } from './checks.ts';
 import { type Finding, type Remark, remark } from './finding.ts';
 import { channels, rights } from './rights.ts';
 
-/** ms by which a server's clock may differ without a word. */
+/** ms by which a server's clock may differ from ours without a finding. */
 const SKEW = 500;
 
-/** What was found at one node, and which server it was. */
+/** What was found at one node, and which server it is. */
 interface Seen {
-  readonly place: string;
+  readonly address: string;
   readonly run: string | undefined;
   readonly remarks: readonly Remark[];
 }
 
-/** All findings about the given connections, each once; several are the nodes of a quorum. */
+/** Emits all findings about the given connections, each once. Several connections are the nodes of a quorum. */
 export const diagnose = (sources: readonly Client[], look: Look): Observable<Finding> => {
   const runs = new Map<string, string>();
   return merge(...sources.map((source) => visit(source, sources.length > 1, look))).pipe(
-    concatMap(({ place, run, remarks }): Finding[] => {
-      const findings = remarks.map((one) => ({ ...one, node: place }));
+    concatMap(({ address, run, remarks }): Finding[] => {
+      const findings = remarks.map((one) => ({ ...one, node: address }));
       const same = run && runs.get(run);
-      if (run) runs.set(run, place);
-      if (!same || same === place) return findings;
+      if (run) runs.set(run, address);
+      if (!same || same === address) return findings;
       const advice = 'Give each node of the quorum a server of its own, on a machine of its own.';
-      return [...findings, { ...remark('error', 'SAME_SERVER', `the same server as ${same}`, advice), node: place }];
+      return [...findings, { ...remark('error', 'SAME_SERVER', `the same server as ${same}`, advice), node: address }];
     }),
     distinct(({ node, code, seen }) => `${node} ${code} ${seen}`),
   );
@@ -50,32 +50,34 @@ export const diagnose = (sources: readonly Client[], look: Look): Observable<Fin
 
 const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
   defer(() => {
-    const place = isCluster(source) ? 'cluster' : placeOf(source);
-    const at = (remarks: readonly Remark[]): Seen => ({ place, run: undefined, remarks });
+    const address = isCluster(source) ? 'cluster' : addressOf(source);
+    const at = (remarks: readonly Remark[]): Seen => ({ address, run: undefined, remarks });
     const line = dial(source, { commandTimeout: look.within, scheduler: look.scheduler });
-    const twin = line.client;
-    Reflect.set(twin.options, 'enableReadyCheck', false); // what is not ready can be looked at too
-    let complaint: Error | undefined;
-    twin.on('error', (error: Error) => {
-      complaint ??= error; // what follows comes of the first
+    const client = line.client;
+    Reflect.set(client.options, 'enableReadyCheck', false); // a server that is not ready can be looked at, too
+    let lastError: Error | undefined;
+    client.on('error', (error: Error) => {
+      lastError ??= error; // later errors follow from the first
     });
     const opened = (): Promise<void> =>
       new Promise((resolve, reject) => {
-        const failed = (): void => reject(complaint ?? new Error('The connection closed'));
-        twin.on('ready', () => (complaint && DATABASE.test(complaint.message) ? failed() : resolve())); // it is about to end
-        twin.on('close', failed);
-        twin.on('end', failed);
+        const failed = (): void => reject(lastError ?? new Error('The connection closed'));
+        client.on('ready', () => (lastError && DATABASE.test(lastError.message) ? failed() : resolve())); // it is about to end
+        client.on('close', failed);
+        client.on('end', failed);
       });
-    const nodes$ = defer(() => (isCluster(twin) ? twin.nodes('master') : [twin]));
+    const nodes$ = defer(() => (isCluster(client) ? client.nodes('master') : [client]));
     const looked$ = concat(
       nodes$.pipe(mergeMap((node) => inspect(node, quorum, look))),
       rights(source, look).pipe(map((one) => at([one]))),
-      channels(twin, source.options.keyPrefix ?? '', look).pipe(map((one) => at([one]))),
+      channels(client, source.options.keyPrefix ?? '', look).pipe(map((one) => at([one]))),
     );
     return bounded(opened, look).pipe(
-      catchError((error: Error) => throwError(() => complaint ?? error)),
+      catchError((error: Error) => throwError(() => lastError ?? error)),
       concatMap(() => looked$),
-      catchError((error: Error) => of(at([DATABASE.test(error.message) ? databaseOf(twin, error) : failureOf(error)]))),
+      catchError((error: Error) =>
+        of(at([DATABASE.test(error.message) ? databaseOf(client, error) : failureOf(error)])),
+      ),
       finalize(() => line.close()),
     );
   });
@@ -87,10 +89,10 @@ const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> =>
       const found = check(facts, { quorum, replicas: look.replicas });
       const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, look) : of([]);
       return merge(of(found), clock(node, look), coverage$).pipe(
-        map((remarks) => ({ place: placeOf(node), run: facts.get('run_id'), remarks })),
+        map((remarks) => ({ address: addressOf(node), run: facts.get('run_id'), remarks })),
       );
     }),
-    catchError((error: Error) => of({ place: placeOf(node), run: undefined, remarks: [failureOf(error)] })),
+    catchError((error: Error) => of({ address: addressOf(node), run: undefined, remarks: [failureOf(error)] })),
   );
 };
 
@@ -104,7 +106,7 @@ const clock = (node: Driver, look: Look): Observable<Remark[]> =>
         if (Math.abs(ahead) - (answered - asked) / 2 <= SKEW) return [];
         const seen = `the server's clock is ${Math.round(Math.abs(ahead))} ms ${ahead > 0 ? 'ahead of' : 'behind'} ours`;
         const advice =
-          'Let NTP keep all clocks: after a failover to a server whose clock is behind, tokens can repeat.';
+          'Let NTP keep all clocks: after a failover to a server whose clock is behind, fences can repeat.';
         return [remark('warning', 'CLOCK', seen, advice)];
       }),
     );
@@ -121,7 +123,7 @@ const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
     }),
   );
 
-/** What a server says to SELECT where it has not as many databases, none but the first, or the user has no right to it. */
+/** Errors of SELECT: there are not so many databases, there is only database 0, or the user may not select. */
 const DATABASE = /DB index|SELECT is not allowed|'select' command/;
 
 const databaseOf = ({ options }: Client, { message }: Error): Remark => {

@@ -1,4 +1,4 @@
-/** What a look at the servers can bring to light. */
+/** What `diagnose()` can find. */
 
 /**
  * `error`: locks fail, or do not exclude. `warning`: they may, under a fault. `info`: worth knowing.
@@ -38,7 +38,7 @@ export type FindingCode =
   | 'SAME_SERVER';
 
 /**
- * One thing that a look at the servers has brought to light.
+ * One problem that was found on a server.
  *
  * @example const line = ({ node, seen, advice }: Finding): string => `${node ?? ''} ${seen}. ${advice}`;
  */
@@ -53,7 +53,7 @@ export interface Finding {
   readonly node?: string;
 }
 
-/** A finding that is not about a server yet. */
+/** A finding without the server that it is about. */
 export type Remark = Omit<Finding, 'node'>;
 
 export const remark = (severity: Severity, code: FindingCode, seen: string, advice: string): Remark => ({

@@ -1,4 +1,4 @@
-/** Tries what locks need on a name of its own: the script calls of two owners, and the channels. */
+/** Tries whether the user has the rights that locks need: the script calls of two owners on a name of its own, and the channels. */
 
 import { catchError, concat, concatMap, defer, EMPTY, finalize, from, ignoreElements, type Observable, of } from 'rxjs';
 import { v4 as uuid } from 'uuid';
@@ -19,7 +19,7 @@ const PROBE = {
   waiterTtl: 1_000,
 } as const satisfies Omit<Request, 'owner'>;
 
-/** What a failed attempt at a lock says. */
+/** The remark about a failed attempt at a lock. */
 const remarkOf = (error: Error): Remark => {
   const { message } = error;
   if (/NOPERM|NOAUTH|WRONGPASS|can't (?:run|access)|ACL failure/.test(message)) {
@@ -41,7 +41,7 @@ const remarkOf = (error: Error): Remark => {
   return remark('error', 'REFUSED', message, 'No lock is granted while this lasts.');
 };
 
-/** Whether the user may do all that locks do. */
+/** Tries everything that locks do with keys. */
 export const rights = (client: Client, { within, scheduler }: Look): Observable<Remark> =>
   defer(() => {
     const owner = uuid();
@@ -63,7 +63,7 @@ export const rights = (client: Client, { within, scheduler }: Look): Observable<
     );
   });
 
-/** Whether it may speak and listen on the channels, on a connection that is of no other use after it. */
+/** Tries to publish and subscribe on the channels, on a connection that is not used for anything else afterwards. */
 export const channels = (client: Client, prefix: string, look: Look): Observable<Remark> => {
   const name = channelName(prefix);
   const steps = isCluster(client)

@@ -1,4 +1,4 @@
-/** The phase from the first attempt to the grant: asked again as heartbeats or by back-off, cut short by a hand-off. As a pipeline of rxjs it cost each waiter 2.5 KB. */
+/** The phase from the first attempt to the grant: attempts repeated as heartbeats or by back-off, or ended by a hand-off. No pipeline of rxjs: that cost each waiter 2.5 KB. */
 import { type Observable, Subject } from 'rxjs';
 import { type Instant, instant } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
@@ -11,23 +11,23 @@ import { type Denied, Pace } from './pace.ts';
 import type { Sleeper } from './timers.ts';
 
 export class Acquisition implements Sleeper {
-  /** Whether Redis may know this owner. */
+  /** Whether Redis may have a claim of this owner. */
   known = false;
-  /** Server ms until which an attempt of unknown outcome may still take effect; 0 where none may. */
+  /** Server ms until which an attempt of unknown outcome may still take effect; 0: there is none. */
   notAfter = 0;
-  /** Monotonic ms at which it began. */
+  /** Monotonic ms at which the first attempt was sent. */
   readonly began: number;
   private readonly owner: Owner;
   private pace: Pace | undefined;
-  /** Whether it keeps a place in the queue, and asks until it is granted. */
+  /** Whether it waits in the queue, and asks until it is granted. A single attempt does not. */
   private patient = false;
-  /** How many attempts are on their way. */
-  private flights = 0;
+  /** How many attempts are in flight. */
+  private inFlight = 0;
   private idle$: Subject<never> | undefined;
-  /** The sending of the last answered attempt: no hand-off that is told after it can be older. */
+  /** When the last answered attempt was sent. Its answer was a denial, so a hand-off that arrives later was made after this. */
   private heard: Instant | undefined;
   private denied: Denied | undefined;
-  /** A hint to ask again came while an attempt was on its way, which may have missed what the hint is about. */
+  /** A hint to ask again came while an attempt was in flight. That attempt may have been too early, so another one follows. */
   private missed = false;
 
   constructor(owner: Owner) {
@@ -35,19 +35,19 @@ export class Acquisition implements Sleeper {
     this.began = owner.terms.clock.now();
   }
 
-  /** Queued once it has heard that others hold the lock. */
+  /** 'queued' once an attempt was denied. */
   get is(): 'asking' | 'queued' {
     return this.denied ? 'queued' : 'asking';
   }
 
-  /** Asks for a place in the queue, and again until it is granted. */
+  /** Joins the queue, and asks until the lock is granted. */
   start(): void {
     if (this.patient) return;
     this.patient = true;
     this.wake();
   }
 
-  /** One attempt, beside the queue. */
+  /** Makes a single attempt, which does not join the queue. */
   once(single: Attachment): void {
     this.send(this.owner.request, single);
   }
@@ -56,25 +56,25 @@ export class Acquisition implements Sleeper {
     return { heard: this.heard !== undefined, failure: this.pace?.failure, rank: this.denied?.rank };
   }
 
-  /** Whether an attempt may take effect after what is sent now. */
+  /** Whether an attempt that was sent earlier may take effect after a command that is sent now. */
   get mayLand(): boolean {
-    return this.flights + this.notAfter > 0;
+    return this.inFlight + this.notAfter > 0;
   }
 
-  /** What such an attempt may make of a lease that is granted now. */
+  /** What such an attempt may do to a lease that is granted now: shorten it to its own ttl. */
   get bound(): Bound | undefined {
     const { request, terms } = this.owner;
     return this.mayLand ? { ttl: request.ttl, until: terms.clock.now() + terms.commandTimeout + 1 } : undefined;
   }
 
-  /** Completes when no attempt is on its way any more; undefined where none is. */
+  /** Completes when no attempt is in flight any more; undefined if none is. */
   settled(): Observable<never> | undefined {
-    if (this.flights === 0) return undefined;
+    if (this.inFlight === 0) return undefined;
     this.idle$ ??= new Subject();
     return this.idle$;
   }
 
-  /** It is time to ask again: with its ticket, for which a server that has forgotten this waiter gives its rank back. */
+  /** The timer fires: asks again, with the ticket, so that the waiter gets its rank back if the server has forgotten it. */
   wake(): void {
     const { request, timer } = this.owner;
     const { rank, ticket } = this.denied ?? {};
@@ -83,18 +83,18 @@ export class Acquisition implements Sleeper {
     this.send(rank === undefined || ticket === undefined ? request : { ...request, ticket });
   }
 
-  /** Ask now: a grant may have been missed. */
+  /** Asks now, or right after the attempt in flight, because a grant may have been missed. */
   askAgain(): void {
     const { waits, timer } = this.owner;
     if (waits && timer.isSet) this.wake();
     else this.missed = waits;
   }
 
-  /** A release has made this waiter the holder, for min(ttl, waiterTtl) from then; when that was is not known. */
+  /** A release has made this waiter the holder for min(ttl, waiterTtl). That was after its last answered attempt was sent, so the lease counts from then. */
   handOff(fence: number): void {
     const { request, terms } = this.owner;
-    const { ttl, waiterTtl, replicas } = request; // with replicas only an answer counts, which they have confirmed
-    if (this.denied && fence <= this.denied.clock) return; // an old grant, which this owner no longer had when it was denied
+    const { ttl, waiterTtl, replicas } = request; // with replicas a message is no grant: they have to confirm an answer
+    if (this.denied && fence <= this.denied.clock) return; // an old grant: the owner did not have it any more when it was denied
     const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
     const lasts = granted && remaining(terms.clock, granted.since, granted.ttl) > 0;
     if (lasts && !replicas && this.patient) this.owner.grant(granted);
@@ -104,7 +104,7 @@ export class Acquisition implements Sleeper {
   private send(request: Request, single?: Attachment): void {
     const { store, terms } = this.owner;
     const since = instant(terms.clock);
-    this.flights += 1;
+    this.inFlight += 1;
     store.acquire(request, single === undefined, terms.commandTimeout).subscribe({
       next: (answer) => this.answered(answer, since, single),
       error: (error: unknown) => this.failed(error, single),
@@ -121,9 +121,9 @@ export class Acquisition implements Sleeper {
       this.undo(single);
       return;
     }
-    this.flights -= 1;
+    this.inFlight -= 1;
     if (answer.granted)
-      owner.grant({ fence: answer.fence, since, ttl }); // who holds by now was handed this lease, and who leaves gives it back
+      owner.grant({ fence: answer.fence, since, ttl }); // no effect if the session holds by now (a hand-off brought this very lease) or is being released
     else if (single) owner.forgo(single);
     else this.deny(answer);
     this.landed();
@@ -139,7 +139,7 @@ export class Acquisition implements Sleeper {
 
   private failed(error: unknown, single?: Attachment): void {
     const { owner } = this;
-    this.flights -= 1;
+    this.inFlight -= 1;
     if (error instanceof RedisUnreachableError && error.notAfter !== undefined) {
       this.known = true;
       this.notAfter = Math.max(this.notAfter, error.notAfter);
@@ -153,10 +153,10 @@ export class Acquisition implements Sleeper {
   }
 
   private landed(): void {
-    if (this.flights === 0) this.idle$?.complete();
+    if (this.inFlight === 0) this.idle$?.complete();
   }
 
-  /** Sets the timer for the next attempt, unless who heard of the last one has left. */
+  /** Sets the timer for the next attempt, unless nobody waits any more. */
   private pause(wait: (pace: Pace) => number): void {
     const { owner } = this;
     this.pace ??= new Pace();
@@ -167,11 +167,11 @@ export class Acquisition implements Sleeper {
       if (this.missed) this.wake();
       else owner.timer.set(ms);
     } catch (error) {
-      owner.fail(error); // a back-off of the user's own
+      owner.fail(error); // the user's back-off function threw
     }
   }
 
-  /** The answer came when nothing was left of the lease: it is cancelled, and asked for again. */
+  /** A grant arrived when its time was over: cancels it, and asks again. */
   private undo(single?: Attachment): void {
     const { request, terms, store } = this.owner;
     const { name, owner, ttl } = request;

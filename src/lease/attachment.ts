@@ -1,4 +1,4 @@
-/** One subscription to a lock, which is told all that it is told in the async context in which it was made. */
+/** One subscription to a lock. Everything is emitted to it in the async context in which it was made. */
 import { AsyncResource } from 'node:async_hooks';
 import { type MonoTypeOperatorFunction, type Subscriber, throwError, timeout } from 'rxjs';
 import { OwnerConflictError, RedisUnreachableError } from '../errors.ts';
@@ -19,27 +19,27 @@ export interface Wanted {
   };
 }
 
-/** What a wait has come to so far. */
+/** The outcomes of a wait so far. */
 export interface Standing {
-  /** Whether Redis was heard in it. */
+  /** Whether Redis has answered during the wait. */
   readonly heard: boolean;
-  /** What the last attempt failed with; undefined where it was answered. */
+  /** The error of the last attempt; undefined if it was answered. */
   readonly failure: Error | undefined;
-  /** How many were ahead in the queue when that was last told. */
+  /** How many were ahead in the queue at the last answer. */
   readonly rank: number | undefined;
 }
 
-/** What it is attached to. */
-export interface Host {
+/** The session to which it is attached. */
+interface Host {
   readonly waits: boolean;
   readonly acquisition: { readonly standing: Standing };
   leave(one: Attachment): void;
 }
 
-/** Those that leave because their time is over; undefined while nobody does. */
+/** Collects the attachments that leave because they have timed out; undefined while none does. */
 let late: Attachment[] | undefined;
 
-/** Ends waits whose time is over, by whatever unsubscribes from them, and gives those that were still waiting. */
+/** Calls what unsubscribes from waits that have timed out, and returns those that were still waiting. */
 export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
   const all: Attachment[] = [];
   const before = late;
@@ -54,7 +54,7 @@ export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
 
 export class Attachment extends AsyncResource {
   host: Host | undefined;
-  /** Whether it leaves because its `timeout` is over. */
+  /** Whether its `timeout` has ended the wait. */
   timedOut = false;
   readonly wanted: Wanted;
   private readonly subscriber: Subscriber<Lease>;
@@ -77,7 +77,7 @@ export class Attachment extends AsyncResource {
     this.runInAsyncScope(this.subscriber.complete, this.subscriber);
   }
 
-  /** It leaves. One without a host waits for the end of an earlier lease of its owner. */
+  /** The teardown of the subscription. Without a host it was still waiting for the end of an earlier lease of its owner. */
   unsubscribe(): void {
     if (late && this.host?.waits !== false) {
       this.timedOut = true;
@@ -87,14 +87,14 @@ export class Attachment extends AsyncResource {
   }
 }
 
-/** The error of a subscription that wants something else than its owner has, or waits for. */
+/** The error of a subscription that wants another mode than its owner has or waits for, or more permits. */
 export const conflictOf = (request: Request, has: Mode, { mode, permits }: Kind): OwnerConflictError | undefined => {
   if (mode === has && permits <= request.permits) return undefined;
   const otherwise = mode === has ? 'of fewer permits' : 'in another mode';
   return new OwnerConflictError(request.name, request.owner, otherwise);
 };
 
-/** A single attempt waits for the end of an earlier lease no longer than for an answer. */
+/** Bounds how long a single attempt waits for the end of an earlier lease of its owner: as long as for an answer. */
 export const notLong = (name: string, { commandTimeout, scheduler }: Terms): MonoTypeOperatorFunction<void> => {
   const message = `An earlier lease of this owner was not released within ${commandTimeout} ms`;
   const late = (): Error => new RedisUnreachableError(name, message, 0);

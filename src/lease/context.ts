@@ -1,11 +1,11 @@
-/** The async context of who subscribes: what is told later is told in that, whoever shares the answer or the timer. */
+/** Emits to each subscriber in its own async context, although the answer or the timer behind the emission is shared by many. */
 import { AsyncResource } from 'node:async_hooks';
 import { Observable } from 'rxjs';
 
-/** Nothing is to be told of when it is collected, which costs what is told. */
+/** Node then emits nothing when the resource is collected; that would cost time for each. */
 export const UNTRACKED = { requireManualDestroy: true };
 
-/** The same, told to each subscriber in its own context. */
+/** Mirrors the source to each subscriber in the async context in which it subscribed. */
 export const inOwnContext = <T>(source: Observable<T>): Observable<T> =>
   new Observable((subscriber) => {
     const context = new AsyncResource('redisync', UNTRACKED);

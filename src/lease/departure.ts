@@ -1,4 +1,4 @@
-/** The last phase of a session: its owner is taken out of Redis, and who ended it hears whether it held anything. */
+/** The last phase of a session, 'releasing': its owner is released in Redis, and whoever ended it is told whether there was a lease. */
 import { AsyncSubject, concat, defer, EMPTY, type Observable, Subject, type Subscription } from 'rxjs';
 import type { LossReason } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
@@ -8,22 +8,22 @@ import type { Attachment } from './attachment.ts';
 import type { Held } from './held.ts';
 import type { Owner } from './owner.ts';
 
-/** What is given up, and for how long it may be there. */
+/** What is released, and for how long it may stay in Redis. */
 interface Given {
   /** ms after which it has lapsed by itself. */
   readonly ttl: number;
-  /** Undefined where it is no lease but a place in the queue. */
+  /** The fence of the lease; undefined for a place in the queue. */
   readonly fence?: number;
-  /** Monotonic ms until which the lock stays taken all the same. */
+  /** Monotonic ms until which the lock stays taken although it is released. */
   readonly keepUntil?: number;
 }
 
-/** A lease that is given up without being lost. */
+/** A lease that ends without being lost. */
 interface Leaving {
   /** ms for which it was held. */
   readonly duration: number;
   readonly detached: boolean;
-  /** What completes when that is done. */
+  /** The subscriptions whose streams complete when that is done. */
   readonly streams: readonly Attachment[];
 }
 
@@ -44,25 +44,25 @@ export class Departure {
     return 'releasing';
   }
 
-  /** Emits when nothing is left. */
+  /** Emits when nothing is left in Redis. */
   over(): Observable<void> {
     this.done$ ??= new Subject();
     return this.done$;
   }
 
-  /** Whether a lease was given up, once that is known; undefined where it was told already. */
+  /** Emits whether there was a lease to release; undefined once that was emitted. */
   answer(): Observable<boolean> | undefined {
     if (this.answered) return undefined;
     this.answer$ ??= new AsyncSubject();
     return this.answer$;
   }
 
-  /** Nobody waits any more. @param queued where its release finds a lease, that was granted before it was told so. */
+  /** Ends a wait. @param queued whether it waited: if its release finds a lease, the message about that grant may still arrive */
   withdraw(acquisition: Acquisition, queued: boolean): void {
     this.start(this.clear(acquisition, this.owner.request), this.given, queued);
   }
 
-  /** A lease is over. What was detached stays, and what was lost under an owner that was given: another process may hold by it. */
+  /** Ends a lease. Two stay in Redis: one that was detached, and one that was lost under an explicit owner, under which another process may hold. */
   giveUp(held: Held, acquisition: Acquisition, lost: LossReason | undefined): void {
     const { leaving, given } = this;
     const { lease, ttl, keepUntil } = held;
@@ -70,16 +70,16 @@ export class Departure {
     const stays = detached || (given && lost !== undefined && lost !== 'maxHold');
     const last = { ttl, fence: lease.fence, keepUntil: lost ? 0 : keepUntil };
     this.start(stays ? (held.landed() ?? EMPTY) : this.clear(acquisition, last), given || detached, false);
-    if (lost || detached) this.tell(false); // after its release was sent: who hears of it may ask anew
+    if (lost || detached) this.tell(false); // after the release was sent: a subscriber may acquire again at once
   }
 
-  /** The coordinator has closed, and waits no longer. */
+  /** Stops releasing: the coordinator has closed. */
   abandon(): void {
     this.clearing?.unsubscribe();
     this.tell(false);
   }
 
-  /** Whether the owner was given: others may hold by it, and a grant to it is left alone. */
+  /** Whether the owner is explicit: then another process may hold under it, and a late grant to it is left alone. */
   private get given(): boolean {
     return this.owner.terms.owner !== undefined;
   }
@@ -99,7 +99,7 @@ export class Departure {
     this.clearing = released$.subscribe({ next, error: over, complete: over });
   }
 
-  /** The first that is told counts. */
+  /** Emits the answer. Only the first call counts. */
   private tell(held: boolean): void {
     if (this.answered) return;
     this.answered = true;
@@ -118,8 +118,8 @@ export class Departure {
   }
 
   /**
-   * Takes the owner out of Redis, once no attempt is on its way; goes on past commandTimeout, when the answer is that nothing
-   * was given up, until nothing can be left.
+   * Releases the owner in Redis, once no attempt is in flight. After commandTimeout without success the answer is false, and
+   * the release is repeated in the background until nothing can be left.
    */
   private clear(acquisition: Acquisition, { ttl, fence, keepUntil = 0 }: Given): Observable<Released> {
     const { request, terms, store } = this.owner;
@@ -127,7 +127,7 @@ export class Departure {
     const { name, owner, waiterTtl } = request;
     const { mayLand } = acquisition;
     const settled$ = acquisition.settled();
-    const lease = { name, owner, fence: mayLand ? undefined : fence }; // what lands yet has another: whatever the owner has
+    const lease = { name, owner, fence: mayLand ? undefined : fence }; // an attempt that may still take effect gets another fence, so then whatever the owner has is released
     const release = (): Observable<Released> => {
       const keep = Math.ceil(keepUntil - clock.now());
       return store.release(keep > 0 ? { ...lease, keep } : lease, commandTimeout);
@@ -139,8 +139,8 @@ export class Departure {
       const failed = (): void => {
         if (clock.now() - since >= commandTimeout) this.tell(false);
       };
-      const patience = (notAfter > 0 ? commandTimeout : 0) + Math.max(ttl, waiterTtl);
-      return cancel(release, { notAfter, within: commandTimeout, patience, scheduler, failed });
+      const retryFor = (notAfter > 0 ? commandTimeout : 0) + Math.max(ttl, waiterTtl);
+      return cancel(release, { notAfter, within: commandTimeout, retryFor, scheduler, failed });
     };
     return settled$ ? concat(settled$, defer(away)) : away();
   }

@@ -1,4 +1,4 @@
-/** What a coordinator tells about its locks while they work. Watching never influences locking. */
+/** The events of a coordinator's locks. Watching never influences locking. */
 import type { LossReason } from '../errors.ts';
 
 interface About {
@@ -10,19 +10,19 @@ interface About {
 }
 
 /**
- * - `waiting`: others hold the lock; a place in the queue is taken
+ * - `waiting`: others hold the lock; the owner has joined the queue
  * - `acquired`: a lease was emitted, after `waited` ms
  * - `renewed`: it has its full ttl again
  * - `renewalFailed`: one renewal failed; it is tried again for as long as the lease is valid
  * - `attemptFailed`: one attempt to acquire failed; it is tried again
- * - `hindered`: a wait goes on, but worse than it should, as `error` says: Redis has been out of reach for longer than the ttl,
- *   or does not let us subscribe, so that hand-offs are not heard. Once a wait; and once a coordinator, as a warning of the
- *   process whose code is REDISYNC_HINDERED
+ * - `hindered`: a wait goes on, but more slowly than it should, as `error` says: Redis has been out of reach for longer than
+ *   the ttl, or refuses the subscription to messages, so that hand-offs are not heard. Once for each wait. The first one of a
+ *   coordinator is also a warning of the process, with the code REDISYNC_HINDERED
  * - `lost`: the lease ended without being released
- * - `released`: it was given back after `held` ms; `acknowledged` is false where it had gone already or Redis did not answer
+ * - `released`: it was released after `held` ms; `acknowledged` is false if Redis did not have it any more, or did not answer
  * - `detached`: it was let go after `held` ms, without being released, for another process to go on with
- * - `handedOver`: that release, or the leaving of a waiter, made `to` waiters holders
- * - `abandoned`: a waiter left before its turn, after `waited` ms; `timedOut` where that was its `timeout`
+ * - `handedOver`: this release, or a waiter that left, made `to` waiters holders
+ * - `abandoned`: a waiter left before it was granted the lock, after `waited` ms; `timedOut` if its `timeout` ended the wait
  *
  * @example const level = ({ type }: LockEvent): string => (type === 'lost' ? 'error' : 'info');
  */

@@ -1,4 +1,4 @@
-/** What a lease is behind its interface: what is believed of it, for how long, and its end. */
+/** The implementation of a lease: how long it can be believed, and how it ended. */
 import { setMaxListeners } from 'node:events';
 import { AsyncSubject, defer, firstValueFrom, lastValueFrom, type Observable, of } from 'rxjs';
 import type { Instant } from '../clock.ts';
@@ -10,12 +10,12 @@ import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
 import type { Granted, Owner } from './owner.ts';
 
-/** What drives a lease. */
+/** The session of a lease, as the lease sees it. */
 interface Keeper {
   readonly owner: Owner;
-  /** Renews now, or as soon as the one that is on its way has ended. */
+  /** Renews now, or right after the renewal in flight. */
   ask(ttl?: number, downgrade?: boolean): Observable<void>;
-  /** Renews until nothing of unknown outcome can take effect behind that. */
+  /** Renews until no command of unknown outcome can take effect after the last renewal. */
   last(): Observable<unknown>;
 }
 
@@ -25,18 +25,18 @@ export type End = 'released' | LockLostError;
 export class HeldLease implements Lease {
   mode: Mode;
   since: Instant;
-  /** ms for which it can be believed from then on, less the drift. */
+  /** ms for which it can be believed from `since`, before the drift is subtracted. */
   ttl: number;
-  /** Monotonic ms at which its maxHold is over; undefined where it has none. */
+  /** Monotonic ms at which its maxHold is over; undefined if it has none. */
   until: number | undefined;
-  /** Why it is over. */
+  /** How it ended; undefined while it is held. */
   end: End | undefined;
-  /** Whether a promise gave it: then no subscription ends it, and whoever is done with it must release it. */
+  /** Whether a promise returned it. Then there is no subscription to end it by, and an operator calls `release()`. */
   byPromise = false;
   readonly name: string;
   readonly owner: string;
   readonly fence: number;
-  /** Private at run time, too: a log of the lease would show the connection behind it, with its password. */
+  /** Private at run time too (#): a log of the lease must not show the connection behind it, with its password. */
   readonly #keeper: Keeper;
   private aborter: AbortController | undefined;
   private over: AsyncSubject<End> | undefined;
@@ -59,25 +59,25 @@ export class HeldLease implements Lease {
   get signal(): AbortSignal {
     if (!this.aborter) {
       this.aborter = new AbortController();
-      setMaxListeners(0, this.aborter.signal); // Node takes the eleventh user of a lease for a leak
+      setMaxListeners(0, this.aborter.signal); // otherwise Node warns of a leak at the eleventh listener
     }
     if (this.end) this.abort();
     return this.aborter.signal;
   }
 
-  /** Emits how the lease ended when it is over, before anything else happens. */
+  /** Emits how the lease ended, before anything else happens. */
   get over$(): Observable<End> {
     if (this.end) return of(this.end);
     this.over ??= new AsyncSubject();
     return this.told(this.over);
   }
 
-  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
+  /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   get settled$(): Observable<unknown> {
     return this.told(defer(() => this.#keeper.owner.settled()));
   }
 
-  /** The error for what is asked of it when it is over. */
+  /** The error for calls after its end. */
   get loss(): LockLostError {
     return this.end instanceof LockLostError ? this.end : new LockLostError(this.name, this.end ?? 'expired');
   }
@@ -90,12 +90,12 @@ export class HeldLease implements Lease {
     return 0;
   }
 
-  /** ms for which Redis keeps it at least, whatever else ends it. */
+  /** ms for which Redis keeps it at least, not counting maxHold. */
   get valid(): number {
     return remaining(this.#keeper.owner.terms.clock, this.since, this.ttl);
   }
 
-  /** The same, but not past its maxHold. */
+  /** ms for which it can be believed, and its maxHold is not over. */
   get left(): number {
     const { valid, until } = this;
     return until === undefined ? valid : Math.min(valid, until - this.#keeper.owner.terms.clock.now());
@@ -137,13 +137,13 @@ export class HeldLease implements Lease {
     return { name, owner, fence, remaining };
   }
 
-  /** For logs. */
+  /** What a log shows. */
   toJSON(): object {
     const { name, owner, fence, mode, held } = this;
     return { name, owner, fence, mode, held };
   }
 
-  /** A renewal is sent. Its answer may be lost, so what it gives away is given away now. */
+  /** A renewal is sent, and its answer may get lost. So a shorter ttl counts from now on, and a lease that is to be downgraded is shared from now on. */
   concede(since: Instant, ttl: number, downgrade: boolean): void {
     if (downgrade) this.mode = 'shared';
     if (remaining(this.#keeper.owner.terms.clock, since, ttl) < this.valid) this.extend(since, ttl);
@@ -154,12 +154,12 @@ export class HeldLease implements Lease {
     this.ttl = ttl;
   }
 
-  /** Another lease of the same work is lost: this one is over too, for that reason, and is about to be given back. */
+  /** Another lease of the same `allOf` is lost: this one ends too, for that reason, and is about to be released. */
   loseWith(loss: LockLostError): void {
     this.end ??= loss;
   }
 
-  /** Ends it: no later call makes it held again, or gives another reason. */
+  /** Ends the lease. No later call makes it held again or changes the reason. */
   finish(end: End): void {
     this.end ??= end;
     this.over?.next(this.end);
@@ -172,15 +172,15 @@ export class HeldLease implements Lease {
     await lastValueFrom(how(this.#keeper));
   }
 
-  /** Several subscriptions may have what is asked for by owner; one alone is told of its end in its own context already. */
+  /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
   private told<T>(source: Observable<T>): Observable<T> {
     return this.#keeper.owner.terms.owner === undefined ? source : inOwnContext(source);
   }
 
   private abort(): void {
-    if (!this.aborter) return; // an error costs more than all else of a release
+    if (!this.aborter) return; // nobody has asked for the signal; making an error would cost more than the rest of a release
     const { loss } = this;
-    if (this.end === 'released') loss.name = 'AbortError'; // as the platform calls what is no failure
+    if (this.end === 'released') loss.name = 'AbortError'; // the platform's name for an abort that is no failure
     this.aborter.abort(loss);
   }
 }

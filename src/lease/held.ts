@@ -1,4 +1,4 @@
-/** The phase in which a session holds: one renewal at a time keeps the lease, soon again after one that failed, and its bounds end it. */
+/** The phase in which a session holds: it renews the lease, one renewal at a time and sooner after one that failed, and ends it at its maxHold. */
 import { AsyncSubject, concat, concatMap, defer, ignoreElements, type Observable, of, timer } from 'rxjs';
 import { soon } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
@@ -7,40 +7,40 @@ import { remaining } from './deadline.ts';
 import { HeldLease } from './held-lease.ts';
 import type { Bound, Granted, Owner } from './owner.ts';
 import type { Terms } from './terms.ts';
-import type { Sleeper, Timer, Turn } from './timers.ts';
+import type { Sleeper, Task, Timer } from './timers.ts';
 
 /**
- * ms from a hand-off to the renewal that brings its lease to the full ttl: short enough to be at once, and long enough
- * that work which is done sooner needs none (2.0 in place of 2.8 commands a turn with 5 ms of work).
+ * ms from a hand-off to the renewal that gives its lease the full ttl. Short work ends before that and needs no renewal
+ * (2.0 instead of 2.8 commands for each lease with 5 ms of work).
  */
-const GRACE = 20;
+const FIRST_RENEWAL = 20;
 
-/** A renewal that is asked for while another is on its way. */
-interface Wish {
+/** A renewal that was asked for while another is in flight. */
+interface Pending {
   readonly ttl: number;
   readonly downgrade: boolean;
   readonly outcome: AsyncSubject<void>;
 }
 
-export class Held implements Sleeper, Turn {
+export class Held implements Sleeper, Task {
   readonly owner: Owner;
   readonly lease: HeldLease;
   /** Monotonic ms of the grant. */
   readonly began: number;
-  /** ms that the next renewal asks for. */
+  /** The ttl that the next renewal gives, in ms. */
   ttl: number;
-  /** Monotonic ms until which the lock is kept, also where it is released before; 0 where it is not. */
+  /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
   keepUntil = 0;
-  /** What the last renewal failed with. */
+  /** The error of the last renewal, if it failed. */
   failure: Error | undefined;
-  /** What commands of unknown outcome may still make of the lease, the renewal on its way included. */
+  /** What commands of unknown outcome may still do to the lease, the renewal in flight included. */
   private bound: Bound | undefined;
-  private onTheWay = false;
-  private wish: Wish | undefined;
+  private inFlight = false;
+  private pending: Pending | undefined;
   private failures = 0;
   private limit: Timer | undefined;
 
-  /** @param bound what attempts that are not answered yet may make of the lease */
+  /** @param bound what attempts of unknown outcome may still do to the lease */
   constructor(owner: Owner, granted: Granted, bound: Bound | undefined) {
     this.owner = owner;
     this.lease = new HeldLease(this, granted);
@@ -53,7 +53,7 @@ export class Held implements Sleeper, Turn {
     return 'held';
   }
 
-  /** Why it is over that nobody has ended; undefined while it can be believed. */
+  /** Why the lease has ended by itself; undefined while it can be believed. */
   get lapse(): LossReason | undefined {
     const { lease, failure } = this;
     if (lease.left > 0) return undefined;
@@ -61,7 +61,7 @@ export class Held implements Sleeper, Turn {
     return failure ? 'unreachable' : 'expired';
   }
 
-  /** Of the bounds that its subscriptions set, the soonest end and the longest minimum count. */
+  /** Applies a subscription's maxHold and minHold. Of several subscriptions the soonest end and the latest minimum count. */
   heed({ maxHold, minHold, clock }: Terms): void {
     if (minHold > 0) this.keepUntil = Math.max(this.keepUntil, clock.now() + minHold);
     if (maxHold === undefined) return;
@@ -79,8 +79,8 @@ export class Held implements Sleeper, Turn {
     const { request, terms, timer } = owner;
     timer.sleeper = this;
     if (terms.ttl !== request.ttl)
-      this.ask(terms.ttl); // the last subscription wants another
-    else if (lease.ttl < request.ttl) timer.set(Math.floor(Math.min(GRACE, lease.valid / 3)));
+      this.ask(terms.ttl); // the last subscription wants another ttl
+    else if (lease.ttl < request.ttl) timer.set(Math.floor(Math.min(FIRST_RENEWAL, lease.valid / 3)));
     else this.plan();
   }
 
@@ -89,25 +89,25 @@ export class Held implements Sleeper, Turn {
     this.limit?.clear();
   }
 
-  /** A renewal is due, and takes its turn among all that are. */
+  /** The timer fires: the renewal joins those that are due now. */
   wake(): void {
-    if (this.owner.check()) this.owner.timer.inTurn(this);
+    if (this.owner.check()) this.owner.timer.enqueue(this);
   }
 
-  take(): void {
-    if (!this.onTheWay && this.owner.check()) this.send(this.ttl, false);
+  run(): void {
+    if (!this.inFlight && this.owner.check()) this.send(this.ttl, false);
   }
 
-  /** Renews now, or as soon as the one that is on its way has ended; those who wait for that have one, with the last ttl. */
+  /** Renews now, or right after the renewal in flight. Several calls during one flight share one renewal, with the last ttl. */
   ask(ttl = this.ttl, downgrade = false): Observable<void> {
-    const { wish } = this;
-    const outcome = wish?.outcome ?? new AsyncSubject<void>();
-    this.wish = { ttl, downgrade: downgrade || wish?.downgrade === true, outcome };
-    if (!this.onTheWay) this.fulfil();
+    const { pending } = this;
+    const outcome = pending?.outcome ?? new AsyncSubject<void>();
+    this.pending = { ttl, downgrade: downgrade || pending?.downgrade === true, outcome };
+    if (!this.inFlight) this.fulfil();
     return outcome;
   }
 
-  /** Renews until nothing of unknown outcome can take effect behind that, and so shorten what another goes on with. */
+  /** Renews until no command of unknown outcome can take effect after the last renewal: it would shorten the lease that another continues. */
   last(): Observable<unknown> {
     const again = (): Observable<unknown> => {
       const landed$ = this.landed();
@@ -117,7 +117,7 @@ export class Held implements Sleeper, Turn {
     return this.ask().pipe(concatMap(again));
   }
 
-  /** Completes when none that was sent can take effect any more; undefined where none can. */
+  /** Completes when no renewal that was sent can take effect any more; undefined if none can. */
   landed(): Observable<never> | undefined {
     const { clock, scheduler } = this.owner.terms;
     const rest = (this.bound?.until ?? 0) - clock.now();
@@ -125,29 +125,29 @@ export class Held implements Sleeper, Turn {
   }
 
   private fulfil(): void {
-    const { wish } = this;
-    if (!wish) return;
-    this.wish = undefined;
-    if (this.owner.check()) this.send(wish.ttl, wish.downgrade, wish.outcome);
-    else wish.outcome.error(this.lease.loss);
+    const { pending } = this;
+    if (!pending) return;
+    this.pending = undefined;
+    if (this.owner.check()) this.send(pending.ttl, pending.downgrade, pending.outcome);
+    else pending.outcome.error(this.lease.loss);
   }
 
   private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<void>): void {
     const { owner, lease, bound } = this;
     const { request, terms, store } = owner;
-    owner.timer.clear(); // while one is on its way there is none: that ends before the lease does
+    owner.timer.clear(); // no timer is needed while a renewal is in flight: it ends before the lease does
     const since = instant(terms.clock);
     lease.concede(since, ttl, downgrade);
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
-    const earlier = bound && bound.until > since.now ? bound : undefined; // it may land behind this one
+    const earlier = bound && bound.until > since.now ? bound : undefined; // it may take effect after this one
     const believed = Math.min(ttl, earlier?.ttl ?? ttl);
     this.bound = { ttl: believed, until: Math.max(since.now + within + 1, earlier?.until ?? 0) };
-    this.onTheWay = true;
+    this.inFlight = true;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
     store.renew(renewed, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
-        this.onTheWay = false;
+        this.inFlight = false;
         this.bound = earlier;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
         else if (!lease.end) owner.lose('taken');
@@ -157,7 +157,7 @@ export class Held implements Sleeper, Turn {
         this.fulfil();
       },
       error: (error: Error) => {
-        this.onTheWay = false;
+        this.inFlight = false;
         const { end } = lease;
         if (!end && error instanceof LockCorruptedError) owner.lose('taken', error);
         else if (!end) this.failed(error, ttl);
@@ -171,27 +171,27 @@ export class Held implements Sleeper, Turn {
     const { owner, lease } = this;
     this.failures = 0;
     this.failure = undefined;
-    if (!owner.check()) return; // it came after the deadline
+    if (!owner.check()) return; // the answer came after the deadline
     if (remaining(owner.terms.clock, since, believed) > lease.valid) lease.extend(since, believed);
     this.ttl = ttl;
     owner.tell({ type: 'renewed' });
-    if (owner.check()) this.plan(); // unless who heard of it has left
+    if (owner.check()) this.plan(); // a listener of the event may have released the lease
   }
 
   private failed(error: Error, ttl: number): void {
     const { owner, lease } = this;
     this.failures += 1;
     this.failure = error;
-    this.ttl = Math.min(this.ttl, ttl); // a shorter one may land late: none before it gives more
+    this.ttl = Math.min(this.ttl, ttl); // the failed renewal may take effect late, so until then no renewal gives a longer ttl
     owner.tell({ type: 'renewalFailed', error });
-    const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // a short ttl has time for another one, too
+    const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
     if (owner.check()) owner.timer.set(Math.floor(rest));
   }
 
   private plan(): void {
     const { lease, owner } = this;
     const { timer, terms } = owner;
-    if (this.wish) return; // that one is sent at once
+    if (this.pending) return; // it is sent at once
     const every = lease.ttl === terms.ttl ? terms.renewEvery : Math.min(terms.renewEvery, Math.floor(lease.ttl / 3));
     timer.set(every, lease.since.now);
   }

@@ -1,4 +1,4 @@
-/** A wait that may last for so long and no longer, and the error that tells what it has come to. */
+/** Bounds a wait for a lease by a timeout, and makes the error of a wait that has timed out. */
 import {
   asyncScheduler,
   catchError,
@@ -18,24 +18,24 @@ import { type Busy, LockTimeoutError, RedisUnreachableError } from '../errors.ts
 import { type Attachment, endLate, type Wanted } from './attachment.ts';
 import { inOwnContext } from './context.ts';
 
-/** ms for which an error waits until Redis tells who holds. */
+/** ms that the error waits for Redis's answer who holds the lock. */
 const LOOK = 250;
 
-/** How many locks are looked at, and how many claims on each: a crowd whose time is over at once costs Redis little. */
+/** How many locks are inspected for the error, and how many claims on each, so that many simultaneous timeouts cost Redis little. */
 const FEW = 8;
 
-/** What is known of a wait, or of a single attempt, that has come to nothing. */
+/** What is known of a wait, or of a single attempt, that ended without a lease. */
 interface Late {
   readonly wanted: Wanted;
   readonly rank?: number | undefined;
-  /** What Redis has failed with since it was last heard. */
+  /** The last error since Redis's last answer. */
   readonly failure?: Error | undefined;
 }
 
 /**
- * The same, for `ms` at the most until the first value: then it is unsubscribed from, and errors with what the wait has come
- * to. Whose waits those are is told by whoever leaves within that, so `source` may be a lock with any operators behind it.
- * Written out, since that has to happen around its teardown.
+ * Mirrors `source`, but unsubscribes from it if it emits nothing within `ms`, and errors. The error is about the waits that
+ * end during this unsubscription, so `source` may be a lock with any operators behind it. Written by hand, because the
+ * waits have to be collected around the teardown.
  */
 export const inTime =
   <T>(ms: number, scheduler: SchedulerLike = asyncScheduler): MonoTypeOperatorFunction<T> =>
@@ -71,7 +71,7 @@ class Wait<T> extends Subscriber<T> {
   }
 }
 
-/** The error of waits that have all lasted for `ms`: others hold the locks, or Redis was never heard. */
+/** The error of waits that have timed out after `ms`: others hold the locks, or Redis never answered. */
 const lateError = (ms: number, left: readonly Attachment[]): Observable<never> => {
   const silent = left.map((one) => silenceOf(one, ms));
   if (silent.length > 0 && silent.every((error) => error !== undefined)) return throwError(() => silent[0]);
@@ -81,22 +81,22 @@ const lateError = (ms: number, left: readonly Attachment[]): Observable<never> =
   );
 };
 
-/** The error of a wait in which Redis was never heard; undefined where it was. */
+/** The error of a wait in which Redis never answered; undefined if it has answered. */
 const silenceOf = ({ host, wanted: { name, sessions } }: Attachment, ms: number): Error | undefined => {
   if (!host) return undefined;
   const { heard, failure } = host.acquisition.standing;
   if (heard || (failure && !(failure instanceof RedisUnreachableError))) return undefined;
-  const cause = sessions.store.trouble ?? failure?.cause ?? failure;
+  const cause = sessions.store.lastError ?? failure?.cause ?? failure;
   return new RedisUnreachableError(name, `No answer within ${ms} ms`, undefined, cause);
 };
 
 const failureOf = ({ host, wanted: { name, sessions } }: Attachment): Error | undefined => {
   if (!host) return new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
   const { failure } = host.acquisition.standing;
-  return failure && !(failure instanceof RedisUnreachableError) ? failure : (sessions.store.trouble ?? failure);
+  return failure && !(failure instanceof RedisUnreachableError) ? failure : (sessions.store.lastError ?? failure);
 };
 
-/** Errors with who holds the locks, or with no more than is known where Redis does not tell at once. */
+/** Errors with a LockTimeoutError that says who holds the locks, as far as Redis answers at once. */
 export const busyError = (ms: number, late: readonly Late[]): Observable<never> => {
   const names = late.map(({ wanted }) => wanted.name).join(', ') || undefined;
   const looks = late.slice(0, FEW).map(lookAt);
@@ -110,7 +110,7 @@ export const busyError = (ms: number, late: readonly Late[]): Observable<never> 
 
 type Look = Busy & Pick<Late, 'failure'>;
 
-/** Redis is asked in vain while it fails. An answer that takes longer is not waited for. */
+/** Asks Redis who holds the lock. Not while Redis fails; and an answer that takes too long is not awaited. */
 const lookAt = ({ wanted: { name, sessions, terms }, rank, failure }: Late): Observable<Look> => {
   const known: Look = { owners: [], rank, failure };
   if (failure) return of(known);
@@ -128,7 +128,7 @@ const lookAt = ({ wanted: { name, sessions, terms }, rank, failure }: Late): Obs
     timeout({ first: LOOK, scheduler: terms.scheduler, with: () => of(known) }),
     catchError((error: unknown) => {
       const away = error instanceof RedisUnreachableError;
-      return of({ ...known, failure: away ? (sessions.store.trouble ?? error) : undefined });
+      return of({ ...known, failure: away ? (sessions.store.lastError ?? error) : undefined });
     }),
   );
 };
@@ -136,7 +136,7 @@ const lookAt = ({ wanted: { name, sessions, terms }, rank, failure }: Late): Obs
 const least = (numbers: readonly number[]): number | undefined =>
   numbers.length > 0 ? Math.min(...numbers) : undefined;
 
-/** Several locks, any of which would have done, as one. */
+/** The answers about several locks, of which any would have been enough, as one. */
 const summary = (all: readonly Busy[]): Busy => {
   const since = least(all.flatMap(({ since }) => since?.getTime() ?? []));
   return {

@@ -1,4 +1,4 @@
-/** What the phases of a session know of it, and where each tells what it has come to. */
+/** The session as its phases see it: what they need of it, and what they tell it. */
 import type { Observable } from 'rxjs';
 import type { Instant } from '../clock.ts';
 import type { LossReason } from '../errors.ts';
@@ -15,7 +15,7 @@ export interface Granted {
   readonly ttl: number;
 }
 
-/** What may still take effect, and gives a lease `ttl` ms, until `until` on the monotonic clock. */
+/** A command of unknown outcome: it may take effect until `until`, on the monotonic clock, and gives the lease `ttl` ms then. */
 export interface Bound {
   readonly ttl: number;
   readonly until: number;
@@ -23,42 +23,42 @@ export interface Bound {
 
 export interface Owner {
   readonly request: Request;
-  /** Those of the first subscription; once it holds, those of the last. */
+  /** The terms of the first subscription; once the lease is held, those of the last. */
   readonly terms: Terms;
-  /** The subscription for which it was made: what is the user's own is called in its async context, also when it has left. */
+  /** The subscription for which it was made. The user's code is called in its async context, even after it has left. */
   readonly first: Attachment;
   readonly store: Store;
   /** The one timer of a session, for its next attempt or renewal. */
   readonly timer: Timer;
 
-  /** Whether it still wants a lease. */
+  /** Whether it is still asking or queued. */
   readonly waits: boolean;
   grant(granted: Granted): void;
-  /** A single attempt has come to nothing; without an error others hold the lock. */
+  /** Ends a single attempt that brought no lease: with its error, or without one if others hold the lock. */
   forgo(single: Attachment, error?: unknown): void;
-  /** No attempt can bring a lease any more. */
+  /** Ends the wait: an attempt has failed for good. */
   fail(error: unknown): void;
 
-  /** Whether it holds. What a deadline has ended is told as lost by this, there and then. */
+  /** Whether the lease is held. If its deadline has passed, this call ends it as lost. */
   check(): boolean;
   lose(reason: LossReason, cause?: Error): void;
-  /** With `detach` only this coordinator gives the lease up, and Redis keeps it for as long as it lasts. */
+  /** Releases the lease. With `detach` only this coordinator lets it go, and Redis keeps it until it lapses. */
   release(detach?: boolean): Observable<boolean>;
-  /** Completes when a release that is under way was acknowledged or given up; at once where none is. Starts none. */
+  /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   settled(): Observable<unknown>;
-  /** Nothing is left of it. A grant that is told later is given back, unless it is to be left alone. */
+  /** Called when nothing is left in Redis. With `leavesGrant` a grant that arrives later is left alone, otherwise it is released. */
   over(leavesGrant: boolean): void;
 
-  /** In the context of the first subscription, which spans and logs go by. */
+  /** Emits an event in the async context of the first subscription, by which spans and logs are attributed. */
   tell(event: Told): void;
 }
 
-/** What a session lives in. */
+/** The coordinator's sessions, as one of them sees the rest. */
 export interface Surroundings {
   readonly store: Store;
   timers(terms: Terms): Timers;
   readonly events$: { readonly observed: boolean };
   tell(owner: Owner, event: Told): void;
-  /** It is over. A grant that is told later is given back, unless it is to be left alone. */
+  /** The session is over. With `leavesGrant` a grant that arrives later is left alone, otherwise it is released. */
   ended(owner: Owner, leavesGrant: boolean): void;
 }

@@ -1,26 +1,26 @@
-/** What the attempts of a waiter have come to so far: how long it waits before it asks again, and what its wait has failed with. */
+/** How long a waiter waits before it asks again, by the outcomes of its attempts so far. */
 import { waitAfter } from '../backoff.ts';
 import type { Answer } from '../store/store.ts';
 import type { Owner } from './owner.ts';
 
 export type Denied = Exclude<Answer, { granted: true }>;
 
-/** Ranks whose waiters ask again when the holder lapses; of those behind, the foremost of each coordinator: see store/foremost. */
+/** How many waiters, from the head of the queue, ask when the holder lapses. Behind them only the foremost of each coordinator does: see store/foremost. */
 const NEAR = 3;
 
-/** ms after the lapse in which those behind ask, each at its rank's: 10,000 coordinators are 25 a ms, ten are done in ten. */
+/** ms after the lapse over which those behind are spread by their rank: 10,000 coordinators make 25 requests in each ms. */
 const SPREAD = 400;
 
 export class Pace {
-  /** What the last attempt failed with; undefined once one was answered. */
+  /** The error of the last attempt; undefined after one that was answered. */
   failure: Error | undefined;
   private failures = 0;
-  /** The first failure after the last answer, in ms of the clock. */
+  /** Monotonic ms of the first failure since the last answer. */
   private silent: number | undefined;
   private hindered = false;
   private denials = 0;
 
-  /** An attempt was answered: failures are counted from one again. */
+  /** An attempt was answered: counting of failures starts over. */
   heard(): void {
     this.failures = 0;
     this.failure = undefined;
@@ -28,12 +28,12 @@ export class Pace {
   }
 
   /**
-   * ms to wait. A holder that hands over needs no asking: a heartbeat keeps the place, and the first in the queue look when
-   * the holder's time is over. One that never announces is asked for by back-off.
+   * ms to wait after a denial. If the holder's release will be handed over, a heartbeat is enough, and the first in the
+   * queue ask when the holder's lease is due to lapse. If not, as with another client's lock, they ask by back-off.
    */
   afterDenial({ wait, rank = 0, announced, foremost }: Denied, owner: Owner): number {
     const { request, store } = owner;
-    if (store.deaf) this.hinder(owner, store.deaf);
+    if (store.refusedToListen) this.hinder(owner, store.refusedToListen);
     const heartbeat = Math.floor(request.waiterTtl / 3);
     if (rank >= NEAR && !foremost) return heartbeat;
     const lapse = Math.max(1, wait) + 1 + (rank < NEAR ? 0 : rank % SPREAD);
@@ -42,7 +42,7 @@ export class Pace {
     return Math.min(lapse, heartbeat, backOff(owner, this.denials));
   }
 
-  /** ms to wait. */
+  /** ms to wait after a failure. */
   afterFailure(error: Error, owner: Owner): number {
     const { request, terms } = owner;
     const now = terms.clock.now();
@@ -53,7 +53,7 @@ export class Pace {
     return backOff(owner, this.failures);
   }
 
-  /** Tells, once, that the wait goes on worse than it should. */
+  /** Emits `hindered`, once for each wait. */
   private hinder(owner: Owner, error: Error): void {
     if (this.hindered) return;
     this.hindered = true;
@@ -61,6 +61,6 @@ export class Pace {
   }
 }
 
-/** It may be the user's own, and throw. */
+/** The wait that the back-off returns. It may be the user's own, and throw. */
 const backOff = (owner: Owner, attempt: number): number =>
   owner.first.runInAsyncScope(() => waitAfter(owner.terms.backoff, attempt));

@@ -1,18 +1,18 @@
-/** What a closed coordinator answers: that it is closed, at once; and more and more seldom to who asks again on hearing that. */
+/** How a closed coordinator refuses: at once, but more and more slowly if the subscriber subscribes again because of it. */
 import { asyncScheduler, type SchedulerLike, type Subscriber, Subscription } from 'rxjs';
 import { CoordinatorClosedError } from '../errors.ts';
 import { LONGEST } from '../options.ts';
 
-/** How many are refused at once in one run of the event loop. */
+/** How many subscriptions are refused at once in one run of the event loop. */
 const AT_ONCE = 16;
 
 export class Refusal {
-  /** How often whoever is being told has been told to wait; undefined while nobody is told. */
+  /** How often the subscriber that is being refused now has been refused before; undefined while none is. */
   private times: number | undefined;
-  /** How many were refused at once in this run of the event loop. */
+  /** How many were refused in this run of the event loop. */
   private refused = 0;
 
-  /** Tells of the end, and knows who subscribes again from within that. */
+  /** Runs what tells subscribers of the end, so that a subscription from within it is recognised as a retry. */
   tell(act: () => void, times = 0): void {
     const before = this.times;
     this.times = times;
@@ -24,8 +24,9 @@ export class Refusal {
   }
 
   /**
-   * A `retry()` without an end subscribes again for ever, each time from within the last or right after it, until the
-   * stack overflows. So it is told after 2 ms, 4 ms, 8 ms …, by timers that keep no process alive.
+   * Refuses a subscription. A `retry()` without a count subscribes again for ever, from within the error or right after it,
+   * until the stack overflows. So a retry is answered after 2 ms, 4 ms, 8 ms …, by timers that do not keep the process
+   * alive.
    */
   refuse(subscriber: Subscriber<never>, scheduler: SchedulerLike, lock?: string): Subscription | undefined {
     const { times = this.refused < AT_ONCE ? undefined : 0 } = this;
@@ -45,7 +46,7 @@ export class Refusal {
   }
 }
 
-/** Like the scheduler's own timer, but for one that Node does not wait for. */
+/** Schedules like the scheduler itself, but by a timer that Node does not wait for. */
 const later = (scheduler: SchedulerLike, ms: number, act: () => void): Subscription => {
   if (scheduler !== asyncScheduler) return scheduler.schedule(act, ms);
   const timer = setTimeout(act, ms);

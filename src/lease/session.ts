@@ -1,4 +1,4 @@
-/** The life of one owner's lease on a name, in this coordinator: the sole writer of what is believed of it. */
+/** The life of one owner's lease on a name, in this coordinator. It is the only writer of the lease's state. */
 import { EMPTY, type Observable, of } from 'rxjs';
 import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Request, Store } from '../store/store.ts';
@@ -26,12 +26,12 @@ export class Session implements Owner {
   readonly acquisition: Acquisition;
   terms: Terms;
   private state: State;
-  /** The subscriptions, nearly always one. Made anew for each that comes or leaves: an array that grows has room for 16 more. */
+  /** The subscriptions, nearly always one. The array is replaced at each change, because one that grows reserves room for 16 more. */
   private attached: readonly Attachment[] = [];
   readonly first: Attachment;
   private readonly around: Surroundings;
 
-  /** @param first the subscription for which it is made, and that is about to attach to it */
+  /** @param first the subscription for which the session is made, and which is attached next */
   constructor(around: Surroundings, request: Request, first: Attachment) {
     const { terms } = first.wanted;
     this.around = around;
@@ -47,13 +47,13 @@ export class Session implements Owner {
     return this.state.is === 'asking' || this.state.is === 'queued';
   }
 
-  /** Emits when it is over, where that has begun: a subscription that comes now is to begin anew after it. */
+  /** While it is being released: emits when that is done. A subscription that comes now must wait for it, and then begins a new session. */
   ending(): Observable<void> | undefined {
     this.check();
     return this.state.is === 'releasing' ? this.state.over() : undefined;
   }
 
-  /** A subscription comes, and waits too; or it has the lease that is held, once that was renewed on its terms. */
+  /** Attaches a subscription: it waits with the others; or it is given the held lease, once that was renewed on its terms. */
   attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
     const { kind, terms } = one.wanted;
@@ -75,7 +75,7 @@ export class Session implements Owner {
     else this.acquisition.once(one);
   }
 
-  /** A subscription leaves: the last one of those that wait, or any one of those that hold, for they have one lease. */
+  /** Detaches a subscription. The last one that waits ends the wait; any one that holds ends the lease, because they share it. */
   leave(one: Attachment): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
@@ -132,7 +132,7 @@ export class Session implements Owner {
     return (this.state.is === 'releasing' && this.state.answer()) || EMPTY;
   }
 
-  /** There are no leases any more. What is held may stay so until its holder releases it, if it is spared. */
+  /** The coordinator closes: ends the wait, and the lease too, unless `spare` lets it stay until its holder releases it. */
   shut(spare: boolean): void {
     const error = new CoordinatorClosedError(this.request.name);
     this.fail(error);
@@ -141,7 +141,7 @@ export class Session implements Owner {
     if (this.check() && this.state.is === 'held') this.end(this.state, 'released');
   }
 
-  /** The coordinator has closed: what is still to be released is left to lapse. */
+  /** The coordinator has closed: stops releasing. What is left in Redis lapses by itself. */
   abandon(): void {
     if (this.state.is === 'releasing') this.state.abandon();
   }
@@ -155,14 +155,14 @@ export class Session implements Owner {
     if (this.around.events$.observed) this.first.runInAsyncScope(() => this.around.tell(this, event));
   }
 
-  /** All subscriptions, which from now on are not attached any more: what they are told is the last. */
+  /** Detaches and returns all subscriptions. What they are told now is the last. */
   private take(): readonly Attachment[] {
     const { attached } = this;
     this.attached = [];
     return attached;
   }
 
-  /** asking, queued → releasing. Returns whom to tell. */
+  /** asking, queued → releasing. Returns the subscriptions to tell. */
   private withdraw(timedOut = false): readonly Attachment[] {
     const { acquisition, timer } = this;
     const all = this.take();
@@ -177,8 +177,8 @@ export class Session implements Owner {
   }
 
   /**
-   * held → releasing: it is over in every way in which it says so before anything else happens; then its owner is taken out
-   * of Redis. Returns whom to tell, but those who complete once that is done.
+   * held → releasing: first every face of the lease says that it is over, then its owner is released in Redis. Returns the
+   * subscriptions to tell. (With `how` they complete by themselves once that is done.)
    */
   private end(held: Held, end: End, how?: 'detached' | 'completed'): readonly Attachment[] {
     const duration = this.terms.clock.now() - held.began;

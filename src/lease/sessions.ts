@@ -1,4 +1,4 @@
-/** The sessions of a coordinator, one for each owner of a name: subscriptions and grants find theirs by it. */
+/** The sessions of a coordinator, one for each owner on a name. It brings subscriptions and grants to their session. */
 import {
   identity,
   merge,
@@ -24,17 +24,17 @@ import type { Terms } from './terms.ts';
 import { Timers } from './timers.ts';
 
 /**
- * What the Map keeps in place of a session, emptied when that ends: V8 keeps the former tables of a Map that grows and
- * shrinks within reach of one another until a full collection, and what they held with them.
+ * What the Map contains instead of a session. It is emptied when the session ends, because V8 keeps the earlier tables of a
+ * Map that grows and shrinks reachable until a full collection, with all that they held.
  */
 interface Entry {
   session: Session | undefined;
 }
 
-/** How many have begun in this process. */
-let turns = 0;
+/** How many sessions have begun in this process. */
+let sequence = 0;
 
-/** A lock, as it was made. */
+/** A lock's definition: what it wants, and the sessions of its coordinator. */
 export interface Wanted extends Asked {
   readonly sessions: Sessions;
 }
@@ -42,11 +42,11 @@ export interface Wanted extends Asked {
 export class Sessions implements Surroundings {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
-  /** Whether new leases are refused: from the beginning of a drain on. */
+  /** Whether new leases are refused, from the beginning of a drain on. */
   ending = false;
   /** Whether the process was warned that waits are hindered. */
   private warned = false;
-  /** Whether all is refused. */
+  /** Whether every request is refused. */
   closed = false;
   readonly refusal = new Refusal();
   private readonly closing$ = new Subject<never>();
@@ -61,7 +61,7 @@ export class Sessions implements Surroundings {
     store.grants$.subscribe((grant) => this.route(grant));
   }
 
-  /** What subscribing to a lock does. With `patient` it waits for its turn; otherwise it completes empty when others hold the lock. */
+  /** The subscribe function of a lock. With `patient` it waits in the queue; otherwise it completes empty when others hold the lock. */
   subscribe(subscriber: Subscriber<Lease>, wanted: Wanted, patient: boolean): TeardownLogic {
     const { name, terms } = wanted;
     if (this.ending) return this.refusal.refuse(subscriber, terms.scheduler, name);
@@ -70,7 +70,7 @@ export class Sessions implements Surroundings {
     return one;
   }
 
-  /** To the session of its owner, once no earlier lease of that is being released, or to a new one. */
+  /** Attaches a subscription to the session of its owner, after waiting for the release of an earlier lease; or to a new session. */
   private attach(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
     const { name, terms } = one.wanted;
     const { owner } = terms;
@@ -88,7 +88,7 @@ export class Sessions implements Surroundings {
     subscriber.add(waits.subscribe({ next, error: (error: unknown) => one.error(error) }));
   }
 
-  /** What is asked of an open coordinator; when it closes, its end. */
+  /** Mirrors a request to Redis while the coordinator is open; errors when it closes. */
   whileOpen<T>(asked: Observable<T>, scheduler: SchedulerLike): Observable<T> {
     return new Observable((subscriber) => {
       if (this.closed) return this.refusal.refuse(subscriber, scheduler);
@@ -97,7 +97,7 @@ export class Sessions implements Surroundings {
     });
   }
 
-  /** Grants no more leases: whoever waits is told so. Emits once nothing is held any more. */
+  /** Stops granting leases and ends all waits. Emits once nothing is held any more. */
   drain(): Observable<unknown> {
     return this.shutAll(true);
   }
@@ -108,13 +108,13 @@ export class Sessions implements Surroundings {
     return this.shutAll(false);
   }
 
-  /** The store is closed: what is still to be released is left to lapse. */
+  /** The store is closed: stops releasing. What is left in Redis lapses by itself. */
   end(): void {
     for (const session of this.all) session.abandon();
     this.events$.complete();
   }
 
-  /** Those of all that goes by the same time. */
+  /** The timers of all sessions with the same scheduler. */
   timers({ scheduler, clock }: Pick<Terms, 'scheduler' | 'clock'>): Timers {
     const known = this.schedulers.get(scheduler);
     const timers = known ?? new Timers(scheduler, clock);
@@ -155,8 +155,8 @@ export class Sessions implements Surroundings {
     const { ttl, waiterTtl, replicas } = terms;
     const owner = terms.owner ?? `${terms.identity}:${uuid()}`;
     const key = terms.owner === undefined ? owner : keyOf(name, owner);
-    turns += 1;
-    const request: Request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, turn: turns };
+    sequence += 1;
+    const request: Request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, sequence };
     const session = new Session(this, request, one);
     this.sessions.set(key, { session });
     return session;
@@ -190,5 +190,5 @@ export class Sessions implements Surroundings {
   }
 }
 
-/** By what the session of a given owner is found; that of an owner of our own making, which is unique, by the owner. */
+/** The key of an explicit owner's session. The session of an owner that we made, which is unique, has the owner as its key. */
 const keyOf = (name: string, owner: string): string => `${name.length} ${name}${owner}`;

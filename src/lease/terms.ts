@@ -1,4 +1,4 @@
-/** Options, checked and complete: the terms on which every subscription to a lock holds. Locks without options of their own share the coordinator's. */
+/** A lock's options, checked and completed by their defaults. Locks without options of their own share the coordinator's. */
 import { hostname } from 'node:os';
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { exponentialBackoff } from '../backoff.ts';
@@ -18,7 +18,7 @@ import {
 import type { Request } from '../store/store.ts';
 import { validity } from './deadline.ts';
 
-/** Names the process to people; a host may be named as oddly as it likes. */
+/** The default identity. A host's name may contain any characters, so those that do not print are replaced. */
 const IDENTITY = `${
   hostname()
     .slice(0, 64)
@@ -43,10 +43,10 @@ export interface Terms {
   readonly clock: Clock;
 }
 
-/** What kind of lease a lock gives; `writes` where it is a write lock's, which can be downgraded. */
+/** The kind of lease that a lock gives; `writes` if it is a write lock's, which can be downgraded. */
 export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'> & { readonly writes?: true };
 
-/** Checks every option, of those that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
+/** Checks every option that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (options: LockOptions): Terms => {
   const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
   const { owner, identity = IDENTITY, maxHold, minHold = 0, backoff = BACKOFF } = options;
@@ -85,7 +85,7 @@ export const termsOf = (options: LockOptions): Terms => {
 
 let warned = false;
 
-/** Warns once in a process: `{ ttl: 10 }` is 10 s elsewhere, and 10 ms here. Who sets another time as well knows that. */
+/** Warns, once in a process, of a ttl that may have been meant in seconds. Not if another time is set as well: then the caller knows the unit. */
 export const warnOfSeconds = ({ ttl = 1_000, renewEvery, waiterTtl, commandTimeout, maxHold }: LockOptions): void => {
   const known = [renewEvery, waiterTtl, commandTimeout, maxHold].some((ms) => ms !== undefined);
   if (warned || known || ttl >= 1_000) return;

@@ -1,8 +1,8 @@
-/** When leases are renewed and waiters ask again: one timer of the scheduler for all that have the same delay, and turns for many leases at once. */
+/** The timers of renewals and waiters: one timer of the scheduler serves all that have the same delay, and much work that is due at once is done in slices. */
 import type { SchedulerLike, Subscription } from 'rxjs';
 import type { Clock } from '../clock.ts';
 
-/** How many leases are renewed without a pause: as many as travel in one command. */
+/** How many tasks run in one slice: as many as travel in one command. */
 const SLICE = 64;
 
 /** What a timer wakes. */
@@ -10,12 +10,12 @@ export interface Sleeper {
   wake(): void;
 }
 
-/** What takes its turn among many. */
-export interface Turn {
-  take(): void;
+/** Work that is done in slices, so that the rest of the process is not kept waiting for all of it. */
+export interface Task {
+  run(): void;
 }
 
-/** The timers of one delay, in the order in which they are due: who is set is nearly always the last. */
+/** The timers of one delay, in the order in which they are due. A timer that is set is nearly always the last. */
 interface Row {
   readonly delay: number;
   first: Timer | undefined;
@@ -24,11 +24,11 @@ interface Row {
 }
 
 /**
- * Wakes its sleeper once, at a time that can be changed until then. It is a link of its row itself: what is made anew for
- * each renewal of 10,000 leases, and lasts until the next, keeps the garbage collector busy.
+ * Wakes its sleeper once, at a time that can be changed until then. The timer itself is the link of its row's list: a link
+ * object for each renewal of 10,000 leases would keep the garbage collector busy.
  */
 export class Timer {
-  /** @internal Where it stands while it is set. */
+  /** @internal The row in which it stands while it is set. */
   row: Row | undefined;
   /** @internal */
   due = 0;
@@ -36,7 +36,7 @@ export class Timer {
   before: Timer | undefined;
   /** @internal */
   after: Timer | undefined;
-  /** Whom it wakes. */
+  /** What it wakes. */
   sleeper: Sleeper;
   private readonly timers: Timers;
 
@@ -63,16 +63,16 @@ export class Timer {
     return new Timer(this.timers, sleeper);
   }
 
-  /** Has that take its turn among all that go by the same scheduler. */
-  inTurn(turn: Turn): void {
-    this.timers.inTurn(turn);
+  /** Runs the task in a slice, among those of the same scheduler. */
+  enqueue(task: Task): void {
+    this.timers.enqueue(task);
   }
 }
 
 /** The timers that go by one scheduler. */
 export class Timers {
   private readonly rows = new Map<number, Row>();
-  private turns: Turn[] = [];
+  private tasks: Task[] = [];
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
 
@@ -112,14 +112,14 @@ export class Timers {
     else row.first = after;
     if (after) after.before = before;
     else row.last = before;
-    if (row.first) return; // should it have been the first, the alarm goes off for nobody
+    if (row.first) return; // if it was the first, the alarm fires and finds nothing due, which is cheaper than setting it anew
     row.alarm?.unsubscribe();
     this.rows.delete(row.delay);
   }
 
-  /** Leases that are due at once take turns: nobody else in this process waits for all of them. */
-  inTurn(turn: Turn): void {
-    if (this.turns.push(turn) === 1) this.takeSome();
+  /** Adds a task to those that run in slices. */
+  enqueue(task: Task): void {
+    if (this.tasks.push(task) === 1) this.runSome();
   }
 
   private wind(row: Row): void {
@@ -128,7 +128,7 @@ export class Timers {
     row.alarm = this.scheduler.schedule(() => this.ring(row, due), Math.max(0, due - this.clock.now()));
   }
 
-  /** Those of the next ms are as good as due. What is set by those who are woken comes later. */
+  /** Wakes the timers that are due, and those of the next ms. Timers that are set meanwhile come later. */
   private ring(row: Row, due: number): void {
     const now = Math.max(due, this.clock.now());
     try {
@@ -137,16 +137,16 @@ export class Timers {
         first.sleeper.wake();
       }
     } finally {
-      if (row.first) this.wind(row); // also when what is woken throws: a teardown of the user's own
+      if (row.first) this.wind(row); // also if a sleeper throws, as a user's teardown may
     }
   }
 
-  private takeSome(): void {
+  private runSome(): void {
     this.scheduler.schedule(() => {
       try {
-        for (const turn of this.turns.splice(0, SLICE)) turn.take();
+        for (const task of this.tasks.splice(0, SLICE)) task.run();
       } finally {
-        if (this.turns.length > 0) this.takeSome();
+        if (this.tasks.length > 0) this.runSome();
       }
     });
   }

@@ -1,4 +1,4 @@
-/** What can be acquired, by promise too: a lock, all of some, any of some. */
+/** The base of locks, `allOf` and `anyOf`: an Observable of leases with a promise face. */
 import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
 import { HeldLease } from '../lease/held-lease.ts';
 import { busyError, inTime } from '../lease/in-time.ts';
@@ -7,23 +7,23 @@ import type { Wanted } from '../lease/sessions.ts';
 import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
 
 /**
- * A lock, or several as one: an Observable of what is held, with its promise face.
+ * A lock, or several as one: an Observable of its lease, or leases, with a promise face.
  *
  * @example const charged = (lock: Acquirable<Lease>): Promise<string> => lock.using(({ fence }) => charge(fence));
  */
 export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Observable<T> {
   /**
-   * One attempt: emits and stays open, or completes empty when others hold the lock or wait for it. Errors with what
-   * Redis failed with, since a failure is neither.
+   * One attempt: emits and stays open, or completes empty when others hold the lock or wait for it. If Redis fails, it
+   * errors.
    *
    * @example locks.mutex('nightly').try().pipe(whileHeld(() => nightlyJob()))
    */
   abstract try(): Observable<T>;
 
-  /** @internal What it is made of: one lock or more. */
+  /** @internal The locks that it consists of. */
   abstract get parts(): readonly Wanted[];
 
-  /** @internal The same, granted within so many ms, or else a LockTimeoutError; 0 for a single attempt. */
+  /** @internal Mirrors this, but errors with a LockTimeoutError if nothing is granted within so many ms; 0: a single attempt. */
   inTime(ms: number): Observable<T> {
     const { parts } = this;
     if (ms > 0) return this.pipe(inTime(ms, parts[0]?.terms.scheduler));
@@ -31,7 +31,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
       let granted = false;
       const tried$ = this.try().pipe(
         tap(() => {
-          granted = true; // a lease that is released completes as a busy lock does
+          granted = true; // needed, because a lease that is released completes as a busy lock does
         }),
       );
       const busy$ = defer(() =>
@@ -47,12 +47,12 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
   }
 
   /**
-   * For promise code: resolves with what is held until `release()`, disposal or loss.
+   * For promise code: resolves with the lease, which is held until `release()`, disposal or loss.
    *
    * @param options.timeout ms to wait; 0 for a single attempt; default: for as long as it takes
-   * @param options.signal ends the wait when it is aborted; once that is over it has no influence
+   * @param options.signal ends the wait when it is aborted; it has no effect on a lease that was granted
    * @throws LockTimeoutError after `timeout` ms; LockAbortedError (its `name` is AbortError) when `signal` is aborted
-   * while waiting; RedisUnreachableError when Redis was never heard; and what the Observable errors with
+   * while waiting; RedisUnreachableError when Redis never answered; and what the Observable errors with
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<T> {
@@ -71,10 +71,10 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
   }
 
   /**
-   * Acquires, works, and releases whatever becomes of the work, where there is no `await using`.
+   * Acquires the lock, runs the work, and releases the lock, also if the work fails. For code without `await using`.
    *
    * @param options those of `acquire()`, for the wait
-   * @throws LockLostError as soon as the lease is lost: hand `lease.signal` to the work, which runs on otherwise; and what
+   * @throws LockLostError as soon as the lease is lost: pass `lease.signal` to the work, which runs on otherwise; and what
    * `acquire()` and the work throw
    * @example await locks.mutex('order:42').using(({ signal }) => fetch('https://example.com/charge', { signal }));
    */
@@ -84,7 +84,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
     const leases = [held].flat().filter((lease) => lease instanceof HeldLease);
     try {
       const result = await Promise.race([run(work, held), ...leases.map(lossOf)]);
-      for (const lease of leases) lease.assertHeld(); // it may be over, and nobody have looked
+      for (const lease of leases) lease.assertHeld(); // its time may be over without anything having read the clocks
       return result;
     } finally {
       await Promise.all(leases.map((lease) => lease.release()));
@@ -96,7 +96,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
   }
 }
 
-/** What throws at once rejects as well, so that the lease is released. */
+/** Runs the work, so that a work that throws at once rejects, and the lease is released. */
 const run = async <T, R>(work: (held: T) => R | PromiseLike<R>, held: T): Promise<R> => work(held);
 
 const lossOf = (lease: HeldLease): Promise<never> =>

@@ -1,4 +1,4 @@
-/** The promise face of a lock: a subscription that a lease keeps until it is released or lost. */
+/** The promise face of a lock: a subscription that stays until the lease is released or lost. */
 import { fromEvent, type Observable, Subscription, share } from 'rxjs';
 import { LockAbortedError } from '../errors.ts';
 import { HeldLease } from '../lease/held-lease.ts';
@@ -30,7 +30,7 @@ export const waitOf = (options: AcquireOptions): AcquireOptions => {
 /**
  * Subscribes, and resolves with the first value; the subscription goes on. A wait that is aborted is unsubscribed.
  *
- * @param name what an abort is told of
+ * @param name the lock's name, for the error of an abort
  */
 export const acquire = <T>(source: Observable<T>, name: string, signal?: AbortSignal): Promise<T> =>
   new Promise((resolve, reject) => {
@@ -53,13 +53,13 @@ export const acquire = <T>(source: Observable<T>, name: string, signal?: AbortSi
     subscription.add(source.subscribe({ next, error }));
   });
 
-/** A polyfill's or another realm's is no instance of ours, and does as well. */
+/** Whether it works as an AbortSignal. A polyfill's or another realm's is no instance of ours, and works as well. */
 const quacks = ({ aborted, addEventListener, removeEventListener }: AbortSignal): boolean =>
   typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
 
 const aborts = new WeakMap<AbortSignal, Observable<unknown>>();
 
-/** One listener for all who wait by the same signal, and only while they do: from the eleventh on Node warns of a leak. */
+/** Emits the abort of a signal. All waits on one signal share one listener, because Node warns of a leak at the eleventh. */
 const abortOf = (signal: AbortSignal): Observable<unknown> => {
   const known = aborts.get(signal);
   if (known) return known;

@@ -8,10 +8,10 @@ import { type Lock, locksIn } from './lock.ts';
 
 type Open = (lock: Lock) => Observable<Lease>;
 
-/** What `allOf` takes: locks, and others of its kind, which are taken for their locks. */
+/** What `allOf` takes: locks, and results of `allOf`, which stand for their locks. */
 type Several = readonly (Lock | AllOf<readonly Lease[]>)[];
 
-/** The leases of given locks, one for each and in their order, as far as their number is known. */
+/** The type of the leases of given locks: a tuple in their order, if their number is known. */
 type LeasesOf<T extends Several> = T extends readonly []
   ? []
   : T extends readonly [infer First, ...infer Rest extends Several]
@@ -44,10 +44,10 @@ export class AllOf<L extends readonly Lease[] = readonly Lease[]> extends Acquir
 }
 
 /**
- * Takes the locks one after another, in the order of their names whatever the order given: everyone who takes several
- * through it takes them in one order, so nobody waits in a circle. What is held already is renewed while the rest is
- * waited for. One lost errors the whole, and the others are released. Written out as a loop: in a recursion each lock
- * would be a level, and thousands of them more than the stack holds.
+ * Takes the locks one after another, in the order of their names, whatever the order given. All callers take them in that
+ * order, so there is no deadlock. Leases that are held are renewed while the other locks are waited for. The loss of one
+ * errors the whole, and the others are released. It is a loop, because a recursion over thousands of locks would overflow
+ * the stack.
  */
 const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): Observable<L> =>
   new Observable((subscriber) => {
@@ -57,7 +57,7 @@ const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): 
     let completed = 0;
     let looping = false;
 
-    /** Before anybody else hears of it, and gives the others up: their end is that loss, too. */
+    /** One of the leases is over. A loss is a loss of all: the others get the same error, before any subscriber is told. */
     const over = (lease: HeldLease, end: End): void => {
       if (end === 'released') {
         if (held.size < sorted.length) subscriber.error(lease.loss);
@@ -83,7 +83,7 @@ const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): 
       subscriber.add(subscription);
     };
 
-    /** A grant may come within the asking: then the loop that is under way goes on. */
+    /** Asks for the locks that are left. A grant may come during the call: then the running loop goes on. */
     const takeRest = (): void => {
       if (looping) return;
       looping = true;
@@ -103,9 +103,10 @@ const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): 
 
 /**
  * All of the given locks, of any kinds, or none of them; deadlock-free whatever order callers name them in. Emits their
- * leases once, as a tuple. One lost is all lost. Takes an array as well, and nests: `allOf(allOf(a, b), c)`. Not one atomic
- * step: the locks are taken in turn, by name, and all are held when the leases are emitted. Two of one name, which two
- * coordinators have, are taken in the order given: give them in one order everywhere.
+ * leases once, as a tuple. The loss of one is the loss of all. Takes an array as well, and nests: `allOf(allOf(a, b), c)`. It
+ * is not one atomic step: the locks are taken one after another, in the order of their names, and all are held when the
+ * leases are emitted. Locks of one name from two coordinators are taken in the order given, so give them in one order
+ * everywhere.
  *
  * @throws TypeError for anything but locks; RangeError for none, or for one lock twice, which would wait for itself
  * @example transfer$.pipe(withLock(allOf(locks.mutex('account:1'), locks.mutex('account:2'))))

@@ -26,7 +26,7 @@ export class AnyOf extends Acquirable<Lease> {
       const tries = this.locks.map((lock) => defer(() => (granted ? EMPTY : lock.try())));
       return concat(...tries).pipe(
         tap(() => {
-          granted = true; // a lease that is released completes as a busy lock does
+          granted = true; // needed, because a lease that is released completes as a busy lock does
         }),
       );
     });

@@ -1,4 +1,4 @@
-/** Leadership: a mutex that is campaigned for again and again. */
+/** Leadership: a mutex that is acquired again after each loss. */
 import {
   catchError,
   concat,
@@ -17,8 +17,8 @@ import type { Lease } from '../lease/lease.ts';
 import type { Lock } from './lock.ts';
 
 /**
- * The lease while leading, null while following, starting with null. After a loss, or after `lease.release()`, it says
- * null first and then campaigns again, after the first wait of the lock's back-off. Unsubscribing resigns.
+ * Emits the lease while leading, null while following, and null first. After a loss, or after `lease.release()`, it emits
+ * null and campaigns again, after the first wait of the lock's back-off. Unsubscribing resigns.
  *
  *     a  -n-L------------------|      a leads until it is unsubscribed
  *     b  -n---------------------L---  b follows, then leads

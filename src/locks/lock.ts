@@ -1,4 +1,4 @@
-/** The cold Observable that a lock is, with its promise face. A kind of lock is data: mode, limit, permits. */
+/** A lock: a cold Observable with a promise face. The kind of a lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
 import type { Wanted } from '../lease/sessions.ts';
@@ -6,15 +6,16 @@ import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 
 /**
- * A lock. Subscribing acquires it, in turn; it emits one lease, keeps that renewed, errors with a LockLostError when
- * it is lost, and releases on unsubscribe. Each subscription is an owner of its own, unless `owner` was given.
+ * A lock. Subscribing acquires it, first come, first served. It emits one lease, keeps that renewed, errors with a
+ * LockLostError when it is lost, and releases on unsubscribe. Each subscription is an owner of its own, unless `owner` was
+ * given.
  * It stays open: it completes only after `lease.release()`.
  *
  * @example const subscription = locks.mutex('report').subscribe(lease => build(lease.fence));
  */
 export class Lock extends Acquirable<Lease> {
   readonly name: string;
-  /** Private at run time, too: a log of the lock would show the connection behind it, with its password. */
+  /** Private at run time too (#): a log of the lock must not show the connection behind it, with its password. */
   readonly #wanted: Wanted;
 
   constructor(wanted: Wanted) {
@@ -40,9 +41,9 @@ export class Lock extends Acquirable<Lease> {
 }
 
 /**
- * The locks that are given one by one or as an array, and at least one.
+ * Reads locks that are given one by one or as an array, at least one.
  *
- * @param within the locks of what is no lock itself
+ * @param within returns the locks of an argument that consists of several, such as an AllOf
  * @throws TypeError, RangeError
  */
 export const locksIn = (

@@ -1,8 +1,8 @@
-/** Whether locks work, in the shape that health checks of Nest take. */
+/** A health indicator for @nestjs/terminus: whether Redis answers. */
 import { catchError, firstValueFrom, map, of } from 'rxjs';
 import type { LockCoordinator } from '../index.ts';
 
-/** A name that nobody locks: to look at it is to ask Redis. */
+/** A name that nobody locks: inspecting it asks Redis. */
 const PROBE = 'redisync:health';
 
 /**

@@ -1,4 +1,4 @@
-/** What a caller over HTTP is told when a lock fails. */
+/** The HTTP answers to errors of locks. */
 import { type ArgumentsHost, Catch, HttpException, HttpStatus } from '@nestjs/common';
 import { BaseExceptionFilter, type HttpAdapterHost } from '@nestjs/core';
 import { RedisyncError } from '../index.ts';

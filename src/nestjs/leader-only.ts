@@ -10,7 +10,7 @@ import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.
  */
 export interface LeaderOptions extends LockOptions, MethodOptions {}
 
-/** Whoever has come to lead stays so until its lease is lost, or until it resigns and nothing runs under the lease any more. */
+/** A process that leads, until its lease is lost, or until it resigns and nothing runs under the lease any more. */
 class Office {
   private readonly lock: Lock;
   private term: Promise<Lease | null> = Promise.resolve(null);
@@ -21,7 +21,7 @@ class Office {
     this.lock = lock;
   }
 
-  /** The same as `work`, if this process leads; as long as its lease is held, which outlasts it. */
+  /** Mirrors `work` if this process leads, and completes empty otherwise. The lease stays held after the work. */
   serve(work: (lease: Lease) => Observable<unknown>): Observable<unknown> {
     return defer(() => {
       this.running += 1;
@@ -39,7 +39,7 @@ class Office {
     if (this.running === 0) this.term.then((lease) => lease?.release()).catch(() => undefined);
   }
 
-  /** The lease that is held, or what one attempt gives, which calls at the same time share: null while another leads. */
+  /** The lease that is held, or the result of one attempt, which simultaneous calls share; null while another process leads. */
   private async lease(): Promise<Lease | null> {
     const { term } = this;
     const lease = await term.catch(() => null);
@@ -49,7 +49,7 @@ class Office {
   }
 }
 
-/** The same values for as long as the lease is held. */
+/** Mirrors the source as long as the lease is held. */
 const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
   const over$ = fromEvent(lease.signal, 'abort').pipe(
     tap(() => {
@@ -61,7 +61,7 @@ const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
 
 const offices = new WeakMap<LockCoordinator, Map<string, Office>>();
 
-/** Methods that go by one name share one office. The options are those of the first. */
+/** The leader of a name, which all methods of that name share. Its options are those of the first method. */
 const officeOf = (locks: LockCoordinator, name: string, options: LockOptions): Office => {
   const all = offices.get(locks) ?? new Map<string, Office>();
   const office = all.get(name) ?? new Office(locks.mutex(name, options));
@@ -69,7 +69,7 @@ const officeOf = (locks: LockCoordinator, name: string, options: LockOptions): O
   return office;
 };
 
-/** Leaders that are about to shut down give their leases back, each as soon as what runs under it has ended. */
+/** The application shuts down: each leader releases its lease as soon as nothing runs under it. */
 export const resignAll = (locks: LockCoordinator): void => {
   for (const office of offices.get(locks)?.values() ?? []) office.resign();
 };

@@ -4,7 +4,7 @@ import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.
 
 type Names = string | readonly string[];
 
-/** A lock's name, or several, of which all are taken; or what makes them of something. */
+/** The name of a lock, or names of several that are all taken; or a function that returns them. */
 export type NameOf<A extends readonly unknown[]> = Names | ((...args: A) => Names);
 
 /**

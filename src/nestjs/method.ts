@@ -1,4 +1,4 @@
-/** A decorated method: called again and again under leases, by the coordinator that Nest has injected beside it. */
+/** Decorates a method, so that each call runs under a lease of the coordinator that Nest has injected into the instance. */
 import { Inject } from '@nestjs/common';
 import type {} from 'reflect-metadata';
 import { defer, from, isObservable, lastValueFrom, type Observable } from 'rxjs';
@@ -60,7 +60,7 @@ const isStream = (target: object, key: string | symbol): boolean => {
   return typeof declared === 'function' && typeof declared.prototype?.subscribe === 'function';
 };
 
-/** What others have said of the method, such as its route or its schedule, holds whichever decorator stands first. */
+/** Copies the metadata of other decorators, such as a route or a schedule, so that the order of decorators does not matter. */
 const copyMetadata = (from: object, to: object): void => {
   for (const key of Reflect.getMetadataKeys(from)) Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
 };
@@ -85,8 +85,8 @@ export const decorated =
     function wrapper(this: object, ...args: readonly unknown[]): unknown {
       const locks: unknown = Reflect.get(this, injected);
       if (!(locks instanceof LockCoordinator)) {
-        const place = `${this.constructor.name}.${String(key)}`;
-        throw new TypeError(`${place} has no LockCoordinator: only what Nest has made is given one`);
+        const method = `${this.constructor.name}.${String(key)}`;
+        throw new TypeError(`${method} has no LockCoordinator: only what Nest has made is given one`);
       }
       const result$ = defer(() => course(locks, args, (held) => called(this, args, held)));
       return stream ? result$ : lastValueFrom(result$, { defaultValue: undefined });

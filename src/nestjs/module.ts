@@ -1,4 +1,4 @@
-/** RedisyncModule: coordinators that Nest makes, hands out, and closes when the application shuts down. */
+/** RedisyncModule: provides coordinators, and closes them when the application shuts down. */
 import {
   type DynamicModule,
   type FactoryProvider,
@@ -62,7 +62,7 @@ export interface RedisyncAsyncOptions
     Pick<ModuleMetadata, 'imports'>,
     Pick<FactoryProvider<RedisyncOptions>, 'inject' | 'useFactory'> {}
 
-/** What one import of the module is about, known to that import alone. */
+/** The settings of one import of the module, which only that import knows. */
 interface Running {
   readonly locks: LockCoordinator;
   readonly httpStatus: HttpStatusOf | undefined;
@@ -71,10 +71,10 @@ interface Running {
 
 const RUNNING: InjectionToken<Running> = Symbol('redisync:running');
 
-/** ms for jobs that were under way: a third of what Kubernetes waits before it kills. */
+/** The default drain, in ms: a third of the time that Kubernetes waits before it kills. */
 const DRAIN = 10_000;
 
-/** ioredis is loaded only where it is wanted. Never connected: a coordinator works on connections of its own. */
+/** Makes a client from a URL. ioredis is loaded only here. The client is never connected: a coordinator has connections of its own. */
 const atUrl = async ({ url, ...options }: OfUrl & CoordinatorOptions) => {
   const { Redis } = await import('ioredis');
   return { client: new Redis(url, { lazyConnect: true }), options };

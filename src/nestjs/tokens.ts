@@ -1,4 +1,4 @@
-/** By what Nest knows a coordinator: the class itself, or a token of its name. */
+/** The injection tokens of coordinators: the class itself, or one for each name. */
 import { Inject, type InjectionToken } from '@nestjs/common';
 import { LockCoordinator } from '../index.ts';
 

@@ -1,4 +1,4 @@
-/** How long work waits for its lock. */
+/** The options of `whileHeld` and `withLock`: how long work waits for its lock. */
 import type { Observable } from 'rxjs';
 import { inTime } from '../lease/in-time.ts';
 import { Acquirable } from '../locks/acquirable.ts';
@@ -14,14 +14,14 @@ export interface WhileHeldOptions {
   readonly timeout?: number | undefined;
 }
 
-/** Checks them. @throws TypeError, RangeError */
+/** Checks the options. @throws TypeError, RangeError */
 export const timeoutOf = (options: WhileHeldOptions): number | undefined => {
   const { timeout } = optionsIn('options', options, ['timeout']);
   if (timeout !== undefined) duration('timeout', timeout, 0);
   return timeout;
 };
 
-/** @throws TypeError where a single attempt is wanted, and somebody else's operators stand between */
+/** @throws TypeError for a single attempt (`timeout: 0`) if there are other operators between the lock and this one */
 export const bounded = <H>(source: Observable<H>, timeout: number): Observable<H> => {
   if (source instanceof Acquirable) return source.inTime(timeout);
   if (timeout > 0) return source.pipe(inTime(timeout));

@@ -22,7 +22,7 @@ import { bounded, timeoutOf, type WhileHeldOptions } from './bounded.ts';
  */
 export type Held = Lease | readonly Lease[];
 
-/** Never none: work would run without a lock then, as under the null of a leadership. @throws TypeError */
+/** The leases of what was emitted, at least one: without one, as with the null of a leadership, work would run without a lock. @throws TypeError */
 const leasesOf = (held: Held): HeldLease[] => {
   const all = [held].flat();
   const leases = all.filter((lease) => lease instanceof HeldLease);
@@ -30,13 +30,13 @@ const leasesOf = (held: Held): HeldLease[] => {
   throw new TypeError(`whileHeld and withLock need a lease, got ${show(held)}`);
 };
 
-/** To work under another would cut the work under the first off. */
+/** The error for a second lease: working under it would cut off the work under the first. */
 const tooMany = (leases: readonly HeldLease[]): TypeError => {
   const names = leases.map(({ name }) => quote(name)).join(', ');
   return new TypeError(`whileHeld and withLock work under one lease, and were given a second: ${names}`);
 };
 
-/** What may have ended a lease that arrives as a released one, or whose source ends at once. */
+/** A hint for the error of a lease that is released when it arrives. */
 const HINT = 'its subscription has ended: was the lock piped through take(1) or firstValueFrom?';
 
 /** @param ended whether its subscription is known to have ended */
@@ -44,8 +44,8 @@ const lossOf = ({ name, loss }: HeldLease, ended: boolean): LockLostError =>
   ended && loss.reason === 'released' ? new LockLostError(name, 'released', undefined, HINT) : loss;
 
 /**
- * Work under what `source` emits: `source` is given up when the work is over, by unsubscribing. Written out, because that
- * teardown has state: the work goes first, then its leases, and the result ends last.
+ * Runs work under the leases that `source` emits, and unsubscribes from `source` when the work is over. Written by hand,
+ * because the teardown has state: the work is unsubscribed first, then its leases are released, and the result ends last.
  */
 const under = <H extends Held, O extends ObservableInput<unknown>>(
   source: Observable<H>,
@@ -56,7 +56,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
     let completed = false;
     const working = new Subscription();
 
-    /** What a completed source, or a promise, has given stays held unless it is released: nobody is subscribed to it. */
+    /** Unsubscribes from the work and from the source. A lease of a completed source, or of a promise, has no subscription, so it is released. */
     const giveUp = (): void => {
       working.unsubscribe();
       incoming.unsubscribe();
@@ -69,8 +69,9 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
     };
 
     /**
-     * A loss is told at once: the others of its leases may take long to be released. Where the lease was released, that
-     * is waited for, and an error of the source meanwhile tells more: `timeout` unsubscribes first, and errors then.
+     * The lease ended before the work. A loss errors the result at once, because releasing the other leases may take long.
+     * A release is awaited first: an error of the source that comes meanwhile says more, as `timeout` unsubscribes first and
+     * errors then.
      */
     const cutOff = (lease: HeldLease, ended: boolean): void => {
       const { loss } = lease;
@@ -83,7 +84,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
       subscriber.add(lease.settled$.subscribe({ complete: last }));
     };
 
-    /** The work has ended. It may have gone on past the end of its lease, before anybody has looked at the clocks. */
+    /** The work has ended. Its lease may have run out before that without anything having read the clocks: then the result errors. */
     const done = (end: () => void): void => {
       const over = leases.find((lease) => !lease.held);
       endAfter(leases, over ? () => subscriber.error(over.loss) : end);
@@ -101,10 +102,10 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
           end = () => subscriber.complete();
         },
       });
-      working.add(worker); // before it works: who unsubscribes within a first value would not stop it else
+      working.add(worker); // before it is subscribed: otherwise unsubscribing during a first, synchronous value would not stop it
       defer(() => work(held)).subscribe(worker);
       worker.add(() => {
-        if (end) done(end); // now that the work is unsubscribed, also where it ended as it was subscribed to
+        if (end) done(end); // after the teardown of the work, also if it ended while it was being subscribed to
       });
     };
 
@@ -120,7 +121,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
 
     const incoming = new Subscriber<H>({
       next: (held) => {
-        if (working.closed) return; // it is on its way out
+        if (working.closed) return; // the work is over already
         try {
           begin(held);
         } catch (error) {
@@ -128,7 +129,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
         }
       },
       error: (error: unknown) => {
-        if (working.closed && error instanceof LockLostError) return; // as is known already
+        if (working.closed && error instanceof LockLostError) return; // the loss was handled already
         working.unsubscribe();
         subscriber.error(error);
       },
@@ -148,7 +149,7 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
  *   completes
  * - the work errors: likewise, then the result errors with the work's error
  * - the lease is over before the work is, or was before it began: the work is unsubscribed, and the result errors with
- *   the LockLostError, whose `reason` is `released` where somebody else gave it back
+ *   the LockLostError, whose `reason` is `released` if somebody else released it
  * - the result is unsubscribed: the work is, then the source, and the release starts
  *
  * A lease that several works share is released by the last of them; one whose source has completed, such as that of a
@@ -158,9 +159,9 @@ const under = <H extends Held, O extends ObservableInput<unknown>>(
  *     work        --a--b--|
  *     result ------a--b-------|   the last stretch is the acknowledged release
  *
- * With a `timeout` that lease has to come in time: after it the wait is over, whatever operators are between the lock and
- * here, and the result errors with a LockTimeoutError that says who holds, or with a RedisUnreachableError where Redis was
- * never heard. It does not bound the work.
+ * A `timeout` bounds the wait for the lease, whatever operators are between the lock and this one. When it is over, the
+ * result errors with a LockTimeoutError that says who holds, or with a RedisUnreachableError if Redis never answered. It
+ * does not bound the work.
  *
  * @param options.timeout ms to wait; 0 for a single attempt, of a lock itself; default: for as long as it takes
  * @throws TypeError for anything but a function; a source of anything but leases is an error of the result; RangeError

@@ -1,10 +1,12 @@
 /**
- * Wakes who waits for a lock of a quorum when it is released: the nodes keep no queue, so else only the back-off would.
+ * Wakes waiters for a lock of a quorum when it is released. The nodes keep no queue, so without this waiters would ask by
+ * back-off alone.
  *
- * Every node that the release reaches tells of it, on a channel of the name that is subscribed to for as long as
- * somebody waits; one word of any of them is enough. It is only a hint: a lost one costs a back-off, and one too many an
- * attempt. Attempts at once would split the vote, so of all who wait about three are woken, one after another: within a
- * process the first, and of the processes those that draw it, for a message says how many hear it.
+ * Each node that a release reaches publishes it on a channel for that name. A coordinator subscribes to the channel while
+ * it has waiters for the name. One node's message is enough, and it is only a hint: a lost message costs a back-off, a
+ * needless one an attempt. Attempts at the same moment would split the vote, so about three of all waiters are woken, one
+ * after another: of each process only the first waiter, and of the processes some by chance, since the message says how
+ * many of them listen.
  */
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
 import { type Dialling, dial, type Line } from './dial.ts';
@@ -12,37 +14,37 @@ import type { Driver } from './driver.ts';
 import type { Grant } from './store.ts';
 import { releaseChannel } from './subscriber.ts';
 
-/** How many are to be woken by a release: one in twenty then wakes nobody, and the back-off does. */
+/** How many waiters a release should wake, on average. One release in twenty then wakes none, and the back-off does. */
 const WOKEN = 3;
 
-/** A name that is waited for. */
+/** A name that this coordinator waits for. */
 interface Awaited {
   readonly owners: Set<string>;
-  /** Where releases are heard: by a majority of the nodes, none can be missed. */
-  readonly heard: Set<Ear>;
-  /** Which nodes have told of the last release: one that tells again tells of another. */
-  told: Set<Ear>;
+  /** The nodes whose messages about this name arrive. Once they are a majority, no release can be missed. */
+  readonly heard: Set<NodeListener>;
+  /** The nodes that have announced the last release. A second message of the same node announces another release. */
+  told: Set<NodeListener>;
   alarm: Subscription | undefined;
 }
 
-/** One node's connection, opened when something first waits. */
-class Ear {
+/** A subscriber connection to one node, opened when something first waits. */
+class NodeListener {
   private readonly source: Driver;
-  private readonly heard: (name: string, by: Ear, listeners: number) => void;
-  private readonly listening: (name: string, by: Ear) => void;
+  private readonly heard: (name: string, by: NodeListener, listeners: number) => void;
+  private readonly listening: (name: string, by: NodeListener) => void;
   private readonly names = new Map<string, string>();
   private readonly dialling: Dialling;
   private line: Line<Driver> | undefined;
 
   /**
-   * @param heard is told of a release: by so many listeners
-   * @param listening is told that releases of this name are heard from now on
+   * @param heard called with each message: the name, this listener, and how many processes listen
+   * @param listening called when the subscription for a name is acknowledged
    */
   constructor(
     source: Driver,
     dialling: Dialling,
-    heard: (name: string, by: Ear, listeners: number) => void,
-    listening: (name: string, by: Ear) => void,
+    heard: (name: string, by: NodeListener, listeners: number) => void,
+    listening: (name: string, by: NodeListener) => void,
   ) {
     this.source = source;
     this.dialling = dialling;
@@ -83,7 +85,7 @@ class Ear {
     const line = dial(this.source, this.dialling);
     const { client } = line;
     this.line = line;
-    client.on('error', () => undefined); // ioredis goes on trying; the back-off does without messages
+    client.on('error', () => undefined); // ioredis connects again by itself; meanwhile waiters ask by back-off
     client.on('message', (channel: string, text: string) => {
       const name = this.names.get(channel);
       const listeners = Number(text);
@@ -97,19 +99,19 @@ class Ear {
 }
 
 export class Announcements {
-  /** Who should ask now. */
+  /** The waiters that should ask now. */
   readonly woken$ = new Subject<Grant>();
   private readonly scheduler: SchedulerLike;
-  private readonly ears: readonly Ear[];
+  private readonly nodeListeners: readonly NodeListener[];
   private readonly awaited = new Map<string, Awaited>();
   private took = 0;
   private closed = false;
 
   constructor(nodes: readonly Driver[], dialling: Dialling) {
     this.scheduler = dialling.scheduler;
-    this.ears = nodes.map(
+    this.nodeListeners = nodes.map(
       (node) =>
-        new Ear(
+        new NodeListener(
           node,
           dialling,
           (...told) => this.hear(...told),
@@ -128,7 +130,7 @@ export class Announcements {
       return;
     }
     this.awaited.set(name, { owners: new Set([owner]), heard: new Set(), told: new Set(), alarm: undefined });
-    for (const ear of this.ears) ear.listen(name);
+    for (const node of this.nodeListeners) node.listen(name);
   }
 
   leave(name: string, owner: string): void {
@@ -136,26 +138,26 @@ export class Announcements {
     if (!known?.owners.delete(owner) || known.owners.size > 0) return;
     known.alarm?.unsubscribe();
     this.awaited.delete(name);
-    for (const ear of this.ears) ear.ignore(name);
+    for (const node of this.nodeListeners) node.ignore(name);
   }
 
   close(): void {
     this.closed = true;
     for (const { alarm } of this.awaited.values()) alarm?.unsubscribe();
     this.awaited.clear();
-    for (const ear of this.ears) ear.close();
+    for (const node of this.nodeListeners) node.close();
     this.woken$.complete();
   }
 
-  /** What was released between the attempt that was denied and now was told to nobody, so the first asks again. */
-  private listen(name: string, by: Ear): void {
+  /** A node's messages arrive from now on. A release before that was not heard, so the first waiter asks again. */
+  private listen(name: string, by: NodeListener): void {
     const known = this.awaited.get(name);
     if (!known || known.heard.has(by)) return;
     known.heard.add(by);
-    if (known.heard.size === Math.floor(this.ears.length / 2) + 1) this.wake(name, known, WOKEN - 1);
+    if (known.heard.size === Math.floor(this.nodeListeners.length / 2) + 1) this.wake(name, known, WOKEN - 1);
   }
 
-  private hear(name: string, by: Ear, listeners: number): void {
+  private hear(name: string, by: NodeListener, listeners: number): void {
     const known = this.awaited.get(name);
     if (!known) return;
     const { told } = known;
@@ -168,16 +170,16 @@ export class Announcements {
     this.wake(name, known, Math.min(WOKEN, listeners) - 1);
   }
 
-  /** As many others may be woken in other processes. */
+  /** Wakes the first waiter, after a random time. @param others how many may be woken in other processes */
   private wake(name: string, known: Awaited, others: number): void {
-    if (known.alarm) return; // it is about to ask anyway
+    if (known.alarm) return; // it is about to ask already
     known.alarm = this.scheduler.schedule(
       () => {
         known.alarm = undefined;
         const [owner] = known.owners;
         if (owner !== undefined) this.woken$.next({ name, owner, fence: undefined });
       },
-      2 * others * this.took * Math.random(), // as if each had the time of two attempts to itself
+      2 * others * this.took * Math.random(), // spread so that each has the time of two attempts on average
     );
   }
 }

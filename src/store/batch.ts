@@ -1,14 +1,16 @@
-/** The calls of one script as one command, and its reply as an answer for each: the keys of all, then the arguments of all. */
+/** Encodes calls of one script as one command (the keys of all, then the arguments of all), and splits its reply into one answer for each call. */
 import type { Call, Reply } from './call.ts';
 
-/** A command as it is written: how many of its values are keys, and all of them. */
-export interface Batch {
+/** An encoded command: its values, of which the first `keys` are keys. */
+interface Batch {
   readonly keys: number;
   readonly values: readonly (string | number)[];
 }
 
 /**
- * Every call has as many keys as the others, behind the clock that they share; `ofSlot` where all are of one slot. A script tells their arguments apart by their number, so all get the longest's.
+ * Encodes the calls. The key of the clock, which they share, comes first; `ofSlot` says that it is the clock of their slot.
+ * All calls have equally many keys. Arguments are padded to the longest call's, because the script divides their total by
+ * the number of names.
  */
 export const batchOf = (calls: readonly Call[], ofSlot: boolean): Batch => {
   const clock = calls[0]?.command.clock?.(ofSlot);
@@ -26,6 +28,6 @@ export const batchOf = (calls: readonly Call[], ofSlot: boolean): Batch => {
   return { keys, values };
 };
 
-/** What a batch is answered: the server's time, then an answer for each call. A script that takes no batches tells no time. */
+/** The reply to a batch: the server's time, then an answer for each call. A script that takes no batches tells no time. */
 export const answersOf = ([first]: readonly Call[], reply: unknown): Reply =>
   first?.command.script.batched ? (reply as Reply) : [undefined, reply];

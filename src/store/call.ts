@@ -1,4 +1,4 @@
-/** One use of a script on its way to a server: what is sent, by when it ends, and what an error reply makes of it. */
+/** One call of a script: what is sent, by when it ends, and which error an error reply becomes. */
 import type { AsyncSubject } from 'rxjs';
 import {
   FenceExhaustedError,
@@ -10,18 +10,18 @@ import {
 import type { Script } from '../lua/scripts.ts';
 import type { Driver } from './driver.ts';
 
-/** What was learnt of a server, on the one connection to it: a server that restarts breaks it. */
+/** What is known of a server. It holds for one connection: a server that restarts breaks the connection, and is forgotten. */
 export interface Server {
   readonly node: Driver | undefined;
   /** Monotonic ms of the last answer. */
-  heardAt: number;
-  /** Server ms less monotonic ms, never too high: from the arrival of the last answer, so that a not-after is early. */
-  lead: number | undefined;
-  /** When it started, never too early: monotonic ms. */
-  born: number | undefined;
+  lastReplyAt: number;
+  /** The clock offset: server ms less our monotonic ms. It is taken when an answer arrives, so it is never too high, and a not-after never too late. */
+  clockOffset: number | undefined;
+  /** When the server started, in monotonic ms; never too early. */
+  startedAt: number | undefined;
 }
 
-/** What Redis answers with more than one value. */
+/** A reply of several values. */
 export type Reply = readonly unknown[];
 
 /** What a reply says to who asked, and the grants to waiters of this process that it brings: owner, fence, owner, fence … */
@@ -33,52 +33,52 @@ export interface Read<T> {
 /** What who called does with what the reply says, and what it comes to. */
 export type Hear<T> = (read: Read<T>, server: Server) => T;
 
-/** One use of a script. */
+/** What to call: a script, its arguments, and how its reply is read. */
 export interface Command<T> {
   readonly script: Script;
   readonly keys: readonly string[];
-  /** The key that goes once before those of all names, where the script takes one: of the server, or of the slot of `keys`. */
+  /** The key of the clock, which stands once before the keys of all names, if the script takes it: the server's, or that of the slot of `keys`. */
   readonly clock?: (ofSlot: boolean) => string;
-  /** Made when it is sent, with the not-after if there is one: first the verb, where the script does one a name. */
+  /** The arguments, made when the call is sent, because they contain the not-after. A script that runs a verb for each name takes the verb first. */
   readonly args: (notAfter: number) => readonly (string | number)[];
-  /** What the reply says, with the server's time; undefined to send the command again, within the same deadline. */
+  /** Reads the reply, with the server's time. Returns undefined to send the call again, within the same deadline. */
   readonly read: (reply: unknown, now: number) => Read<T> | undefined;
-  /** The name that errors tell. */
+  /** The lock's name, for errors. */
   readonly lock?: string;
-  /** Whether the script writes nothing. A user who may not write to its keys is then served by EVAL_RO (Redis 7). */
+  /** Whether the script writes nothing. Then EVAL_RO (Redis 7) serves a user who may only read the keys. */
   readonly readOnly?: boolean;
   /** Whether the script refuses to act after its not-after, which is the deadline in server time. */
   readonly bounded?: boolean;
-  /** Whether it can wait for what else this iteration of the event loop sends. */
+  /** Whether it may wait for other calls of this iteration of the event loop, to travel with them. */
   readonly unhurried?: boolean;
-  /** Its turn among those that wait for the connection: the lowest is sent first. */
-  readonly turn?: number | undefined;
-  /** The node to ask, where no key tells. */
+  /** The order of calls that wait for the connection: the lowest is sent first. */
+  readonly sequence?: number | undefined;
+  /** The node to ask, if no key decides it. */
   readonly node?: Driver | undefined;
 }
 
-/** A command on its way: waiting for the connection, or sent and not answered. */
+/** A call without an outcome yet: waiting for the connection, or in flight. */
 export interface Call<T = unknown> {
   readonly command: Command<T>;
   /** Called also when its time is over: the reply may bring grants for others. */
   readonly hear: Hear<T>;
   readonly outcome: AsyncSubject<T>;
   readonly within: number;
-  /** Monotonic ms by which it ends. */
+  /** Its deadline, in monotonic ms. */
   deadline: number;
   sentAt: number | undefined;
   notAfter: number | undefined;
   node: Driver | undefined;
-  /** Where it is among those that are pending. */
-  place: number | undefined;
+  /** Its index among the pending calls. */
+  index: number | undefined;
 }
 
 const TRANSIENT = /^(?:LOADING|BUSY|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|MOVED|ASK|UNBLOCKED|MISCONF)\b/;
 const REFUSED = /^[A-Z_]{2,} /; // every error reply of Redis, and of the scripts, opens with a word in capitals
 
 /**
- * What an error says, without what ioredis hangs on it: the command's arguments, AUTH's among them. Where no node of a
- * Cluster could be asked, that is what the last of them said.
+ * A copy of an error without the command's arguments, which ioredis attaches, those of AUTH among them. If no node of a
+ * Cluster could be asked, it is the error of the last node.
  */
 export const plain = (error: unknown): Error => {
   const told = error instanceof Error ? error : new Error(String(error));
@@ -87,7 +87,7 @@ export const plain = (error: unknown): Error => {
   return Object.assign(new Error(message), { name });
 };
 
-/** The error that an error reply stands for; undefined where it is none of Redis's own, or came when some was written: the outcome is unknown. */
+/** The error for an error reply. Undefined if the outcome is unknown: the error is not a reply of Redis, or it came after a write. */
 export const refusalOf = ({ lock = '', args }: Command<unknown>, error: Error): RedisyncError | undefined => {
   const { message } = error;
   if (/^WRONGTYPE|^REDISYNC_CORRUPTED/.test(message)) return new LockCorruptedError(lock, error);

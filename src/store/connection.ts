@@ -1,4 +1,4 @@
-/** One connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
+/** A connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Cluster } from 'ioredis';
 import { AsyncSubject, type Observable, Subject, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
@@ -13,12 +13,12 @@ import { Pending } from './pending.ts';
 import { replicated } from './replication.ts';
 import { Sender } from './sender.ts';
 
-/** What a server says to a connection that opens, and will say again. */
+/** Errors of a connection that opens which another attempt would get again. */
 const FINAL =
   /^(?:WRONGPASS|NOAUTH|NOPERM|DENIED)\b|^ERR (?:DB index|invalid DB index|SELECT is not|This instance has cluster support)/;
 
 export class Connection {
-  /** Emits when the server turns out to be no master any more, and its connection is left for another. */
+  /** Emits when the server is not a master any more, and the connection to it is replaced. */
   readonly demoted$ = new Subject<void>();
   private readonly calls: Pending;
   private readonly liveness: Liveness;
@@ -26,9 +26,9 @@ export class Connection {
   private sender: Sender | undefined;
   private closed = false;
   private readonly closing$ = new Subject<void>();
-  /** What it last failed with, while there is none. */
-  complaint: Error | undefined;
-  /** Whether anything failed for want of a connection since there was one. */
+  /** The last error, while there is no connection. */
+  lastError: Error | undefined;
+  /** Whether the connection was lost, or a call failed without one, since it was last ready. */
   private missed = false;
   private resuming = false;
   private readonly source: Client;
@@ -36,7 +36,7 @@ export class Connection {
   private readonly clock: Clock;
   private readonly back: () => void;
 
-  /** @param back called when there is a connection again, before anything is sent on it */
+  /** @param back called when the connection is ready again, before anything is sent on it */
   constructor(source: Client, dialling: Dialling, back: () => void) {
     const { scheduler } = dialling;
     this.back = back;
@@ -47,7 +47,7 @@ export class Connection {
     this.calls = new Pending(scheduler, this.clock, (late, all) => this.endLate(late, all));
   }
 
-  /** Runs a command, now, whether or not anybody subscribes: the outcome can be had at any time. */
+  /** Runs a command at once, whether or not the outcome is subscribed to. */
   run<T>(command: Command<T>, within: number, hear: Hear<T> = ({ value }) => value): Observable<T> {
     const outcome = new AsyncSubject<T>();
     if (this.closed) {
@@ -64,7 +64,7 @@ export class Connection {
       sentAt: undefined,
       notAfter: undefined,
       node: undefined,
-      place: undefined,
+      index: undefined,
     };
     this.calls.add(call as Call);
     if (this.client?.status === 'ready' && !this.resuming) sender.send(call as Call);
@@ -77,24 +77,24 @@ export class Connection {
     this.line?.close();
   }
 
-  /** The nodes that share the keys out; none before the first answer. */
+  /** The masters among which the keys are divided; none before the first answer. */
   get masters(): readonly Driver[] {
     const { client } = this;
     if (!client) return [];
     return isCluster(client) ? client.nodes('master') : [client];
   }
 
-  /** Where it is one: the Cluster. */
+  /** The Cluster, if this is a connection to one. */
   get cluster(): Cluster | undefined {
     return this.client && isCluster(this.client) ? this.client : undefined;
   }
 
-  /** What is known of the server, where it is a single one. */
+  /** What is known of the server, if it is a single one. */
   about(): Server {
     return this.liveness.about(this.client);
   }
 
-  /** How many replicas have what was written to the server so far. */
+  /** Emits how many replicas have what was written to the server so far. */
   replicated(server: Server, replicas: Replicas, within: number, lock: string): Observable<number> {
     const { closing$ } = this;
     const { scheduler } = this.dialling;
@@ -102,7 +102,7 @@ export class Connection {
     const same = (): boolean => this.liveness.about(node) === server;
     return replicated({ node, replicas, within, lock, same, closing$, scheduler }).pipe(
       tap(() => {
-        server.heardAt = this.clock.now();
+        server.lastReplyAt = this.clock.now();
       }),
     );
   }
@@ -133,16 +133,16 @@ export class Connection {
     return sender;
   }
 
-  /** Sends what waited for the connection, and what is asked for again because there is one, each in its turn. */
+  /** The connection is ready: sends the calls that waited for it, and those of waiters that ask again now, in their order. */
   private resume(sender: Sender): void {
-    this.complaint = undefined;
+    this.lastError = undefined;
     this.resuming = true;
     if (this.missed) this.back();
     this.missed = this.resuming = false;
     const unsent = this.calls.all.filter(({ sentAt }) => sentAt === undefined);
-    unsent.sort((a, b) => (a.command.turn ?? 0) - (b.command.turn ?? 0) || a.deadline - b.deadline);
+    unsent.sort((a, b) => (a.command.sequence ?? 0) - (b.command.sequence ?? 0) || a.deadline - b.deadline);
     for (const call of unsent) {
-      if (call.command.turn !== undefined) call.deadline = this.clock.now() + call.within; // short of time, it would lose its turn
+      if (call.command.sequence !== undefined) call.deadline = this.clock.now() + call.within; // a full timeout: if it failed for lack of time, it would lose its place in the order
       sender.send(call);
     }
   }
@@ -157,16 +157,16 @@ export class Connection {
       }
       this.missed = true;
       const message = `No connection within ${within} ms`;
-      this.calls.fail(call, new RedisUnreachableError(command.lock, message, undefined, this.complaint));
+      this.calls.fail(call, new RedisUnreachableError(command.lock, message, undefined, this.lastError));
     }
     endSilent();
-    // A Cluster that knows no node for a slot all that time may ask for its slots only where nobody is any more.
+    // A Cluster that has known no node for a slot for so long may know only nodes that are not there any more.
     const nowhere = late.some(({ sentAt }) => sentAt === undefined);
     if (nowhere && this.cluster?.status === 'ready') this.line?.renew();
   }
 
   private complain(error: Error): void {
-    this.complaint = error;
+    this.lastError = error;
     if (!FINAL.test(error.message)) return;
     for (const call of this.calls.all) {
       if (call.sentAt === undefined) this.calls.fail(call, new RedisRefusedError(call.command.lock, false, error));

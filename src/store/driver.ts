@@ -1,28 +1,28 @@
-/** What is asked of one connection to one server: so little that another library fits beside ioredis, whose Redis has it all. */
+/** The part of ioredis's Redis that we use, so that another library can be adapted to it: see NodeRedisDriver. */
 
-/** Where a server is, and what is put before keys there. */
-export interface Place {
+/** Where a server is, its database, and the prefix of keys. */
+export interface ServerOptions {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly path?: string | undefined;
   readonly keyPrefix?: string | undefined;
   /** The database that was asked for. */
   readonly db?: number | undefined;
-  /** Of a master behind Sentinels, which is known to them by its name. */
+  /** The Sentinels that watch this master, which they know by `name`. */
   readonly sentinels?: readonly { readonly host?: string; readonly port?: number }[] | null | undefined;
   readonly name?: string | undefined;
 }
 
 export interface Driver {
-  /** Another to the same place, with these settings; not open yet. */
+  /** Makes another one to the same server with these settings, not open yet. */
   duplicate(settings: { readonly db: number; readonly retryStrategy: (times: number) => number }): Driver;
   readonly isCluster: boolean;
-  readonly options: Place;
+  readonly options: ServerOptions;
   /** 'ready' when commands can be sent. */
   readonly status: string;
-  /** The socket, once there is one: what is sent between cork and uncork is one write; destroyed, it is replaced by a new one. */
+  /** The socket, once there is one. What is sent between cork and uncork is one write. A socket that is destroyed is replaced. */
   readonly stream: { cork(): void; uncork(): void; destroy(): unknown } | undefined;
-  /** An attempt to open it is `connecting`, then `ready` or `close`. After `end` no other attempt follows. */
+  /** An attempt to open it emits `connecting`, then `ready` or `close`. After `end` no other attempt follows. */
   on(event: 'connecting' | 'ready' | 'close' | 'end', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'message', listener: (channel: string, text: string) => void): unknown;
@@ -31,7 +31,7 @@ export interface Driver {
   evalsha(sha: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
   eval(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
   eval_ro(text: string, keys: number, ...values: (string | number)[]): Promise<unknown>;
-  /** Of a node of a Cluster: has the next command served whose slot is on its way to it. */
+  /** ASKING, of a node of a Cluster: its next command is served although the slot is still moving to it. */
   asking?(): Promise<unknown>;
   wait(replicas: number, ms: number): Promise<number>;
   publish(channel: string, text: string): Promise<unknown>;

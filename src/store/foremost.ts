@@ -1,15 +1,15 @@
 /**
- * Which waiter of this coordinator is the foremost, for each name that it waits for.
+ * Knows, for each name that this coordinator waits for, which of its waiters is the foremost.
  *
- * Behind a holder and first waiters that have died nobody is told of anything: somebody has to ask once the holder has lapsed,
- * and by that the first living one is granted, whoever asked. It is enough that each coordinator asks once, for if it is
- * alive so are all of its waiters. So of c coordinators with any number of waiters c ask, and the first three in the queue:
- * 3 + c, be it for 10, 1,000 or 10,000 waiters. See lease/pace for when.
+ * If the holder and the first waiters have died, no message is sent. A living waiter has to ask once the holder's lease has
+ * lapsed; any request makes the first living waiter the holder. One waiter of each coordinator is enough, because if a
+ * coordinator is alive, so are all its waiters. So with c coordinators c waiters ask, and the first three in the queue:
+ * 3 + c, for 10, 1,000 or 10,000 waiters alike. See lease/pace for when they ask.
  */
 export class Foremost {
   private readonly names = new Map<string, { owner: string; rank: number }>();
 
-  /** A waiter was told its rank: whether it is the foremost by that. */
+  /** Takes a waiter's new rank, and returns whether that makes it the foremost. */
   isAt(name: string, owner: string, rank: number): boolean {
     const known = this.names.get(name);
     if (known && known.owner !== owner && known.rank < rank) return false;
@@ -17,7 +17,7 @@ export class Foremost {
     return true;
   }
 
-  /** It waits no more: the next that is told its rank takes its place. */
+  /** Forgets a waiter that waits no more. The next waiter that is told its rank becomes the foremost. */
   leave(name: string, owner: string): void {
     if (this.names.get(name)?.owner === owner) this.names.delete(name);
   }

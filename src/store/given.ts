@@ -2,7 +2,7 @@
 import type { NodeRedis } from './node-redis-client.ts';
 
 /** As much of ioredis's Redis and Cluster as tells them from others. */
-export interface Ioredis {
+interface Ioredis {
   readonly isCluster: boolean;
   readonly status: string;
   duplicate(): unknown;

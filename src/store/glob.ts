@@ -1,8 +1,8 @@
 /**
  * Redis's glob patterns (redis.io/docs/latest/commands/keys): `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and `\` before a
- * literal; by characters, where Redis goes by bytes. No RegExp: one of many stars can take for ever.
+ * literal. It compares characters, where Redis compares bytes. A RegExp will not do: one with many stars can take for ever.
  */
-export interface Glob {
+interface Glob {
   test(text: string): boolean;
 }
 

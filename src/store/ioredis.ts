@@ -1,10 +1,10 @@
-/** Clients of ioredis of our own, beside the caller's: to the same place and with the same rights, by settings of ours. */
+/** Makes clients of ioredis like the caller's: to the same server and with the same rights, but with settings of ours. */
 import type { RedisOptions } from 'ioredis';
 import type { Driver } from './driver.ts';
-import { type Patience, retryStrategy } from './patience.ts';
+import { type OpeningTimeout, retryStrategy } from './opening-timeout.ts';
 import { SideConnections } from './side-connections.ts';
 
-/** Our own settings: what ioredis would send again or later by itself could land behind a release. */
+/** Our own settings. ioredis must not send anything again or later by itself: it could take effect after a release. */
 export const SETTINGS = {
   lazyConnect: true,
   keyPrefix: '',
@@ -14,46 +14,47 @@ export const SETTINGS = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   maxRetriesPerRequest: null,
-  connectTimeout: 0, // our own is that of the whole opening
-  disconnectTimeout: 0, // else a socket, or only a timer, outlives close() by 2 s where Redis does not answer
+  connectTimeout: 0, // OpeningTimeout bounds the whole opening instead
+  disconnectTimeout: 0, // otherwise a socket or a timer outlives close() by 2 s if Redis does not answer
   retryStrategy,
   reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
 } satisfies RedisOptions;
 
 /**
- * A master that is replaced by plan stays one for some ten seconds more, and so do the connections to it: a lease would
- * be renewed there that the new master knows nothing of. With `failoverDetector` they end when a Sentinel tells of the
- * new one. Where no Sentinel answers, the attempt is over; the pause before the next one must end at `close()`.
+ * After a planned failover the old master stays a master for some ten seconds, and connections to it stay open: leases
+ * would be renewed there that the new master does not know. With `failoverDetector` ioredis closes these connections
+ * when a Sentinel announces the new master. If no Sentinel answers, the attempt ends at once instead of being repeated
+ * inside ioredis, because our own pause before the next attempt ends at `close()`.
  */
 const BEHIND_SENTINELS = { failoverDetector: true, sentinelRetryStrategy: () => null } satisfies RedisOptions;
 
-/** Meant for the caller's own traffic: bounds of its commands, and what it prepares on each of its connections. */
+/** Options that are meant for the caller's own traffic and not taken over: bounds of its commands, and what it prepares on each connection. */
 export const NOT_OURS = ['commandTimeout', 'socketTimeout', 'blockingTimeout', 'himportFieldsets'];
 
-/** What may change while a client lives, and is then with ours as it is with the caller's: where the server is, and how to log in. */
+/** Options that may change while a client lives: where the server is, and how to log in. Ours read the caller's current values. */
 const CURRENT = ['host', 'port', 'path', 'family', 'sentinelUsername', 'sentinelPassword'];
 export const LOGIN = ['username', 'password', 'tls'] as const;
 
-/** A client that is not open yet, and what ends that it opens by itself. */
-export interface Twin<C> {
-  readonly twin: C;
+/** A client that is not open yet, and `end`, which closes the connections that it opens by itself. */
+export interface Duplicate<C> {
+  readonly client: C;
   readonly end: () => void;
 }
 
-export const twinOf = (source: Driver, patience: Patience): Twin<Driver> => {
+export const duplicateRedis = (source: Driver, opening: OpeningTimeout): Duplicate<Driver> => {
   const behind = source.options.sentinels ? BEHIND_SENTINELS : {};
-  const twin = source.duplicate({ ...without(NOT_OURS), ...SETTINGS, ...behind, db: databaseOf(source) });
-  for (const option of [...CURRENT, ...LOGIN]) live(twin.options, option, () => Reflect.get(source.options, option));
-  live(twin.options, 'sentinelCommandTimeout', () => patience.ms / 2); // else one that is silent is waited for
-  twin.on('error', (error) => {
-    if (isOfSelect(error)) twin.stream?.destroy(); // ioredis would go on in the first database
+  const client = source.duplicate({ ...without(NOT_OURS), ...SETTINGS, ...behind, db: databaseOf(source) });
+  for (const option of [...CURRENT, ...LOGIN]) live(client.options, option, () => Reflect.get(source.options, option));
+  live(client.options, 'sentinelCommandTimeout', () => opening.ms / 2); // otherwise a Sentinel that does not answer is awaited for ever
+  client.on('error', (error) => {
+    if (isOfSelect(error)) client.stream?.destroy(); // otherwise ioredis would continue in database 0
   });
   const sides = new SideConnections();
-  sides.track(Reflect.get(twin, 'connector'), 'connectToSentinel');
-  return { twin, end: () => sides.end() };
+  sides.track(Reflect.get(client, 'connector'), 'connectToSentinel');
+  return { client, end: () => sides.end() };
 };
 
-/** The database that the caller's client has selected. ioredis has it with the connection, and with the last one while there is none. */
+/** The database that the caller's client has selected. ioredis keeps it with the connection, or with the previous one while there is none. */
 const databaseOf = (source: Driver): number => {
   for (const kept of ['prevCondition', 'condition']) {
     const condition: unknown = Reflect.get(source, kept);
@@ -71,7 +72,7 @@ const isOfSelect = (error: Error): boolean => {
 export const without = (options: readonly string[]): Record<string, undefined> =>
   Object.fromEntries(options.map((option) => [option, undefined]));
 
-/** Makes it an option that is read anew whenever it is used. */
+/** Makes `option` a getter, so that its current value is read at each use. */
 export const live = (options: object, option: string, get: () => unknown): void => {
   Object.defineProperty(options, option, { get, enumerable: true, configurable: true });
 };

@@ -1,13 +1,13 @@
-/** From a name to its keys in Redis. All keys of a name share a slot, whatever the name, and no two names share a key. */
+/** The keys of a name in Redis. All keys of a name share a slot, whatever the name, and no two names share a key. */
 import { slotOf, tagIn } from './slot.ts';
 
 /** lock, claims, specs: see lua/include/holder and lua/include/claims. */
-export type Keys = readonly [lock: string, claims: string, specs: string];
+type Keys = readonly [lock: string, claims: string, specs: string];
 
 const SIDE = /~redisync[:./](?:claims|specs)$/;
 const LIKE_SIDE = /~redisync[:./](?:claims|specs|clock)~*$/;
 
-/** What the search for tags has come by: it goes through the numbers once, however many slots are asked for. */
+/** The tags found so far, by slot. The search goes through the numbers once, however many slots are asked for. */
 const tags = new Map<number, number>();
 let next = 0;
 
@@ -35,7 +35,7 @@ const sides = (lock: string): string => {
   return `{${tagOf(slotOf(lock))}}${lock}~redisync/`;
 };
 
-/** The lock's key is its name, verbatim; only a name that ends like a side key gets a `~` behind it. */
+/** The keys of a name. The lock's key is the name itself; only a name that ends like a side key gets a `~` behind it. */
 export const keysOf = (prefix: string, name: string): Keys => {
   const lock = prefix + (LIKE_SIDE.test(name) ? `${name}~` : name);
   const side = sides(lock);
@@ -43,8 +43,8 @@ export const keysOf = (prefix: string, name: string): Keys => {
 };
 
 /**
- * The key of the clock: one for a server, or one for the slot where keys of a Cluster go together. Where its usual key is in
- * that slot, as with a tag in the prefix, it is that, so that those who know of no slots have the same.
+ * The key of the clock: one for each server, or in a Cluster one for each slot. If the server's key is in that slot, as with
+ * a tag in the prefix, it is used, so that a client that does not know of slots uses the same clock.
  */
 export const clockKey = (prefix: string, slot?: number): string => {
   const usual = `${prefix}~redisync:clock`;
@@ -54,10 +54,10 @@ export const clockKey = (prefix: string, slot?: number): string => {
   return slotOf(tagged) === slot ? tagged : `${tag}${usual}`;
 };
 
-/** The glob that the key of every name's claims matches. */
+/** The glob that matches the claims of every name. */
 export const CLAIMS = '*~redisync[:./]claims';
 
-/** The name that a lock's key stands for, or undefined for any other key. */
+/** The name of a lock's key; undefined for any other key. */
 export const nameOfLock = (prefix: string, lock: string): string | undefined => {
   if (!lock.startsWith(prefix) || lock === prefix) return undefined;
   const body = lock.slice(prefix.length);
@@ -65,7 +65,7 @@ export const nameOfLock = (prefix: string, lock: string): string | undefined => 
   return keysOf(prefix, name)[0] === lock ? name : undefined;
 };
 
-/** The name that a side key belongs to, or undefined for any other key. */
+/** The name of a side key; undefined for any other key. */
 export const nameOf = (prefix: string, key: string): string | undefined => {
   const side = SIDE.exec(key);
   if (!side) return undefined;

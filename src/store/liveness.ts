@@ -1,43 +1,43 @@
-/** What is known of each server by its answers: its clock, since when it runs, and whether it answers at all. */
+/** What the answers of each server say about it: its clock offset, when it started, and whether it still answers. */
 import type { Clock } from '../clock.ts';
 import type { Call, Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import type { Driver } from './driver.ts';
 
-/** ms of silence that are more than enough. */
+/** ms without an answer after which a connection counts as half-open, whatever the timeouts of its calls. */
 const SILENCE = 1_000;
 
-/** ms from one connection that is left, as its server is no master, to the next. */
+/** The shortest time, in ms, between two replacements of a connection because its server is not a master. */
 const STAY = 1_000;
 
 export class Liveness {
   private readonly clock: Clock;
   private servers = new WeakMap<Driver, Server>();
-  /** Monotonic ms until which no connection is left for another. */
+  /** Monotonic ms until which no connection is replaced for that reason. */
   private staying = 0;
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** What is known of the server; of a Cluster's, by its node. */
+  /** What is known of the server behind this connection. Of a whole Cluster nothing is known. */
   about(client: Client | undefined): Server {
     const node = client && !isCluster(client) ? client : undefined;
     const known = node && this.servers.get(node);
     if (known) return known;
-    const server = { node, heardAt: 0, lead: undefined, born: undefined };
+    const server = { node, lastReplyAt: 0, clockOffset: undefined, startedAt: undefined };
     if (node) this.servers.set(node, server);
     return server;
   }
 
-  /** The connection has ended: behind the next one may be another server. */
+  /** Forgets all servers: the connection has ended, and the next one may lead to another server. */
   forget(): void {
     this.servers = new WeakMap();
   }
 
   /**
-   * Ends the connections that may be half-open, of those on which a call ends without an answer. Returns how.
-   * It is to be asked before these calls are given up, and done after.
+   * Finds the connections that may be half-open among those on which a call has timed out, and returns a function that
+   * ends them. Call this before the late calls are removed, and the returned function after.
    */
   silent(late: readonly Call[], calls: readonly Call[]): () => void {
     const now = this.clock.now();
@@ -48,9 +48,10 @@ export class Liveness {
   }
 
   /**
-   * Ends the connection to a server that is no master any more, and tells whether it did. Behind a name that leads to the
-   * master, another connection finds the new one; ioredis sees only errors that stand alone. The name may lead here for
-   * a while yet, and whoever waits asks at once on a new connection.
+   * Ends the connection to a server that is not a master any more, and tells whether it did: a new connection to the same
+   * name may reach the new master. ioredis would do that by itself for an error reply, but not for one inside a batch's
+   * reply. At most once in STAY ms, because the name may lead to the old master for a while, and waiters ask at once on
+   * each new connection.
    */
   leave(node: Driver): boolean {
     const now = this.clock.now();
@@ -61,15 +62,16 @@ export class Liveness {
   }
 
   /**
-   * Whether a connection may be half-open: nothing was heard on it since calls were sent, for half the time that the most
-   * patient of them has, or a second. One that has less, as the renewal of a short lease, is no reason to end the others.
+   * Whether a connection may be half-open: nothing has arrived on it since its unanswered calls were sent, for half of
+   * the longest timeout among them, or for a second. The longest counts, so that one call with a short timeout, such as
+   * the renewal of a short lease, does not end the connection for all others.
    */
   private isSilent(node: Driver, calls: readonly Call[], now: number): boolean {
-    const { heardAt } = this.about(node);
+    const { lastReplyAt } = this.about(node);
     const unanswered = calls.filter((call) => call.node === node && call.sentAt !== undefined);
     const first = unanswered.reduce((time, { sentAt = now }) => Math.min(time, sentAt), now);
-    const since = Math.max(first, heardAt); // what was heard after it was sent may have been for an earlier one
-    const patience = unanswered.reduce((most, { within }) => Math.max(most, within), 0);
-    return unanswered.length > 0 && now - since >= Math.min(patience / 2, SILENCE);
+    const since = Math.max(first, lastReplyAt); // what was heard after it was sent may have been for an earlier one
+    const longest = unanswered.reduce((most, { within }) => Math.max(most, within), 0);
+    return unanswered.length > 0 && now - since >= Math.min(longest / 2, SILENCE);
   }
 }

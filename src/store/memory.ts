@@ -1,4 +1,4 @@
-/** The store in this process's memory: what the scripts do in Redis, on plain data and in a scheduler's time. */
+/** The store in this process's memory: it does what the scripts do in Redis, on plain data and in a scheduler's time. */
 import {
   defer,
   delay,
@@ -14,12 +14,12 @@ import {
 import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } from '../errors.ts';
 import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
+import { inspectionOf } from './memory/inspection.ts';
 import { blank, draw, inOrder, isFree, type Listener, lapse, leaseOf, type Name, settle } from './memory/name.ts';
-import { inspectionOf } from './memory/view.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /**
- * What stands in for a Redis server: the locks of all coordinators that are made over it.
+ * Stands in for a Redis server: it has the locks of all coordinators that are made over it.
  *
  * @example
  * const memory = new Memory();
@@ -27,7 +27,7 @@ import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, St
  */
 export class Memory {
   /**
-   * ms from a command to its answer, and from a grant to its message; 0 unless told. A command that takes longer than
+   * ms from a command to its answer, and from a grant to its message; default: 0. A command that takes longer than
    * its `commandTimeout` fails as it does when Redis does not answer: what became of it is unknown. It has taken effect
    * all the same, unless `latency` is `Infinity`: then nothing arrives, which is an outage.
    */
@@ -143,7 +143,7 @@ export class MemoryStore implements Store, Listener {
     }).pipe(mergeMap((names) => names));
   }
 
-  /** As with Redis, by a message that takes its time. */
+  /** Announces a grant by a message, which takes `latency` ms, as with Redis. */
   tell(grant: Grant): void {
     race(this.over$, of(grant).pipe(delay(this.memory.latency, this.scheduler))).subscribe({
       next: (told) => this.grants$.next(told),
@@ -169,9 +169,9 @@ export class MemoryStore implements Store, Listener {
   }
 
   /**
-   * A command takes effect when it is sent. Its answer is an action of the scheduler also where `latency` is 0: never
-   * on the caller's stack, as with Redis, so that a release does not run the next holder's work inside itself, and yet
-   * on the same frame of a TestScheduler, so that marbles show the pipeline alone.
+   * A command takes effect when it is sent. Its answer is scheduled also if `latency` is 0, and never comes on the caller's
+   * stack: as with Redis, a release must not run the next holder's work inside itself. It comes on the same frame of a
+   * TestScheduler, so that marble diagrams show the pipeline alone.
    */
   private send<T>(lock: string | undefined, within: number, verb: (now: number) => T): Observable<T> {
     const { memory, scheduler } = this;

@@ -1,6 +1,6 @@
-/** What is used of a client of node-redis (`redis` 5 and 6, single or behind its URL), and how another like it is made. */
+/** The part of a node-redis client that we use (`redis` 5 and 6, a single client), and how another like it is made. */
 
-/** What is used of node-redis's client. */
+/** The part of a node-redis client that we use. */
 export interface NodeRedis {
   readonly isReady: boolean;
   readonly options?:
@@ -17,7 +17,7 @@ export interface NodeRedis {
   unsubscribe(channels: string[]): Promise<unknown>;
 }
 
-/** Its Cluster, Sentinel and pool, which have `masters`, `acquire` and `idleClients`, are not among them, nor is version 4, without `destroy`. */
+/** Whether it is a single client. A Cluster (`masters`), a Sentinel client (`acquire`) and a pool (`idleClients`) are not, nor is version 4, which has no `destroy`. */
 export const isNodeRedis = (client: unknown): client is NodeRedis =>
   typeof client === 'object' &&
   client !== null &&
@@ -27,11 +27,11 @@ export const isNodeRedis = (client: unknown): client is NodeRedis =>
   !['masters', 'acquire', 'idleClients', 'isCluster'].some((property) => property in client);
 
 /**
- * Our own settings: nothing is sent again or later by itself, and no bound is inherited that is meant for the caller's
- * traffic. Each attempt to connect has a client of its own, so that it can be left, and has the caller's options of then.
+ * Our own settings: node-redis must not send anything again or later by itself, and bounds of the caller's traffic do not
+ * apply. Each attempt to connect has a new client, which can be abandoned, and which has the caller's current options.
  */
 const SETTINGS = {
-  url: undefined, // what it says is among the other options already, and would overrule them
+  url: undefined, // the other options contain it already, and it would overrule them
   disableOfflineQueue: true,
   commandsQueueMaxLength: undefined,
   commandOptions: { timeout: undefined },
@@ -42,11 +42,11 @@ const SETTINGS = {
 
 const SOCKET = { reconnectStrategy: false, connectTimeout: 10_000, socketTimeout: undefined };
 
-/** Another to the same place, for one attempt to connect. */
+/** Makes another client to the same server, for one attempt to connect. */
 export const clientLike = (source: NodeRedis, database: number): NodeRedis =>
   source.duplicate({ ...SETTINGS, database, socket: { ...source.options?.socket, ...SOCKET } });
 
-/** node-redis tells nobody what the client has selected, so its server is asked, on its own connection. */
+/** The database that the caller's client has selected. node-redis does not expose it, so the server is asked on the caller's connection. */
 export const databaseOf = async (source: NodeRedis): Promise<number> => {
   const { isReady, options } = source;
   const info = isReady ? await source.sendCommand(['CLIENT', 'INFO']).catch(() => '') : '';

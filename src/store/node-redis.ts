@@ -1,21 +1,21 @@
-/** A connection by node-redis in the few words that we use of ioredis: it is opened again and again, each time by a client of its own. */
+/** Adapts node-redis to the few methods that we use of ioredis. Each attempt to connect uses a new client of node-redis. */
 import { EventEmitter } from 'node:events';
-import type { Driver, Place } from './driver.ts';
+import type { Driver, ServerOptions } from './driver.ts';
 import { clientLike, databaseOf, destroy, type NodeRedis } from './node-redis-client.ts';
-import { retryStrategy } from './patience.ts';
+import { retryStrategy } from './opening-timeout.ts';
 
 export class NodeRedisDriver extends EventEmitter implements Driver {
   readonly isCluster = false;
   readonly stream = {
-    cork: (): void => undefined, // it writes what comes in one tick at once
+    cork: (): void => undefined, // node-redis writes what comes in one tick at once by itself
     uncork: (): void => undefined,
     destroy: (): void => this.replace(),
   };
   private readonly source: NodeRedis;
   private live: NodeRedis | undefined;
-  /** The one that the caller's client had selected when this was first opened: a lease lives in one. */
+  /** The database that the caller's client had selected when this was first opened. It stays: a lease lives in one database. */
   private database: number | undefined;
-  /** Which attempt to connect is the latest. */
+  /** The number of the latest attempt to connect. */
   private latest = 0;
   /** Ends the live client. */
   private leave: () => void = () => undefined;
@@ -31,7 +31,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     this.source = source;
   }
 
-  get options(): Place {
+  get options(): ServerOptions {
     const { socket = {}, keyPrefix } = this.source.options ?? {};
     return {
       host: 'localhost',
@@ -50,7 +50,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     return this.live?.isReady ? 'ready' : 'connecting';
   }
 
-  /** Begins an attempt; others follow until it is closed. */
+  /** Begins an attempt to connect; others follow until this is closed. */
   async connect(): Promise<void> {
     const attempt = ++this.latest;
     this.emit('connecting');
@@ -61,7 +61,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     let connected = false;
     const isLive = (): boolean => client === this.live;
     const end = (): void => {
-      if (connected) destroy(client); // before that node-redis has nothing to end, and would go on
+      if (connected) destroy(client); // before it is connected, destroy() would not stop node-redis from connecting
     };
     const failed = (error?: Error): void => {
       if (!isLive()) return;
@@ -83,7 +83,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     });
     client.on('error', failed);
     client.on('end', () => failed());
-    client.unref(); // a socket that is left while it connects keeps no process alive
+    client.unref(); // a client that is left while it connects must not keep the process alive
     await client.connect().catch(failed);
   }
 
@@ -152,12 +152,12 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
     this.emit('close');
   }
 
-  /** It gives nobody its socket, so a client whose socket hangs is left, with what it was subscribed to. */
+  /** Leaves the client for a new one. node-redis does not expose its socket, so a socket that hangs cannot be destroyed alone. */
   private replace(): void {
     if (this.closed) return;
     clearTimeout(this.pause);
     this.end();
-    this.database ??= this.source.options?.database ?? 0; // the caller's connection hangs, or is blocked
+    this.database ??= this.source.options?.database ?? 0; // the caller's connection has not answered CLIENT INFO
     this.connect();
   }
 }

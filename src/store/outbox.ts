@@ -1,13 +1,13 @@
-/** What one tick sends travels together: with one script as one command, and all of it in one write to the socket. */
+/** Collects the calls of one tick: those of one script become one command, and all commands are written to the socket at once. */
 import type { Call } from './call.ts';
 import type { Driver } from './driver.ts';
 
-/** The most names in one command: a longer one would keep the server from others. */
+/** The most names in one command. A longer one would keep the server from serving others. */
 const LARGEST = 64;
 
 export class Outbox {
   private calls: Call[] = [];
-  /** Whether this tick ends with a flush. */
+  /** Whether a flush at the end of this tick is planned. */
   private flushing = false;
   private readonly node: Driver;
   private readonly dispatch: (calls: readonly Call[]) => void;
@@ -17,7 +17,7 @@ export class Outbox {
     this.dispatch = dispatch;
   }
 
-  /** Each timer that is due runs in a tick of its own: what is in no hurry waits for what those of one ms send. */
+  /** Adds a call. An unhurried one waits until the end of this iteration of the event loop, because each due timer runs in a tick of its own. */
   post(call: Call): void {
     const first = this.calls.push(call) === 1;
     if (call.command.unhurried) {
@@ -39,7 +39,7 @@ export class Outbox {
   };
 }
 
-/** In the order in which they came, those in a row that have one script together. */
+/** Groups calls, in their order: consecutive calls of one script are a batch. */
 const batchesOf = (calls: Call[]): Call[][] => {
   const batches: Call[][] = [];
   for (const call of calls) {

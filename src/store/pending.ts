@@ -1,13 +1,13 @@
-/** The calls whose outcome is still to come, and the timer that ends them by their deadlines. */
+/** The calls that have no outcome yet, and the timer that ends each at its deadline. */
 import type { SchedulerLike, Subscription } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import type { RedisyncError } from '../errors.ts';
 import type { Call } from './call.ts';
 
 /**
- * An array, where a Set would do but for the garbage: V8 keeps the former tables of a Set or Map that grows and shrinks
- * within reach of one another until a full collection, and what they held with them. Of calls that was a sixth of the
- * CPU time of a busy process.
+ * The pending calls, in an array. A Set would be simpler, but V8 keeps the earlier tables of a Set that grows and shrinks
+ * reachable until a full collection, with all that they held; for calls that cost a sixth of the CPU time of a busy
+ * process.
  */
 export class Pending {
   private readonly calls: Call[] = [];
@@ -15,10 +15,10 @@ export class Pending {
   private readonly clock: Clock;
   private readonly late: (late: readonly Call[], all: readonly Call[]) => void;
   private timer: Subscription | undefined;
-  /** Monotonic ms at which the timer fires. */
+  /** Monotonic ms at which the timer fires next. */
   private nextLook = Number.POSITIVE_INFINITY;
 
-  /** @param late is told which calls have come to their deadlines, of all that there are, and ends them */
+  /** @param late called with the calls whose deadline has come, and with all pending calls; it ends the late ones */
   constructor(scheduler: SchedulerLike, clock: Clock, late: (late: readonly Call[], all: readonly Call[]) => void) {
     this.scheduler = scheduler;
     this.clock = clock;
@@ -26,15 +26,15 @@ export class Pending {
   }
 
   add(call: Call): void {
-    call.place = this.calls.push(call) - 1;
+    call.index = this.calls.push(call) - 1;
     if (call.deadline < this.nextLook) this.lookAt(call.deadline);
   }
 
-  has({ place }: Call): boolean {
-    return place !== undefined;
+  has({ index }: Call): boolean {
+    return index !== undefined;
   }
 
-  /** Those of now, in no order: what is done with one may end others. */
+  /** A copy of the pending calls, in no order: ending one may end others. */
   get all(): readonly Call[] {
     return [...this.calls];
   }
@@ -49,26 +49,26 @@ export class Pending {
     if (this.delete(call)) call.outcome.error(error);
   }
 
-  /** Ends them all. */
+  /** Ends all calls. */
   close(errorOf: (call: Call) => RedisyncError): void {
     this.timer?.unsubscribe();
     for (const call of this.all) this.fail(call, errorOf(call));
   }
 
-  /** Whether it was there. The last one takes its place. */
+  /** Removes a call, and returns whether it was pending. The last call of the array takes its index. */
   private delete(call: Call): boolean {
-    const { place } = call;
-    if (place === undefined) return false;
-    call.place = undefined;
+    const { index } = call;
+    if (index === undefined) return false;
+    call.index = undefined;
     const last = this.calls.pop();
     if (last && last !== call) {
-      last.place = place;
-      this.calls[place] = last;
+      last.index = index;
+      this.calls[index] = last;
     }
     return true;
   }
 
-  /** One timer ends every call that is due by then: most have been answered long before, and cost none. */
+  /** Sets the one timer of all calls. Most calls are answered long before their deadline, so a timer for each would be waste. */
   private lookAt(time: number): void {
     this.timer?.unsubscribe();
     this.nextLook = time;
@@ -77,7 +77,7 @@ export class Pending {
 
   private look(): void {
     const now = this.clock.now();
-    this.nextLook = Number.POSITIVE_INFINITY; // what is asked meanwhile is looked at in its own time
+    this.nextLook = Number.POSITIVE_INFINITY; // a call that is added meanwhile sets its own time
     let next = Number.POSITIVE_INFINITY;
     const calls = this.all;
     this.late(

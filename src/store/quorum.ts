@@ -1,7 +1,7 @@
 /**
  * The Redlock algorithm (redis.io/docs/latest/develop/clients/patterns/distributed-locks) as a store over independent
- * stores: what a majority grants is held. It keeps no queue, for no node could say whose turn it is. The fence is the
- * highest that a node of the majority gave, and is told only when they all draw higher ones from then on.
+ * stores: what a majority grants is held. It keeps no queue, because no node could say who is next. The fence is the
+ * highest that a node of that majority drew. It is emitted when a majority that voted for it draws only higher numbers.
  */
 import {
   AsyncSubject,
@@ -21,13 +21,13 @@ import {
 import { type Clock, clockOf } from '../clock.ts';
 import { isTransient } from '../errors.ts';
 import type { Announcements } from './announcements.ts';
-import { Member } from './member.ts';
-import type { Node } from './quorum/dealing.ts';
+import { inspect, list } from './quorum/inspection.ts';
 import { decided, Majority } from './quorum/majority.ts';
-import { inspect, list } from './quorum/view.ts';
+import { Member } from './quorum/member.ts';
+import type { Node } from './quorum/node-lease.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
-/** A denial that nothing announces the end of, so that only the back-off says when to ask again. */
+/** The denial of a quorum: nothing tells when the lock is free, so waiters ask again by back-off. */
 const DENIED: Answer = {
   granted: false,
   wait: Number.POSITIVE_INFINITY,
@@ -37,10 +37,10 @@ const DENIED: Answer = {
   ticket: 0,
 };
 
-export interface QuorumTerms {
+interface QuorumTerms {
   /** How many nodes must agree. */
   readonly quorum: number;
-  /** ms for which a node has no vote after its start; 0 for a vote at once. */
+  /** ms after its start for which a node has no vote; 0: it votes at once. */
   readonly delayedRestart: number;
 }
 
@@ -66,25 +66,25 @@ export class QuorumStore implements Store {
   }
 
   /** That of one node, where too few are left. */
-  get trouble(): Error | undefined {
-    const all = this.majority.members.flatMap(({ node }) => node.trouble ?? []);
+  get lastError(): Error | undefined {
+    const all = this.majority.members.flatMap(({ node }) => node.lastError ?? []);
     return all.length > this.majority.spare ? all[0] : undefined;
   }
 
-  /** Emits with the majority's answer: a slow node is not waited for. What a minority granted is given back first. */
+  /** Emits the majority's answer without waiting for slow nodes. What a minority granted is cancelled before a denial is emitted. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer> {
     const { majority, clock, announcements } = this;
     const { name, owner, ttl } = request;
     const asked = clock.now();
-    const each = patience(ttl, within);
-    const patient = this.delayedRestart && Math.max(this.delayedRestart, ttl);
+    const each = nodeTimeout(ttl, within);
+    const minUptime = this.delayedRestart && Math.max(this.delayedRestart, ttl);
     const undone = <T>(then: Observable<T>, waits: boolean): Observable<T> => {
       if (stay && waits) announcements.wait(name, owner, clock.now() - asked);
-      // Nobody is told: whoever tries again because of it would do the same to the others.
-      return concat(merge(...majority.members.map((member) => member.giveBack({ name, owner }, each))), then);
+      // No message is published: waiters that try again because of it would again leave each other with minorities.
+      return concat(merge(...majority.members.map((member) => member.cancel({ name, owner }, each))), then);
     };
     return majority
-      .poll((member) => member.acquire(request, patient, each))
+      .poll((member) => member.acquire(request, minUptime, each))
       .pipe(
         decided(({ values, errors, left }): Answer | undefined => {
           const granted = values.filter((vote) => typeof vote === 'number');
@@ -109,11 +109,11 @@ export class QuorumStore implements Store {
       );
   }
 
-  /** Goes on until every node has answered: one that is without the lease that a majority has is given it again. */
+  /** Emits the majority's answer, and goes on until every node has answered: a node that lacks a lease that a majority has is given it again. */
   renew(request: Request, fence = 0, within: number, downgrade = false): Observable<Renewal> {
     const { majority, clock } = this;
     return defer(() => {
-      const each = patience(request.ttl, within);
+      const each = nodeTimeout(request.ttl, within);
       const over = clock.now() + request.ttl;
       const outcome = new AsyncSubject<Renewal>();
       const heal = (member: Member): void => {
@@ -139,7 +139,7 @@ export class QuorumStore implements Store {
     });
   }
 
-  /** Emits whether a majority gave a lease up, and goes on until every node has answered or failed to. Who waits is told. */
+  /** Emits whether a majority had the lease, and goes on until every node has answered or failed. The nodes publish the release to waiters. */
   release(release: Release, within: number): Observable<Released> {
     const { name, owner, keep } = release;
     const { needed } = this.majority;
@@ -177,8 +177,8 @@ export class QuorumStore implements Store {
   }
 
   /**
-   * Emits the grant when a majority of the nodes that voted for it draw no fence up to its own any more. The others do
-   * not count: they may have voted for the next lease already.
+   * Emits the grant when a majority of all nodes, each of which voted for it, draws only fences above its own. A node that
+   * did not vote for it does not count: it may have voted for the next lease already, before it was raised.
    */
   private raised<T extends { fence: number }>(request: Request, grant: T, within: number): Observable<T> {
     const { majority } = this;
@@ -195,5 +195,5 @@ export class QuorumStore implements Store {
   }
 }
 
-/** How long one node may take, so that one that is down costs little of the lease: a twentieth, but a round trip for certain. */
-const patience = (ttl: number, within: number): number => Math.min(within, Math.max(100, Math.floor(ttl / 20)));
+/** ms that one node may take: a twentieth of the ttl, so that a node that is down costs little of the lease, but at least 100. */
+const nodeTimeout = (ttl: number, within: number): number => Math.min(within, Math.max(100, Math.floor(ttl / 20)));

@@ -36,22 +36,22 @@ export class RedisStore implements Store {
     this.connection.demoted$.subscribe(() => this.listener.move());
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
-      const [key, owner, token] = message;
+      const [key, owner, fence] = message;
       const name = nameOfLock(prefix, key);
       if (name === undefined) return;
       this.grants$.next({
         name,
         owner,
-        fence: token === undefined ? undefined : Number(token),
+        fence: fence === undefined ? undefined : Number(fence),
       });
     });
   }
 
-  get trouble(): Error | undefined {
-    return this.connection.complaint;
+  get lastError(): Error | undefined {
+    return this.connection.lastError;
   }
 
-  get deaf(): Error | undefined {
+  get refusedToListen(): Error | undefined {
     return this.listener.refusal;
   }
 
@@ -126,12 +126,12 @@ export class RedisStore implements Store {
     return list(this, this.connection, this.site.prefix, pattern, within);
   }
 
-  /** ms for which the server has been up at least. Asked once a connection: a server that restarts breaks it. */
+  /** ms for which the server has been up, at least. It is asked once for each connection: a server that restarts breaks it. */
   uptime(within: number): Observable<number> {
-    const { born } = this.connection.about();
-    if (born !== undefined) return of(this.clock.now() - born);
+    const { startedAt } = this.connection.about();
+    if (startedAt !== undefined) return of(this.clock.now() - startedAt);
     return this.connection.run(commands.uptime, within, ({ value: ms }, server) => {
-      server.born = this.clock.now() - ms;
+      server.startedAt = this.clock.now() - ms;
       return ms;
     });
   }
@@ -142,7 +142,7 @@ export class RedisStore implements Store {
     this.grants$.complete();
   }
 
-  /** Grants to waiters of this process come in the reply of whoever made room for them, without a message. */
+  /** Emits the grants to waiters of this process that a reply carries: for them no message is published. */
   private handOn(name: string, grants: readonly unknown[] = []): void {
     for (let i = 0; i < grants.length; i += 2) {
       this.grants$.next({ name, owner: String(grants[i]), fence: Number(grants[i + 1]) });

@@ -1,11 +1,11 @@
-/** Whether replicas have what was written, by WAIT. */
+/** Waits until replicas have confirmed what was written, by WAIT. */
 import { catchError, defer, map, merge, type Observable, type SchedulerLike, take, throwError, timeout } from 'rxjs';
 import { RedisUnreachableError, RedisyncError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
 import type { Driver } from './driver.ts';
 
-/** What is confirmed, by when, and on which connection: by any other there would be nothing to wait for. */
-export interface Confirmation {
+/** What is to be confirmed, by when, and on which connection: WAIT is about the writes of its own connection. */
+interface Confirmation {
   readonly node: Driver | undefined;
   readonly replicas: Replicas;
   readonly within: number;
@@ -18,18 +18,21 @@ export interface Confirmation {
   readonly scheduler: SchedulerLike;
 }
 
-/** How many replicas have what was written so far. It keeps the connection from other commands until it is answered. */
+/** Emits how many replicas have what was written so far. WAIT blocks the connection for other commands until it is answered. */
 export const replicated = (confirmation: Confirmation): Observable<number> => {
   const { node, replicas, within, lock, same, closing$, scheduler } = confirmation;
-  const gone = (): Error => new RedisUnreachableError(lock, 'The connection closed before the replicas confirmed', 0);
-  const confirmed$ = defer(() => (node && same() ? node.wait(replicas.count, replicas.timeout) : throwError(gone)));
+  const connectionClosed = (): Error =>
+    new RedisUnreachableError(lock, 'The connection closed before the replicas confirmed', 0);
+  const confirmed$ = defer(() =>
+    node && same() ? node.wait(replicas.count, replicas.timeout) : throwError(connectionClosed),
+  );
   return merge(confirmed$, closing$).pipe(
     take(1),
     map((confirmed) => {
-      if (confirmed === undefined || !same()) throw gone();
+      if (confirmed === undefined || !same()) throw connectionClosed();
       return confirmed;
     }),
-    catchError((error: unknown) => throwError(() => (error instanceof RedisyncError ? error : gone()))),
+    catchError((error: unknown) => throwError(() => (error instanceof RedisyncError ? error : connectionClosed()))),
     timeout({
       first: Math.max(1, within),
       with: () =>

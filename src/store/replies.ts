@@ -1,10 +1,10 @@
-/** What the replies of the scripts say: pure functions of what their headers document. */
+/** Reads the replies of the scripts, as their headers document them. */
 import type { Read, Reply } from './call.ts';
 import type { Answer, Claim, Inspection, Released, Renewal } from './store.ts';
 
 const LATE = -1;
 
-/** Undefined where the call came too late, or the server's time was not known: it is now. So with all that carry a not-after. */
+/** Undefined: the call came after its not-after, or the server's time was not known when it was sent. It is known now, so the call is sent again. */
 export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
   if (reply === LATE) return undefined;
   if (typeof reply === 'string') return { value: { granted: true, fence: Number(reply) } };

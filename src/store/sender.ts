@@ -1,4 +1,4 @@
-/** Sends calls on one client: to the node of their key, in batches, and again where a server has done nothing yet. */
+/** Sends calls on one client: to the node of their key, in batches, and again if a node has refused before it did anything. */
 import type { SchedulerLike } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
@@ -10,15 +10,15 @@ import type { Liveness } from './liveness.ts';
 import { Outbox } from './outbox.ts';
 import type { Pending } from './pending.ts';
 
-/** What a node of a Cluster answers when it is not the one to ask, or not yet: it has done nothing. */
+/** Errors by which a node of a Cluster says that it does not serve the slot, or not yet. It has done nothing. */
 const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
 
-/** ms before a command is sent again whose slot is on its way from one node to another. */
+/** ms before a call is sent again whose slot moves from one node to another. */
 const MOVING = 25;
 
-/** The deadline in server time; 0, by which nothing is done in time, while that is not known. */
-const notAfter = ({ deadline }: Call, { lead }: Server): number =>
-  lead === undefined ? 0 : Math.floor(deadline + lead);
+/** The deadline in server time. While the clock offset is unknown it is 0: then the script refuses, and its answer tells the time. */
+const notAfter = ({ deadline }: Call, { clockOffset }: Server): number =>
+  clockOffset === undefined ? 0 : Math.floor(deadline + clockOffset);
 
 const isReadOnly = (reply: unknown): boolean => reply instanceof Error && reply.message.startsWith('READONLY');
 
@@ -30,10 +30,10 @@ export class Sender {
   private readonly clock: Clock;
   private readonly demoted: (node: Driver) => void;
   private readonly outbox: Outbox | undefined;
-  /** Whether the server is one of a Cluster that is asked as a single Redis: it takes the names of one slot at a time. */
+  /** Whether the server is a node of a Cluster that is used through a single connection: then each command has one name. */
   private apart = false;
 
-  /** @param demoted is told of a server that says that it is no master */
+  /** @param demoted called with a server that says that it is not a master */
   constructor(
     client: Client,
     calls: Pending,
@@ -64,7 +64,7 @@ export class Sender {
     else this.outbox?.post(call);
   }
 
-  /** Ends a call that was sent and has no answer. A node of a Cluster that does not answer may have been replaced; ioredis asks only when it is told MOVED. */
+  /** Ends a call of unknown outcome. In a Cluster the node may have been replaced, so the slots are asked for again; ioredis does that only after MOVED. */
   unknown(call: Call, message: string, cause?: Error): void {
     if (isCluster(this.client)) this.client.refreshSlotsCache();
     this.calls.fail(call, new RedisUnreachableError(call.command.lock, message, call.notAfter, cause));
@@ -85,17 +85,17 @@ export class Sender {
       this.apart ||= error.message.startsWith('CROSSSLOT');
       for (const call of calls) {
         if (calls.length === 1 || !this.apart) this.answer(this.liveness.about(node), call, error, 0);
-        else if (this.calls.has(call)) this.dispatch(node, [call]); // nothing was done
+        else if (this.calls.has(call)) this.dispatch(node, [call]); // CROSSSLOT: nothing was done
       }
     };
     const answered = (reply: unknown): void => {
       try {
         this.answered(node, calls, reply);
       } catch (error) {
-        refused(plain(error)); // none of the script's: a transformer of the caller's has been at it
+        refused(plain(error)); // not a reply of our scripts: a reply transformer of the caller may have changed it
       }
     };
-    if (asking) node.asking?.().catch(() => undefined); // holds for the next command alone
+    if (asking) node.asking?.().catch(() => undefined); // ASKING counts for the next command alone
     const sent = asking ? node.eval(script.text, keys, ...values) : node.evalsha(script.sha, keys, ...values);
     sent.then(answered, (error: Error) => {
       if (readOnly && error.message.startsWith('NOPERM'))
@@ -108,11 +108,11 @@ export class Sender {
 
   private answered(node: Driver, calls: readonly Call[], reply: unknown): void {
     const server = this.liveness.about(node);
-    server.heardAt = this.clock.now();
+    server.lastReplyAt = this.clock.now();
     const answers = answersOf(calls, reply);
     const [time] = answers;
     const now = typeof time === 'number' ? time : undefined;
-    if (now !== undefined) server.lead = now - server.heardAt;
+    if (now !== undefined) server.clockOffset = now - server.lastReplyAt;
     let demoted = false;
     calls.forEach((call, i) => {
       const answer = answers[i + 1];
@@ -140,10 +140,10 @@ export class Sender {
     else this.unknown(call, 'The command failed', error);
   }
 
-  /** A key that has gone ahead of its slot is served where that goes to, by who says that it was sent there. */
+  /** The key has moved ahead of its slot (ASK): the node to which the slot moves serves it, after ASKING. */
   private elsewhere(call: Call, { message }: Error): void {
-    const [, place] = /^ASK \d+ (\S+)/.exec(message) ?? [];
-    const node = isCluster(this.client) && place ? masterAt(this.client, place) : undefined;
+    const [, address] = /^ASK \d+ (\S+)/.exec(message) ?? [];
+    const node = isCluster(this.client) && address ? masterAt(this.client, address) : undefined;
     if (!node || node === call.node) {
       this.later(call);
       return;
@@ -152,7 +152,7 @@ export class Sender {
     this.dispatch(node, [call], true);
   }
 
-  /** No node has the slot now: it moves, or its master has gone. Nothing was done, so it is sent again soon. */
+  /** No node serves the slot now: it moves, or its master has died. Nothing was done, so the call is sent again soon. */
   private later(call: Call): void {
     const { client } = this;
     if (isCluster(client)) client.refreshSlotsCache();

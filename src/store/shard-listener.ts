@@ -1,27 +1,28 @@
 /**
- * Hears of grants in a Cluster by sharded pub/sub: a channel in the slot of the lock's keys, so that a message stays on
- * the shard that sends it. One connection to each master on which something waits, one channel a slot. A server without
- * it (before 7.0) has one channel for all, heard on any node, which the Cluster carries to every node.
+ * Receives the messages about grants in a Cluster, by sharded pub/sub: one channel for each slot in which something waits,
+ * whose name hashes to that slot, so that a message stays on its shard; and one connection to each master of such a slot.
+ * A server without sharded pub/sub (before 7.0) has one ordinary channel for all slots, which the Cluster carries to every
+ * node.
  */
 
 import type { Cluster, Redis } from 'ioredis';
 import { Subject, type Subscription } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { masterIn, placeOf } from './client.ts';
+import { addressOf, masterIn } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
 import { channelName, type Listener, type Message, messageIn, refusedBy, unheard } from './subscriber.ts';
 
-/** The slot that stands for all where messages are not sharded. */
+/** Stands for all slots, where messages are not sharded. */
 const ANY = -1;
 
-/** A slot that is listened to, on one node. */
+/** The subscription for one slot, on one node. */
 interface Post {
-  readonly place: string;
+  readonly address: string;
   readonly channel: string;
   heard: boolean;
-  /** Who waits for it to be heard, and asks again then. */
+  /** The owners that ask again once the subscription is acknowledged. */
   readonly waiting: Map<string, Message>;
 }
 
@@ -49,28 +50,28 @@ export class ShardListener implements Listener {
     return post?.heard ? `${this.sharded ? 's' : 'c'}${post.channel}` : this.unheard;
   }
 
-  /** Also where the slot has moved since: asking again comes by here. */
+  /** Subscribes for the owner's slot. If the slot has moved since, this subscribes on its new node: every request of a waiter comes by here. */
   open(key: string, owner: string, named: string): void {
     const cluster = this.cluster();
     const node = cluster && masterIn(cluster, key);
     if (!node || this.closed) return;
     const slot = this.slotFor(key);
     let post = this.posts.get(slot);
-    if (!post || (this.sharded && post.place !== placeOf(node))) {
-      post = { place: placeOf(node), channel: channelFor(this.prefix, slot), heard: false, waiting: new Map() };
+    if (!post || (this.sharded && post.address !== addressOf(node))) {
+      post = { address: addressOf(node), channel: channelFor(this.prefix, slot), heard: false, waiting: new Map() };
       this.posts.set(slot, post);
       const line = this.lineTo(node);
       if (line.client.status === 'ready') this.listen(line, slot, post);
     }
-    const { place, channel, heard } = post;
-    if (heard) this.lines.get(place)?.check((client) => subscribing(client, slot, channel));
+    const { address, channel, heard } = post;
+    if (heard) this.lines.get(address)?.check((client) => subscribing(client, slot, channel));
     if (!heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
     else if (named !== this.channel(key)) {
-      this.dialling.scheduler.schedule(() => this.messages$.next([key, owner])); // once it has its answer
+      this.dialling.scheduler.schedule(() => this.messages$.next([key, owner])); // after the answer to its request was handled
     }
   }
 
-  /** A Cluster tells by itself where its slots are. */
+  /** Nothing to do: a Cluster itself tells where its slots are. */
   move(): void {}
 
   close(): void {
@@ -85,23 +86,23 @@ export class ShardListener implements Listener {
   }
 
   private lineTo(node: Redis): Line<Redis> {
-    const place = placeOf(node);
-    const known = this.lines.get(place);
+    const address = addressOf(node);
+    const known = this.lines.get(address);
     if (known) return known;
     const line = dial(node, this.dialling);
     const { client } = line;
-    this.lines.set(place, line);
+    this.lines.set(address, line);
     const hear = (_channel: string, text: string): void => {
       const message = messageIn(text);
       if (message) this.messages$.next(message);
     };
-    client.on('error', () => undefined); // told by 'close'; the waiters' heartbeats do without messages
+    client.on('error', () => undefined); // 'close' follows; meanwhile waiters ask by heartbeats
     client.on('message', hear);
     client.on('smessage', hear);
-    client.on('moved', () => this.forget(place));
-    client.on('close', () => this.forget(place));
+    client.on('moved', () => this.forget(address));
+    client.on('close', () => this.forget(address));
     client.on('ready', () => {
-      for (const [slot, post] of this.posts) if (post.place === place) this.listen(line, slot, post);
+      for (const [slot, post] of this.posts) if (post.address === address) this.listen(line, slot, post);
     });
     return line;
   }
@@ -119,28 +120,28 @@ export class ShardListener implements Listener {
       (error) => {
         if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
         else this.refusal = refusedBy(error);
-        this.forget(post.place);
+        this.forget(post.address);
       },
     );
   }
 
-  /** What was heard there may be missed, and a slot may be elsewhere now: those who wait ask again, and come by `open`. */
-  private forget(place: string): void {
-    const line = this.lines.get(place);
-    this.lines.delete(place);
+  /** Drops the subscriptions on a node. Messages may be missed, and slots may be elsewhere now, so all waiters ask again and come by `open`. */
+  private forget(address: string): void {
+    const line = this.lines.get(address);
+    this.lines.delete(address);
     line?.close();
-    for (const [slot, post] of this.posts) if (post.place === place) this.posts.delete(slot);
+    for (const [slot, post] of this.posts) if (post.address === address) this.posts.delete(slot);
     if (this.closed || !line) return;
     this.again?.unsubscribe();
     this.again = this.dialling.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
   }
 }
 
-/** Once more it is answered, and changes nothing. */
+/** Subscribes again: that is answered, and changes nothing. */
 const subscribing = (client: Redis, slot: number, channel: string): Promise<unknown> =>
   slot === ANY ? client.subscribe(channel) : client.ssubscribe(channel);
 
-/** Behind the prefix, by which rights on channels are given, where the slot can be met there. */
+/** A channel whose name hashes to the slot. It begins with the prefix, for which rights on channels are given, if such a name exists. */
 const channelFor = (prefix: string, slot: number): string => {
   if (slot === ANY) return channelName(prefix);
   const tag = `{${tagOf(slot)}}`;

@@ -1,15 +1,15 @@
-/** The port between the life of a lease and whatever keeps it. Verbs are one-shot, single-attempt Observables that end by `within` ms. */
+/** The port between a session and what keeps its lease. Each verb is an Observable of one attempt that ends within `within` ms. */
 import type { Observable } from 'rxjs';
 import type { Replicas } from '../options.ts';
 
 /**
- * Alone, or beside others of its kind.
+ * Whether a lease is held alone, or beside other shared ones.
  *
  * @example const alone = (mode: Mode): boolean => mode === 'exclusive';
  */
 export type Mode = 'exclusive' | 'shared';
 
-/** Who asks for what. */
+/** What an owner asks for. */
 export interface Request {
   readonly name: string;
   readonly owner: string;
@@ -21,9 +21,9 @@ export interface Request {
   readonly waiterTtl: number;
   /** How many replicas must have a grant or a renewal before it counts. */
   readonly replicas?: Replicas | undefined;
-  /** Its turn among the requests of this process, which is their order after an outage. */
-  readonly turn?: number;
-  /** Its ticket, as an earlier denial told it: a waiter that the server has forgotten meanwhile gets its rank back. */
+  /** The order of this request among those of this process: after an outage they are sent in it. */
+  readonly sequence?: number;
+  /** The ticket that an earlier denial returned. A waiter that the server has forgotten gets its rank back by it. */
   readonly ticket?: number;
 }
 
@@ -35,34 +35,34 @@ export type Answer =
       readonly wait: number;
       /** How many are ahead of it in the queue; undefined where the store keeps no queue. */
       readonly rank: number | undefined;
-      /** Whether no other waiter of this coordinator is ahead of it, as far as that is known. */
+      /** Whether no other waiter of this coordinator is ahead of it, as far as is known. */
       readonly foremost?: boolean;
-      /** Whether the holder will hand over when it releases; a foreign client's never does. */
+      /** Whether the holder's release will be handed over. Another kind of client announces nothing. */
       readonly announced: boolean;
-      /** The highest number that the clock has drawn: a hand-off whose fence is not higher is an old message. */
+      /** The highest number that the clock has drawn. A hand-off message whose fence is not higher is old, and ignored. */
       readonly clock: number;
       /** Its place in arrival order, on a scale of the store's own. */
       readonly ticket: number;
     };
 
-/** Whether the lease was renewed. One that is not there any more was taken: granted to another, broken, deleted or flushed. */
+/** Whether the lease was renewed. 'taken': Redis does not have it any more, because it was granted to another, broken, deleted or flushed. */
 export type Renewal = 'renewed' | 'taken';
 
-/** What is given up: a lease, or a place in the queue. */
+/** What is released: a lease, or a place in the queue. */
 export interface Release {
   readonly name: string;
-  /** Who gives it up; without an owner every lease on the name is broken. */
+  /** Whose claim is released. Undefined: every lease on the name is broken. */
   readonly owner: string | undefined;
-  /** Only the lease with this fence. Without one, whatever the owner has. */
+  /** Only the lease with this fence is released. Default: whatever the owner has. */
   readonly fence?: number | undefined;
-  /** ms for which the lease is held over: nobody's any more, renewed and released no more, and the name is not free before. */
+  /** ms for which the lease is held over: it belongs to nobody any more and cannot be renewed or released, and the lock is not free before it lapses. */
   readonly keep?: number | undefined;
-  /** Whether a store that keeps no queue tells those who listen that a lease was given up. */
+  /** Whether a store that keeps no queue publishes that a lease was released. */
   readonly tell?: boolean | undefined;
 }
 
 export interface Released {
-  /** Whether a lease was given up by it. */
+  /** Whether there was a lease to release. */
   readonly held: boolean;
   /** How many waiters became holders by it. */
   readonly grants: number;
@@ -70,11 +70,11 @@ export interface Released {
   readonly now: number;
 }
 
-/** Makes a waiter of this process a holder. `undefined` on the stream means that grants may have been missed: ask again. */
+/** A grant to a waiter of this process. The stream emits `undefined` when a grant may have been missed; waiters then ask again. */
 export interface Grant {
   readonly name: string;
   readonly owner: string;
-  /** undefined where it may have been granted, and should ask. */
+  /** Undefined: the owner may have been granted the lock, and should ask. */
   readonly fence: number | undefined;
 }
 
@@ -83,24 +83,24 @@ export interface Claim {
   readonly owner: string;
   readonly mode: Mode;
   readonly permits: number;
-  /** Of a semaphore: how many permits there are, as this one was told. Who names another limit counts by that. */
+  /** Of a semaphore: the limit that this owner named. Each request is checked against its own limit. */
   readonly limit?: number;
 }
 
 /**
- * One lease, as `inspect` tells of it.
+ * A holder, as `inspect` shows it.
  *
  * @example const soon = ({ remaining }: Holder): boolean => remaining < 1_000;
  */
 export interface Holder extends Claim {
-  /** ms until it lapses unless it is renewed, by the server's clock; -1 for a foreign key without an expiry, which is no lock. */
+  /** ms until it lapses unless it is renewed, by the server's clock; -1 for another client's key without an expiry, which is no lock. */
   readonly remaining: number;
-  /** Of a lease that was released before its minimum hold: it is held over until it lapses. */
+  /** The lease was released before its `minHold` was over, and is held over until it lapses. */
   readonly over?: true;
 }
 
 /**
- * One place in the queue, as `inspect` tells of it.
+ * A waiter, as `inspect` shows it.
  *
  * @example const longest = (waiting: readonly Waiter[]): number => Math.max(0, ...waiting.map(({ waited }) => waited));
  */
@@ -110,7 +110,7 @@ export interface Waiter extends Claim {
 }
 
 /**
- * What `inspect` tells of a name: the waiters in the order of the queue, and the highest fence of the holders.
+ * The state of a name: its holders, its waiters in the order of the queue, and the highest fence of the holders.
  *
  * @example const isFree = ({ holders, waiting }: Inspection): boolean => holders.length + waiting.length === 0;
  */
@@ -122,20 +122,20 @@ export interface Inspection {
 }
 
 export interface Store {
-  /** One attempt. With `stay` a denied owner keeps a place in the queue, and asking again refreshes it. */
+  /** One attempt to acquire. With `stay` an owner that is denied joins the queue, or keeps its place there. */
   acquire(request: Request, stay: boolean, within: number): Observable<Answer>;
-  /** Gives a holder `ttl` ms afresh; with `downgrade` its exclusive lease becomes a shared one. */
+  /** Gives a lease its full ttl again; with `downgrade` an exclusive lease becomes a shared one. */
   renew(request: Request, fence: number | undefined, within: number, downgrade?: boolean): Observable<Renewal>;
-  /** Gives up what the owner has on the name, as a holder or as a waiter. */
+  /** Releases what the owner has on the name, as a holder or as a waiter. */
   release(release: Release, within: number): Observable<Released>;
   /** With `most`, of so many of the foremost claims alone. */
   inspect(name: string, within: number, most?: number): Observable<Inspection>;
-  /** Names that are held or waited for and match a Redis glob pattern. */
+  /** Emits the names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;
   readonly grants$: Observable<Grant | undefined>;
-  /** What the connection last failed with, for as long as there is none. */
-  readonly trouble?: Error | undefined;
-  /** Why it hears of no hand-off, where Redis has refused that. */
-  readonly deaf?: Error | undefined;
+  /** The last error of the connection, as long as there is none. */
+  readonly lastError?: Error | undefined;
+  /** The error with which Redis refuses the subscription to messages: hand-offs are not heard. */
+  readonly refusedToListen?: Error | undefined;
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** Hears of grants: one subscriber connection, opened when something first waits, on a channel of the coordinator's own. */
+/** Receives the messages about grants: on one subscriber connection, opened when something first waits, and one channel of the coordinator. */
 
 import { type Observable, Subject } from 'rxjs';
 import { v4 as uuid } from 'uuid';
@@ -6,62 +6,62 @@ import { RedisRefusedError } from '../errors.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 
-/** Key of the lock, owner, token: what settle publishes. Without a token: that owner may have missed one. */
-export type Message = readonly [key: string, owner: string, token?: string];
+/** What the scripts publish on a grant: the lock's key, the owner, the fence. Without a fence: this owner may have missed a message, and should ask. */
+export type Message = readonly [key: string, owner: string, fence?: string];
 
-const TOKEN = /^[0-9]{1,16}$/;
+const FENCE = /^[0-9]{1,16}$/;
 
-/** What a text on the channel says; undefined where it is none of ours: anybody with rights on the channel can publish there. */
+/** Reads a message. Returns undefined if it is not one of ours: anybody with rights on the channel can publish there. */
 export const messageIn = (text: string): Message | undefined => {
   try {
     const parts: unknown = JSON.parse(text);
     if (!Array.isArray(parts) || parts.length !== 3) return undefined;
-    const [key, owner, token]: unknown[] = parts;
-    if (typeof key !== 'string' || typeof owner !== 'string' || typeof token !== 'string') return undefined;
-    return TOKEN.test(token) && Number.isSafeInteger(Number(token)) ? [key, owner, token] : undefined;
+    const [key, owner, fence]: unknown[] = parts;
+    if (typeof key !== 'string' || typeof owner !== 'string' || typeof fence !== 'string') return undefined;
+    return FENCE.test(fence) && Number.isSafeInteger(Number(fence)) ? [key, owner, fence] : undefined;
   } catch {
     return undefined;
   }
 };
 
 /**
- * What hears of grants. A channel's first letter says how it is told: `p` PUBLISH, whose count of listeners is
- * meaningful, `s` SPUBLISH, whose count is too, `c` PUBLISH in a Cluster, where it is not; `-` is one that is not heard yet.
+ * What receives messages about grants. The first letter of a channel says how to publish on it: `p` PUBLISH, `s` SPUBLISH,
+ * `c` PUBLISH in a Cluster before 7.0, where the server cannot count who listens; `-`: its coordinator does not listen yet.
  */
 export interface Listener {
-  /** Messages, and `undefined` when any may have been missed. */
+  /** Emits messages, and `undefined` when some may have been missed; waiters then ask again. */
   readonly messages$: Observable<Message | undefined>;
-  /** The channel for the waiters of a lock's key. It is nobody else's, also before it is heard: by it the scripts tell whose waiters are whose. */
+  /** The channel for this coordinator's waiters for a key. It is unique also before it is subscribed to, because the scripts recognise the coordinator by it. */
   channel(key: string): string;
   /**
-   * Listens for the owner, who waits for the lock of this key. Its request named a channel: where that is not the one that
-   * is heard by now, a grant of the meantime was told to nobody, so it is to ask again. A connection that may have gone deaf
-   * is checked on this occasion: it would cost every hand-off a heartbeat.
+   * Listens for messages to an owner that waits for the lock at this key. `named` is the channel in its last request. If
+   * that is not the channel that is subscribed to by now, a grant made in between was announced to nobody, and the owner
+   * should ask again. This also checks whether the connection still answers: without it each hand-off would cost a heartbeat.
    */
   open(key: string, owner: string, named: string): void;
-  /** Why nothing is heard, where Redis refuses that. */
+  /** The error with which Redis refuses the subscription. */
   readonly refusal: Error | undefined;
-  /** Its server is no master any more: what is granted is told elsewhere. */
+  /** Replaces the connection: its server is not a master any more, and grants are published by another server. */
   move(): void;
   close(): void;
 }
 
 const ours = (prefix: string): string => `${prefix.replace(/\s/g, '_')}redisync:`;
 
-/** What stands for a channel until it is heard: short, as it stays in the specs of those who never wait. */
+/** The placeholder for a channel until it is subscribed to. It is short, because it stays in the specs of owners that never wait. */
 export const unheard = (name: string): string => `-${name.slice(-12)}`;
 
-/** The name of a channel of one coordinator; a spec of the scripts holds it, so there is no white space in it. */
+/** The name of a coordinator's channel. It is part of a spec (see lua/include/claims), so it contains no white space. */
 export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)}${tag}${uuid()}`;
 
-/** The channel on which a release of the name is told where no queue is kept. */
+/** The channel on which a release of the name is published by a node of a quorum, which keeps no queue. */
 export const releaseChannel = (prefix: string, name: string): string => `${ours(prefix)}free:${name}`;
 
-/** What was refused to the user; undefined for an end of the connection, after which it is tried again. */
+/** The error if Redis refused the subscription; undefined if the connection ended, after which it is tried again. */
 export const refusedBy = (error: Error): Error | undefined =>
   /^NOPERM/.test(error.message) ? new RedisRefusedError(undefined, false, error) : undefined;
 
-/** A channel that is never listened to: to leave it is answered, and changes nothing. The right to that is there, unlike that to PING. */
+/** A channel that is never subscribed to. UNSUBSCRIBE from it is answered and changes nothing; unlike PING, the user has the right to it. */
 const NOT_OURS = 'redisync:none';
 
 export class Subscriber implements Listener {
@@ -84,13 +84,13 @@ export class Subscriber implements Listener {
     return this.heard ? `p${this.name}` : unheard(this.name);
   }
 
-  /** Once it is heard, whoever waits asks again, and so does whose request was on its way by then. */
+  /** Subscribes, at the first wait. Once that is acknowledged, all waiters ask again: a grant may have been missed before. */
   open(): void {
     if (this.heard) this.line?.check((client) => client.unsubscribe(NOT_OURS));
     if (this.line || this.closed) return;
     const line = dial(this.source, this.dialling);
     const { client } = line;
-    client.on('error', () => undefined); // ioredis goes on trying; the waiters' heartbeats do without messages
+    client.on('error', () => undefined); // ioredis connects again by itself; meanwhile waiters ask by heartbeats
     client.on('message', (_channel: string, text: string) => {
       const message = messageIn(text);
       if (message) this.messages$.next(message);
@@ -110,7 +110,7 @@ export class Subscriber implements Listener {
 
   move(): void {
     const { client } = this.line ?? {};
-    if (client?.status === 'ready') client.stream?.destroy(); // and is made anew
+    if (client?.status === 'ready') client.stream?.destroy(); // and is opened again
   }
 
   close(): void {

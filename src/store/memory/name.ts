@@ -1,26 +1,26 @@
-/** What the memory knows of a name, and what the scripts do with the claims on it: plain data in place of keys. */
+/** The state of a name in memory, and what the scripts do with the claims on it, on plain data. */
 import type { Grant, Request } from '../store.ts';
 
-/** The coordinator that a waiter is told through. */
+/** The coordinator to which a waiter's grant is announced. */
 export interface Listener {
   readonly closed: boolean;
   tell(grant: Grant): void;
 }
 
-/** Who waits. */
+/** An owner that waits. */
 export interface Waiter extends Request {
   readonly listener: Listener;
   readonly ticket: number;
-  /** When it is dead unless it asks again, ms. */
+  /** When it counts as dead unless it asks again, in ms. */
   readonly due: number;
 }
 
-/** Who holds. */
+/** An owner that holds. */
 export interface Holder extends Request {
   readonly fence: number;
   /** Whether its lease was released and is held over. */
   readonly over: boolean;
-  /** When it lapses, ms. */
+  /** When it lapses, in ms. */
   due: number;
 }
 
@@ -30,7 +30,7 @@ export interface Name {
 }
 
 /** The highest number that was drawn, for a ticket or a fence. */
-export interface Numbers {
+interface Numbers {
   clock: number;
 }
 
@@ -41,20 +41,20 @@ export const isFree = ({ holders, queue }: Name): boolean => holders.size + queu
 export const exclusiveOf = ({ holders }: Name): Holder | undefined =>
   [...holders.values()].find(({ mode }) => mode === 'exclusive');
 
-/** It rises, and keeps up with the time in µs. */
+/** Draws the next number: higher than all before, and at least the time in µs. */
 export const draw = (numbers: Numbers, now: number): number => {
   numbers.clock = Math.max(numbers.clock + 1, Math.floor(now * 1_000));
   return numbers.clock;
 };
 
-/** Drops the holders that have lapsed and the waiters that are dead: at once, where the scripts wait until it matters. */
+/** Drops the holders that have lapsed and the waiters that are dead. (The scripts do that only for those that stand in the way.) */
 export const lapse = ({ holders, queue }: Name, now: number): void => {
-  for (const places of [holders, queue]) {
-    for (const { owner, due } of places.values()) if (due <= now) places.delete(owner);
+  for (const claims of [holders, queue]) {
+    for (const { owner, due } of claims.values()) if (due <= now) claims.delete(owner);
   }
 };
 
-/** The lease with this fence; 0 for whatever the owner has. One that is held over is nobody's. */
+/** The owner's lease with this fence; with any, if `fence` is 0. A lease that is held over belongs to nobody. */
 export const leaseOf = ({ holders }: Name, owner: string, fence: number): Holder | undefined => {
   const holder = holders.get(owner);
   return holder && !holder.over && (fence === 0 || holder.fence === fence) ? holder : undefined;
@@ -71,9 +71,9 @@ const fits = (name: Name, { mode, permits, limit }: Request): boolean => {
 };
 
 /**
- * Grants from the head of the queue for as long as the head fits; a waiter whose coordinator has closed is passed over.
- * `self`, who asks, has its turn by its ticket, and reads its grant from the answer, with its full ttl. Returns how many
- * others were granted.
+ * Grants from the head of the queue for as long as the head fits. A waiter whose coordinator has closed is passed over.
+ * `self`, the owner that asks, is served in the order of its ticket like the others, but gets its full ttl, and reads its
+ * grant from the answer. Returns how many others were granted.
  */
 export const settle = (name: Name, numbers: Numbers, now: number, self?: Waiter): number => {
   let grants = 0;

@@ -1,16 +1,16 @@
-/** The members of a quorum, and what a majority of them says: all are asked at once, and each answer is told as it comes. */
+/** Asks all nodes of a quorum at once, and decides by what a majority of them answers. */
 import { catchError, filter, map, merge, type Observable, type OperatorFunction, of, pipe, scan, take } from 'rxjs';
 import { isTransient, RedisUnreachableError } from '../../errors.ts';
-import type { Member } from '../member.ts';
+import type { Member } from './member.ts';
 
-/** What the nodes have said so far, and how many have yet to. */
-export interface Poll<T> {
+/** The answers and errors of the nodes so far, and how many have yet to answer. */
+interface Poll<T> {
   readonly values: readonly T[];
   readonly errors: readonly unknown[];
   readonly left: number;
 }
 
-/** The first verdict on what was said so far. @param judge undefined where the answers that are left may change it */
+/** Emits the first verdict. @param judge returns undefined as long as the answers that are left may change the verdict */
 export const decided = <T, V extends {}>(judge: (poll: Poll<T>) => V | undefined): OperatorFunction<Poll<T>, V> =>
   pipe(
     map(judge),
@@ -28,7 +28,7 @@ export class Majority {
     this.needed = needed;
   }
 
-  /** How many nodes may say otherwise. */
+  /** How many nodes may disagree. */
   get spare(): number {
     return this.members.length - this.needed;
   }
@@ -54,7 +54,7 @@ export class Majority {
     );
   }
 
-  /** Not after 0: something may have been sent, and nothing is known of when it can still land. */
+  /** The error when too few nodes agree. Its not-after is 0: something may have been sent, and it is not known until when it may take effect. */
   failure(name: string | undefined, answered: number, errors: readonly unknown[]): Error {
     const [cause] = errors;
     const final = errors.filter((error) => !isTransient(error));

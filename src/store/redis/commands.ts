@@ -1,4 +1,4 @@
-/** The commands of the verbs, as data: each a script, its keys, its arguments, and how its reply is read. */
+/** The commands of the verbs, as data: for each a script, its keys, its arguments, and how its reply is read. */
 import * as scripts from '../../lua/scripts.ts';
 import type { Command, Reply } from '../call.ts';
 import { clockKey, keysOf } from '../keys.ts';
@@ -9,22 +9,22 @@ import { releaseChannel } from '../subscriber.ts';
 
 /** What the commands of a store have in common. */
 export interface Site {
-  /** What stands before each key. */
+  /** The prefix of keys. */
   readonly prefix: string;
-  /** The key of the clock of a single server. */
+  /** The key of a single server's clock. */
   readonly clock: string;
-  /** The channel, as it is now, on which waiters for the lock of a key hear of grants. */
+  /** The current channel for messages to waiters for the lock at a key. */
   readonly channel: (key: string) => string;
 }
 
-/** @param channel as `site` has it; called when the request is sent, so that who calls knows which it named */
+/** @param channel as in `site`; it is called when the request is sent, so that the caller learns which channel was named */
 export const acquire = (
   site: Site,
   request: Request,
   stay: boolean,
   channel: (key: string) => string,
 ): Command<Answer> => {
-  const { name, owner, ticket, turn } = request;
+  const { name, owner, ticket, sequence } = request;
   const keys = keysOf(site.prefix, name);
   const [key] = keys;
   return {
@@ -33,14 +33,14 @@ export const acquire = (
     keys,
     clock: clockFor(site, key),
     bounded: true,
-    unhurried: ticket !== undefined, // its place in the queue is kept by it
-    turn,
+    unhurried: ticket !== undefined, // with a ticket it keeps its place in the queue, so it may wait for the batch
+    sequence,
     args: (notAfter) => ['acquire', owner, specOf(request, channel(key)), notAfter, stay ? '1' : '0', ticket ?? ''],
     read: readAcquire,
   };
 };
 
-/** An exclusive lease is renewed by its one key, which is to be had on either side of a slot that moves. */
+/** An exclusive lease is renewed by its one key, which is served on either side of a slot that moves. */
 export const renew = (site: Site, request: Request, fence: number, downgrade: boolean): Command<Renewal> => {
   const { name, owner, ttl, mode } = request;
   const keys = keysOf(site.prefix, name);
@@ -48,7 +48,7 @@ export const renew = (site: Site, request: Request, fence: number, downgrade: bo
   const common = {
     lock: name,
     unhurried: true,
-    bounded: true, // late, it would undo a later one
+    bounded: true, // a late renewal would undo a later one
     read: readRenewal,
   };
   if (mode === 'exclusive' && !downgrade) {
@@ -78,7 +78,7 @@ export const release = (site: Site, { name, owner = '', fence = 0, keep = 0, tel
     script: scripts.lease,
     keys,
     clock: clockFor(site, key),
-    bounded: true, // late, it would end what the same owner was granted since
+    bounded: true, // a late release would end what the same owner was granted since
     args: (notAfter) => ['release', owner, fence, channel(), notAfter, keep],
     read: readRelease,
   };
@@ -113,7 +113,7 @@ export const uptime: Command<number> = {
   read: (reply) => ({ value: 1_000 * Number((reply as Reply)[0]) }),
 };
 
-/** The clock of the server, or of the slot of this key where keys of one command share a slot. */
+/** The key of the clock: the server's; or that of this key's slot, if all keys of a command are in one slot. */
 const clockFor =
   ({ prefix, clock }: Site, key: string) =>
   (ofSlot: boolean): string =>

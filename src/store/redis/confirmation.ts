@@ -1,4 +1,4 @@
-/** A grant or a renewal that replicas are to have counts only once they confirm it, on the connection that wrote it. */
+/** Grants and renewals with `replicas`: they count only once the replicas have confirmed them, on the connection that wrote. */
 import { catchError, concat, ignoreElements, map, type Observable, of, type SchedulerLike, throwError } from 'rxjs';
 import { NotReplicatedError, RedisUnreachableError } from '../../errors.ts';
 import type { Server } from '../call.ts';
@@ -6,7 +6,7 @@ import { cancel } from '../cancel.ts';
 import type { Connection } from '../connection.ts';
 import type { Released, Request } from '../store.ts';
 
-/** The value, once as many replicas have what the server wrote before it answered so. @param within ms */
+/** Emits the value once enough replicas have confirmed what the server wrote before this answer. @param within ms */
 export const confirmed = <T>(
   value: T,
   { name, replicas }: Request,
@@ -23,7 +23,7 @@ export const confirmed = <T>(
   );
 };
 
-/** Takes a grant back that the replicas have not confirmed, and then errors with why they have not. */
+/** Cancels a grant that the replicas have not confirmed, then errors with the reason. */
 export const unconfirmed = (
   name: string,
   error: unknown,

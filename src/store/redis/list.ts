@@ -1,4 +1,4 @@
-/** The names that are held or waited for, found by SCAN, slice by slice, on all masters at once. */
+/** Lists the names that are held or waited for: by SCAN in slices, on all masters at once. */
 import { concatMap, distinct, EMPTY, expand, filter, map, mergeMap, type Observable } from 'rxjs';
 import * as scripts from '../../lua/scripts.ts';
 import type { Reply } from '../call.ts';
@@ -8,10 +8,10 @@ import { globOf } from '../glob.ts';
 import { CLAIMS, nameOf, nameOfLock } from '../keys.ts';
 import type { Inspection } from '../store.ts';
 
-/** How many names are looked at side by side. */
+/** How many names are inspected at the same time. */
 const AT_ONCE = 16;
 
-/** What is asked beside: what lapses between the scan and a look at the name is not listed. */
+/** What else it needs. Each name is inspected, so that one that has lapsed since the scan is left out. */
 interface Looks {
   uptime(within: number): Observable<number>;
   inspect(name: string, within: number): Observable<Inspection>;

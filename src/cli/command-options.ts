@@ -37,7 +37,7 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
   command
     .option('--replicas <n>', 'the lock counts only once so many replicas have it', integer(1, 100))
     .addOption(
-      new Option('--ttl <duration>', 'how long the lock outlives us if we die')
+      new Option('--ttl <duration>', 'how long the lock stays taken if this machine dies')
         .argParser(milliseconds('1s'))
         .default(30_000, '30s'),
     )
@@ -48,7 +48,7 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
     )
     .option(
       '--grace <duration>',
-      'from SIGTERM to SIGKILL, at most a third of the ttl (default: 5s, or less where time is short)',
+      'time between SIGTERM and SIGKILL, at most a third of the ttl (default: 5s, less if the ttl or --max-hold is short)',
       milliseconds('0s'),
     )
     .addOption(

@@ -1,4 +1,4 @@
-/** What one owner has to do with one node of a quorum: what was asked, what the node has, and what may still land there. */
+/** The state of one owner's lease on one node of a quorum: what was asked, what the node has, and what may still take effect there. */
 import {
   AsyncSubject,
   catchError,
@@ -23,31 +23,31 @@ export interface Node extends Store {
   /** ms for which its server has been up. */
   uptime(within: number): Observable<number>;
   /**
-   * The owner's lease, where it has this fence of the node's own (undefined for any), has the lease's from then on, and
-   * every number that the node draws is higher. Harmless however late it comes.
+   * Raises the node: its clock becomes at least `fence`, so that it draws only higher numbers, and the owner's lease gets
+   * that fence, if it has the fence `own` there (undefined: any). Harmless however late it arrives.
    */
   raise(lease: Release, own: number | undefined, fence: number, within: number): Observable<unknown>;
 }
 
-/** The fence of its grant, if that is one; a node that may have forgotten another's abstains. */
+/** A node's vote: the fence that it drew, or 'denied'. A node that has started recently may have forgotten a grant, so it abstains. */
 export type Vote = number | 'denied' | 'abstains';
 
-export class Dealing {
+export class NodeLease {
   private readonly node: Node;
   private readonly lease: Release;
-  /** What the node votes when the lease is first asked for. */
+  /** What the node voted when the lease was first asked for. */
   private readonly vote = new AsyncSubject<Vote>();
-  /** Whether the lease is exclusive or shared by now, and whether it is so on this node, which may have missed it. */
+  /** The mode that the lease has by now, and the mode on this node, which may have missed a downgrade. */
   private wanted: Mode;
   private mode: Mode;
-  /** The last request for the lease, and whether it is on its way. */
+  /** The last request for the lease, and whether it is in flight. */
   private asked: Observable<Answer> = EMPTY;
   private asking = false;
   /** Server ms until which a request of unknown outcome may still take effect. */
   private notAfter = 0;
   /** The fence that the lease has on this node; undefined where that is not known. */
   private fence: number | undefined;
-  /** Whether the node said, when it was last asked to renew the lease, that it has it. */
+  /** Whether the node had the lease at the last renewal. */
   private has = true;
   private leaving = false;
 
@@ -58,22 +58,22 @@ export class Dealing {
     this.mode = mode;
   }
 
-  /** Goes on when it is unsubscribed: what is on its way lands, and `release` waits for it. */
-  acquire(request: Request, patience: number, within: number): Observable<Vote> {
+  /** Goes on when it is unsubscribed: the request is in flight, and `release` waits for its answer. */
+  acquire(request: Request, minUptime: number, within: number): Observable<Vote> {
     this.ask(request, within)
       .pipe(
         concatMap((answer): Observable<Vote> => {
           if (!answer.granted) return of('denied');
           const { fence } = answer;
-          if (patience === 0) return of(fence);
-          return this.node.uptime(within).pipe(map((ms) => (ms >= patience ? fence : 'abstains')));
+          if (minUptime === 0) return of(fence);
+          return this.node.uptime(within).pipe(map((ms) => (ms >= minUptime ? fence : 'abstains')));
         }),
       )
       .subscribe(this.vote);
     return this.vote;
   }
 
-  /** Emits whether the node has voted for the lease and draws higher fences from now on. Goes on when it is unsubscribed. */
+  /** Emits whether the node has voted for the lease and draws only higher fences from now on. Goes on when it is unsubscribed. */
   raise(fence: number, within: number): Observable<boolean> {
     const raised = new AsyncSubject<boolean>();
     this.vote
@@ -87,7 +87,7 @@ export class Dealing {
     return raised;
   }
 
-  /** A node that has missed that the lease was downgraded is told again. */
+  /** Renews the lease on this node. If the node has missed a downgrade, the renewal asks for it again. */
   renew(request: Request, fence: number, within: number, downgrade: boolean): Observable<Renewal> {
     if (downgrade) this.wanted = 'shared';
     const { wanted } = this;
@@ -100,8 +100,8 @@ export class Dealing {
   }
 
   /**
-   * A majority has renewed the lease: a node that said that it is not there, with this fence, is asked for it again, for
-   * it was away when the lease was granted or has forgotten it since. Not while it is on its way in or out already.
+   * Gives the lease back to a node that lacks it, once a majority has renewed it: the node was away when the lease was
+   * granted, or has forgotten it since. Does nothing while an acquire or a release of it is in flight.
    */
   heal(request: Request, fence: number, within: number): void {
     if (this.has || this.asking || this.leaving || within <= 0) return;
@@ -111,7 +111,7 @@ export class Dealing {
       .subscribe({ error: () => undefined }); // the next renewal tells whether it is to be done again
   }
 
-  /** After what is on its way has been answered; and once more where that may still land later. */
+  /** Releases the lease on this node, after the request in flight has been answered; and again after the not-after of a request of unknown outcome. */
   release(release: Release, within: number, scheduler: SchedulerLike): Observable<Released> {
     return defer(() => {
       this.leaving = true;
@@ -123,13 +123,13 @@ export class Dealing {
         this.node.release({ ...release, fence: release.fence && this.fence }, within);
       const left = defer(() => cancel(once, { notAfter: this.notAfter, within, scheduler }));
       return concat(settled, left).pipe(
-        toArray(), // the first outcome tells whether it was held, and is told when nothing can land any more
+        toArray(), // the first outcome says whether it was held, and is emitted when nothing can take effect any more
         concatMap((outcomes) => outcomes.slice(0, 1)),
       );
     });
   }
 
-  /** Gives the lease on the node its fence, and not that of the node's own. */
+  /** Raises the node to the fence of the lease, in place of the one that the node drew. */
   private lift(fence: number, within: number): Observable<unknown> {
     const { fence: own } = this;
     if (own === fence) return of(undefined);

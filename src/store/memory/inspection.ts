@@ -1,4 +1,4 @@
-/** What the memory tells of a name: who holds it, and who waits. */
+/** What `inspect` says of a name in memory: who holds it, and who waits. */
 import type { Claim, Inspection, Request } from '../store.ts';
 import { exclusiveOf, inOrder, type Name } from './name.ts';
 

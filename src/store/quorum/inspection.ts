@@ -1,9 +1,9 @@
-/** What a majority of the nodes tells of names: a lease that fewer nodes know of is none. */
+/** What `inspect` and `list` say on a quorum: what a majority of the nodes agrees on. A lease that fewer nodes have is left out. */
 import { concatMap, filter, map, mergeMap, type Observable, takeLast, toArray } from 'rxjs';
 import type { Holder, Inspection } from '../store.ts';
 import type { Majority } from './majority.ts';
 
-/** The fence is the highest that a majority tells, or passes: a node that was not raised to it tells one of its own. */
+/** The fence is the highest number that a majority has reached: a node that was not raised may show a fence of its own. */
 export const inspect = (majority: Majority, name: string, within: number, most?: number): Observable<Inspection> =>
   majority
     .poll(({ node }) => node.inspect(name, within, most))
@@ -36,7 +36,7 @@ export const list = (majority: Majority, pattern: string, within: number): Obser
       map(({ name }) => name),
     );
 
-/** A holder as the last node that its majority needs sees it. */
+/** A holder as its majority sees it: of the nodes with the most time left, the last one that the majority needs. */
 const agreed = (same: readonly Holder[], needed: number): Holder[] => {
   const last = [...same].sort((a, b) => b.remaining - a.remaining)[needed - 1];
   return last ? [last] : [];

@@ -1,4 +1,4 @@
-/** What a coordinator is made with: clients, told from what is none, which is refused by name and with what to pass in its place. */
+/** Checks what a coordinator is made with. A value that is no client is refused by name, with what to pass instead. */
 import type { Cluster, Redis } from 'ioredis';
 import { reading, show } from '../options.ts';
 import { type Client, isCluster } from './client.ts';
@@ -34,7 +34,7 @@ const independent = (argument: string, redis: Client): Driver => {
   throw new TypeError(`${argument} must be a single Redis: a Cluster is no independent node of a quorum`);
 };
 
-/** What others have that clients have not, what that makes of them, and what to pass in their place. */
+/** Properties by which a mistake is recognised, what the value is then, and what to pass instead. */
 const MISTAKES: readonly (readonly [has: readonly string[], what: string])[] = [
   [['then'], 'a promise: await it, and pass the client'],
   [['masters'], 'a Cluster of node-redis: pass a Cluster of ioredis'],
@@ -56,7 +56,7 @@ const MISTAKES: readonly (readonly [has: readonly string[], what: string])[] = [
   ],
 ];
 
-/** Never what is in it, for that may be a password, or a URL with one. */
+/** Describes a wrong value. It never shows its contents, which may be a password, or a URL with one. */
 const insteadOf = (given: unknown): string => {
   if (typeof given === 'string') return 'a string: pass a client that is made with it, as in new Redis(url) of ioredis';
   if (typeof given !== 'object' || given === null) return show(given);

@@ -1,27 +1,27 @@
-/** From what the caller has to the store over it: one Redis, a Cluster, or a quorum of independent ones. */
+/** Makes the store over the caller's clients: one Redis, a Cluster, or a quorum of independent ones. */
 import type { SchedulerLike } from 'rxjs';
 import { type CoordinatorOptions, duration, integerIn } from '../options.ts';
 import { Announcements } from './announcements.ts';
 import type { Client } from './client.ts';
+import { isArray } from './clients.ts';
 import { COMMAND_TIMEOUT } from './dial.ts';
-import type { Driver, Place } from './driver.ts';
+import type { Driver, ServerOptions } from './driver.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';
-import { isArray } from './source.ts';
 import type { Store } from './store.ts';
 
-/** Fewer than three do not outlive the loss of one. */
+/** The fewest nodes of a quorum: fewer than three do not survive the loss of one. */
 const FEWEST_NODES = 3;
 
 const own = new WeakSet<object>();
 
-/** Marks a store of ours that is over no Redis, which a coordinator then takes as it is: see testing. */
+/** Marks a store that needs no Redis, so that a coordinator accepts it in address of a client: see testing. */
 export const ownStore = (store: Store): Store => {
   own.add(store);
   return store;
 };
 
-/** Known by the mark alone: whatever else a caller hands over is a client, or a mistake that is to be told. */
+/** Whether it is a marked store. Whatever else a caller passes is a client, or a mistake that is reported. */
 export const isOwnStore = (redis: unknown): redis is Store =>
   typeof redis === 'object' && redis !== null && own.has(redis);
 
@@ -41,8 +41,8 @@ export const openStore = (
   if (nodes.length < FEWEST_NODES) {
     throw new RangeError(`A quorum needs at least ${FEWEST_NODES} nodes, got ${nodes.length}`);
   }
-  const places = nodes.map(placesOf);
-  const twice = places.flat().find((place) => places.filter((those) => those.includes(place)).length > 1);
+  const addresses = nodes.map(addressesOf);
+  const twice = addresses.flat().find((address) => addresses.filter((those) => those.includes(address)).length > 1);
   if (twice) throw new RangeError(`The nodes of a quorum must be independent of each other, got ${twice} twice`);
   const majority = Math.floor(nodes.length / 2) + 1;
   if (quorum !== undefined) integerIn('quorum', quorum, majority, nodes.length);
@@ -53,15 +53,16 @@ export const openStore = (
   });
 };
 
-/** The most usual names of this machine. */
+/** The usual names of this machine. */
 const LOCAL = new Set([undefined, 'localhost', '127.0.0.1', '::1']);
 
-/** Where a node is: its server, whichever of its databases. One that is behind Sentinels is wherever each of them says. */
-const placesOf = ({ options }: Driver): string[] => {
+/** The addresses of a node, by which two nodes are known to be one server, whatever the database. Behind Sentinels: the master's name at each Sentinel. */
+const addressesOf = ({ options }: Driver): string[] => {
   const { path, host, port, name } = options;
-  if (options.sentinels) return options.sentinels.map((sentinel) => `master ${name} of ${placeOf(sentinel, 26_379)}`);
-  return [path ?? placeOf({ host, port }, 6_379)];
+  if (options.sentinels)
+    return options.sentinels.map((sentinel) => `master ${name} of ${hostAndPort(sentinel, 26_379)}`);
+  return [path ?? hostAndPort({ host, port }, 6_379)];
 };
 
-const placeOf = ({ host, port }: Pick<Place, 'host' | 'port'>, usual: number): string =>
+const hostAndPort = ({ host, port }: Pick<ServerOptions, 'host' | 'port'>, usual: number): string =>
   `${LOCAL.has(host) ? 'localhost' : host}:${port ?? usual}`;

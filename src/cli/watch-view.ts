@@ -1,10 +1,10 @@
-/** What `watch` shows, and how keys change it: sorted, reversed, narrowed. */
+/** The table of `watch` on a screen, and how keys sort, reverse and narrow it. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { COLUMNS, type Column, cut, linesOf, NAME, type Row, sorted } from './table.ts';
 import { printable } from './values.ts';
 
-/** What a key asks for beyond the view itself. */
-export type Wish = 'quit' | 'interrupt' | 'suspend' | undefined;
+/** What a key asks for that the view cannot do itself. */
+type Wish = 'quit' | 'interrupt' | 'suspend' | undefined;
 
 const HELP = 's sort · r reverse · / narrow · q quit';
 
@@ -23,7 +23,7 @@ export class View {
     this.colours = colours;
   }
 
-  /** What a terminal in raw mode has sent: characters, and the sequences of other keys, which mean nothing here. */
+  /** Handles what a terminal in raw mode has sent: characters. The sequences of other keys are ignored. */
   press(keys: string): Wish {
     for (const key of stripVTControlCharacters(keys)) {
       const wish = this.typing ? this.type(key) : this.command(key);
@@ -33,7 +33,7 @@ export class View {
   }
 
   /** The lines of a screen of this size. */
-  lines(rows: readonly Row[], trouble: string | undefined, width: number, height: number): string[] {
+  lines(rows: readonly Row[], lastError: string | undefined, width: number, height: number): string[] {
     const { by } = this;
     const wanted = rows.filter(({ name }) => name.includes(this.narrow));
     const [head = '', ...body] = linesOf(COLUMNS, sorted(wanted, by, this.reverse), width);
@@ -46,7 +46,7 @@ export class View {
         ? `/${printable(this.narrow)} · ${HELP}`
         : HELP;
     return [
-      trouble ? this.style('red', cut(printable(trouble), width)) : cut(state, width),
+      lastError ? this.style('red', cut(printable(lastError), width)) : cut(state, width),
       this.style('bold', head),
       ...body.slice(0, room),
       this.style('dim', cut(foot, width)),
