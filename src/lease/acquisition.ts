@@ -58,7 +58,7 @@ export class Acquisition implements Sleeper {
 
   /** Whether an attempt that was sent earlier may take effect after a command that is sent now. */
   get mayLand(): boolean {
-    return this.inFlight + this.notAfter > 0;
+    return this.inFlight > 0 || this.notAfter > 0;
   }
 
   /** What such an attempt may do to a lease that is granted now: shorten it to its own ttl. */

@@ -9,7 +9,7 @@ import type { Held } from './held.ts';
 import type { Owner } from './owner.ts';
 
 /** What is released, and for how long it may stay in Redis. */
-interface Given {
+interface Remainder {
   /** ms after which it has lapsed by itself. */
   readonly ttl: number;
   /** The fence of the lease; undefined for a place in the queue. */
@@ -59,17 +59,17 @@ export class Departure {
 
   /** Ends a wait. @param queued whether it waited: if its release finds a lease, the message about that grant may still arrive */
   withdraw(acquisition: Acquisition, queued: boolean): void {
-    this.start(this.clear(acquisition, this.owner.request), this.given, queued);
+    this.start(this.clear(acquisition, this.owner.request), this.explicitOwner, queued);
   }
 
   /** Ends a lease. Two stay in Redis: one that was detached, and one that was lost under an explicit owner, under which another process may hold. */
   giveUp(held: Held, acquisition: Acquisition, lost: LossReason | undefined): void {
-    const { leaving, given } = this;
+    const { leaving, explicitOwner } = this;
     const { lease, ttl, keepUntil } = held;
     const detached = leaving?.detached === true;
-    const stays = detached || (given && lost !== undefined && lost !== 'maxHold');
+    const stays = detached || (explicitOwner && lost !== undefined && lost !== 'maxHold'); // after maxHold it is this process's own
     const last = { ttl, fence: lease.fence, keepUntil: lost ? 0 : keepUntil };
-    this.start(stays ? (held.landed() ?? EMPTY) : this.clear(acquisition, last), given || detached, false);
+    this.start(stays ? (held.landed() ?? EMPTY) : this.clear(acquisition, last), explicitOwner || detached, false);
     if (lost || detached) this.tell(false); // after the release was sent: a subscriber may acquire again at once
   }
 
@@ -80,20 +80,20 @@ export class Departure {
   }
 
   /** Whether the owner is explicit: then another process may hold under it, and a late grant to it is left alone. */
-  private get given(): boolean {
+  private get explicitOwner(): boolean {
     return this.owner.terms.owner !== undefined;
   }
 
   private start(released$: Observable<Released>, leavesGrant: boolean, queued: boolean): void {
-    let knows = leavesGrant;
+    let leaves = leavesGrant;
     const over = (): void => {
       this.tell(false);
-      this.owner.over(knows);
+      this.owner.over(leaves);
       this.done$?.next();
     };
     const next = ({ held, grants }: Released): void => {
       this.tell(held);
-      knows ||= held && queued;
+      leaves ||= held && queued; // its message is about what was released here
       if (grants > 0) this.owner.tell({ type: 'handedOver', to: grants });
     };
     this.clearing = released$.subscribe({ next, error: over, complete: over });
@@ -121,7 +121,7 @@ export class Departure {
    * Releases the owner in Redis, once no attempt is in flight. After commandTimeout without success the answer is false, and
    * the release is repeated in the background until nothing can be left.
    */
-  private clear(acquisition: Acquisition, { ttl, fence, keepUntil = 0 }: Given): Observable<Released> {
+  private clear(acquisition: Acquisition, { ttl, fence, keepUntil = 0 }: Remainder): Observable<Released> {
     const { request, terms, store } = this.owner;
     const { commandTimeout, scheduler, clock } = terms;
     const { name, owner, waiterTtl } = request;

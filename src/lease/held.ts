@@ -135,9 +135,10 @@ export class Held implements Sleeper, Task {
   private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<void>): void {
     const { owner, lease, bound } = this;
     const { request, terms, store } = owner;
-    owner.timer.clear(); // no timer is needed while a renewal is in flight: it ends before the lease does
+    owner.timer.clear();
     const since = instant(terms.clock);
     lease.concede(since, ttl, downgrade);
+    // the renewal times out when the lease ends, at the latest: that is noticed without another timer
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
     const earlier = bound && bound.until > since.now ? bound : undefined; // it may take effect after this one
     const believed = Math.min(ttl, earlier?.ttl ?? ttl);
@@ -171,7 +172,7 @@ export class Held implements Sleeper, Task {
     const { owner, lease } = this;
     this.failures = 0;
     this.failure = undefined;
-    if (!owner.check()) return; // the answer came after the deadline
+    if (!owner.check()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
     if (remaining(owner.terms.clock, since, believed) > lease.valid) lease.extend(since, believed);
     this.ttl = ttl;
     owner.tell({ type: 'renewed' });
@@ -182,7 +183,7 @@ export class Held implements Sleeper, Task {
     const { owner, lease } = this;
     this.failures += 1;
     this.failure = error;
-    this.ttl = Math.min(this.ttl, ttl); // the failed renewal may take effect late, so until then no renewal gives a longer ttl
+    this.ttl = Math.min(this.ttl, ttl); // the failed renewal may take effect late, so renewals keep to the shorter ttl, until renew(ttl) is called
     owner.tell({ type: 'renewalFailed', error });
     const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
     if (owner.check()) owner.timer.set(Math.floor(rest));
