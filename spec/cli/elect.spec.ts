@@ -18,11 +18,12 @@ describe('redisync elect', () => {
   });
 
   /** A candidate whose command says each time that it leads, until it reads a line. */
-  const candidate = (name: string): Promise<Run> =>
+  const candidate = (name: string, ...more: string[]): Promise<Run> =>
     redisync(
       server.url,
       'elect',
       name,
+      ...more,
       '--ttl',
       '1s',
       '--json',
@@ -76,18 +77,21 @@ describe('redisync elect', () => {
   it('with --min-hold passes the leadership on no sooner, and tells meanwhile that nobody leads', async () => {
     const listener = await redisync(server.url, 'elect', '--listen', 'flapping');
     await eventually('nobody leads', () => listener.out === '\n');
-    const short = (): Promise<Run> =>
-      redisync(server.url, 'elect', 'flapping', '--min-hold', '2s', '--json', '--', 'true');
-    const first = await short();
-    expect(await first.ended).to.equal(0);
+    const first = await candidate('flapping', '--min-hold', '5s');
+    await eventually('the first leads', () => terms(first) === 1);
     const [owner] = (await redis.get('flapping'))?.split(' ') ?? [];
+    await eventually('its leading is seen', () => listener.out === `\n${owner}\n`);
+    first.type('\n');
+    expect(await first.ended).to.equal(5);
     await eventually('nobody leads again', () => listener.out === `\n${owner}\n\n`);
-    const second = await short();
-    expect(await second.ended).to.equal(0);
+    const second = await candidate('flapping', '--min-hold', '5s');
+    await eventually('the second leads', () => terms(second) === 1);
+    second.type('\n');
+    expect(await second.ended).to.equal(5);
     const [from = 0, to = 0] = [first, second].map(({ events }) =>
       Number(events.find(({ type }) => type === 'acquired')?.at),
     );
-    expect(to - from).to.be.at.least(1_900); // 2 s by the clock of Redis, told by ours
+    expect(to - from).to.be.at.least(4_900); // 5 s by the clock of Redis, told by ours
     listener.child.kill('SIGINT');
     await listener.ended;
   });
