@@ -41,7 +41,8 @@ describe('a semaphore', function () {
   it(
     'is not taken from its holders by a client with a tenth of their ttl, nor that one’s permit by them',
     at(async (site) => {
-      const lasting = { ttl: 10 * TTL }; // and not a ttl of a tenth for the other: a busy machine stops for as long as that
+      // renewed more seldom than the other's ttl, which must not end it
+      const lasting = { ttl: 10 * TTL, renewEvery: 3 * TTL }; // and not a ttl of a tenth for the other: a busy machine stops for as long as that
       const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client(lasting).semaphore('pool', 2))));
       const third = acquired(site.client().semaphore('pool', 2));
       await crowded(site, third, async () => assert.isTrue(await a?.release()));
