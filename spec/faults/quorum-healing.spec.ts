@@ -21,7 +21,8 @@ describe('a quorum heals', function () {
   const warm = async (client: Recorder, { owners }: Ground): Promise<void> => {
     const lease = await acquired(client.mutex('warm'));
     await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
-    await lease.release();
+    await lease.release(); // by a majority
+    await eventually('none has it', async () => (await owners('warm')).every((owner) => owner === undefined));
   };
   /** Resolves when each node is up for longer than the ttl, so that it has a vote with the usual delayedRestart. */
   const grown = (ground: Ground): Promise<void> =>

@@ -20,7 +20,8 @@ describe('a quorum of five', function () {
   const warm = async (client: Recorder, { owners }: Awaited<ReturnType<typeof five>>): Promise<void> => {
     const lease = await acquired(client.mutex('warm'));
     await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
-    await lease.release();
+    await lease.release(); // by a majority
+    await eventually('none has it', async () => (await owners('warm')).every((owner) => owner === undefined));
   };
 
   it(

@@ -33,7 +33,8 @@ describe('a quorum of five', () => {
   const warm = async (locks: LockCoordinator, name: string): Promise<void> => {
     const lease = await locks.mutex(name).acquire();
     await eventually('all nodes have it', async () => (await holdersOf(name)).every((owner) => owner === lease.owner));
-    await lease.release();
+    await lease.release(); // by a majority
+    await eventually('none has it', async () => (await holdersOf(name)).every((owner) => owner === undefined));
   };
 
   before(async () => {
