@@ -71,7 +71,8 @@ describe('a master behind Sentinels', function () {
         await Promise.all(running);
         assert.deepEqual(failures, []);
       },
-      ALLOWED,
+      // two masters grant for a moment, and the answers of the old one may come last: only who asked later has the higher fence
+      { ...ALLOWED, underway: () => true },
     ),
   ).timeout(120_000);
 
