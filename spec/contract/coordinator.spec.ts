@@ -127,7 +127,7 @@ const user: fc.Arbitrary<User> = fc.record({
   midway: fc.integer({ min: 0, max: 500 }),
 });
 
-const lastError: fc.Arbitrary<Trouble> = fc.record({
+const trouble: fc.Arbitrary<Trouble> = fc.record({
   at: fc.integer({ min: 0, max: HORIZON - 1_500 }),
   lasts: fc.integer({ min: 0, max: 1_500 }),
   name: fc.constantFrom(...NAMES),
@@ -229,7 +229,7 @@ describe('Locks of all kinds over one memory', function () {
     await fc.assert(
       fc.asyncProperty(
         fc.array(user, { minLength: 1, maxLength: 14, size: 'max' }),
-        fc.array(lastError, { maxLength: 4 }),
+        fc.array(trouble, { maxLength: 4 }),
         fc.constantFrom(0, 1, 40),
         async (users, troubles, latency) => {
           const run = new Run(latency);

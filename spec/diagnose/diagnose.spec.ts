@@ -98,15 +98,15 @@ describe('diagnose', () => {
     const [found] = await findings(weak);
     expect(found).to.include({ severity: 'error', code: 'ACL' });
     expect(found?.seen).to.match(/can't run this command|no permissions to run/); // Redis, Valkey
-    await redis.acl('SETUSER', 'refusedToListen', 'on', '>refusedToListen', '~*', 'resetchannels', '+@all');
-    const refusedToListen = new Redis({
+    await redis.acl('SETUSER', 'deaf', 'on', '>deaf', '~*', 'resetchannels', '+@all');
+    const deaf = new Redis({
       port: server.port,
-      username: 'refusedToListen',
-      password: 'refusedToListen',
+      username: 'deaf',
+      password: 'deaf',
       lazyConnect: true,
     });
-    expect(brief(await findings(refusedToListen))).to.deep.equal(['warning ACL']);
-    const wrong = new Redis({ port: server.port, username: 'refusedToListen', password: 'secret', lazyConnect: true });
+    expect(brief(await findings(deaf))).to.deep.equal(['warning ACL']);
+    const wrong = new Redis({ port: server.port, username: 'deaf', password: 'secret', lazyConnect: true });
     const refused = await findings(wrong);
     expect(refused[0]?.severity).to.equal('error');
     expect(JSON.stringify(refused)).not.to.contain('secret');

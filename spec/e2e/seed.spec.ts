@@ -11,20 +11,20 @@ import { type Server, startServer } from '../support/server.ts';
 /** What a client does that knows nothing of us: SET NX PX, and compare-and-delete. It never tells anybody. */
 class PlainClient {
   private readonly redis: Redis;
-  private readonly fence: string;
+  private readonly token: string;
 
-  constructor(redis: Redis, fence: string) {
+  constructor(redis: Redis, token: string) {
     this.redis = redis;
-    this.fence = fence;
+    this.token = token;
   }
 
   async tryLock(name: string, ttl: number): Promise<boolean> {
-    return (await this.redis.set(name, this.fence, 'PX', ttl, 'NX')) === 'OK';
+    return (await this.redis.set(name, this.token, 'PX', ttl, 'NX')) === 'OK';
   }
 
   async unlock(name: string): Promise<boolean> {
     const script = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0";
-    return (await this.redis.eval(script, 1, name, this.fence)) === 1;
+    return (await this.redis.eval(script, 1, name, this.token)) === 1;
   }
 }
 
@@ -179,8 +179,8 @@ describe('the Go redisync, row by row', () => {
         await sleep(1);
         await redis.set('register', value + 1);
       };
-      const theirs = async (fence: string): Promise<void> => {
-        const client = new PlainClient(redis, fence);
+      const theirs = async (token: string): Promise<void> => {
+        const client = new PlainClient(redis, token);
         for (let turns = 0; turns < 40; ) {
           if (await client.tryLock('shared', 5_000)) {
             await turn();

@@ -74,22 +74,19 @@ describe('the least rights in docs/security.md', () => {
   });
 
   it('still make locks work, by heartbeat, without the right to subscribe', async () => {
-    await admin.call('ACL', 'SETUSER', 'refusedToListen', 'on', '>secret', ...RULES, '-subscribe');
-    const refusedToListen = new Redis(server.url, { username: 'refusedToListen', password: 'secret' });
-    const [one, two] = [
-      new LockCoordinator(refusedToListen, { waiterTtl: 300 }),
-      new LockCoordinator(refusedToListen, { waiterTtl: 300 }),
-    ];
+    await admin.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', ...RULES, '-subscribe');
+    const deaf = new Redis(server.url, { username: 'deaf', password: 'secret' });
+    const [one, two] = [new LockCoordinator(deaf, { waiterTtl: 300 }), new LockCoordinator(deaf, { waiterTtl: 300 })];
     const both = merge(
       ...[one, two].map((locks, i) =>
         timer(50).pipe(
           map(() => i),
-          withLock(locks.mutex('app:lock:refusedToListen')),
+          withLock(locks.mutex('app:lock:deaf')),
         ),
       ),
     );
     expect(await lastValueFrom(both.pipe(toArray()))).to.have.members([0, 1]);
     await Promise.all([one.close(), two.close()]);
-    refusedToListen.disconnect();
+    deaf.disconnect();
   });
 });

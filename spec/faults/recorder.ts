@@ -42,7 +42,7 @@ export class Register {
     if (saw === undefined) return false;
     await between();
     const accepted = this.write(fence, saw + 1);
-    if (accepted) this.turns.push({ fence: fence, asked, saw, done: now() });
+    if (accepted) this.turns.push({ fence, asked, saw, done: now() });
     return accepted;
   }
 }

@@ -122,7 +122,7 @@ export const LONG: readonly Search[] = [
   holds('lock', 'two never believe at once: a reader and a writer', '-DN=2 -DLUCK=1 -DREADERS=1'),
   holds('lock', 'two never believe at once: two readers', '-DN=2 -DLUCK=1 -DREADERS=2'),
   holds('lock', 'the later fence is higher: three grants', `${FAULTS} -DK=3`),
-  holds('lock', 'whoever waits is served: one lastError', `${LIVE} -DLUCK=1`),
+  holds('lock', 'whoever waits is served: one trouble', `${LIVE} -DLUCK=1`),
   holds('lock', 'a given owner goes on in another process: with a rival', '-DN=2 -DGIVEN -DLUCK=1'),
   holds('quorum', 'healing: two restarts', '-DRESTARTS=2'),
   holds('quorum', 'healing: both renew', '-DRESTARTS=0 -DRENEWERS=2'),

@@ -24,7 +24,7 @@ const evidence = (finding: string, seen: Seen): string[] => {
   const lives = seen.lives.filter(({ owner }) => owners.has(owner));
   const from = Math.min(...lives.map(({ asked }) => asked));
   const to = Math.max(...lives.map(({ granted, left, ended }) => ended ?? granted ?? left ?? 0));
-  const troubles = seen.troubles.filter((lastError) => lastError.from <= to && from <= lastError.to + RECOVERY);
+  const troubles = seen.troubles.filter((trouble) => trouble.from <= to && from <= trouble.to + RECOVERY);
   return [
     ...lives.map(
       (life) =>

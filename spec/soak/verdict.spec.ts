@@ -80,10 +80,10 @@ describe('The verdict on a soak', () => {
       ...(labels && { labels }),
     });
     refuses('one without a reason', /lost a \(unreachable\) when nothing was wrong/, { lives });
-    accepts('one in a time of lastError', { lives, troubles: [stopped(2_900, 3_100)] });
+    accepts('one in a time of trouble', { lives, troubles: [stopped(2_900, 3_100)] });
     accepts('one soon after', { lives, troubles: [stopped(2_000, 3_000 - RECOVERY)] });
     refuses('one long after', /lost/, { lives, troubles: [stopped(2_000, 2_999 - RECOVERY)] });
-    refuses('one in the lastError of another', /lost/, { lives, troubles: [stopped(2_900, 3_100, ['child2'])] });
+    refuses('one in the trouble of another', /lost/, { lives, troubles: [stopped(2_900, 3_100, ['child2'])] });
     const still = (from: number, to: number): Trouble => ({ kind: 'client still', from, to, labels: ['child1'] });
     accepts('one after a time of which too much was stood still', {
       lives,
@@ -93,7 +93,7 @@ describe('The verdict on a soak', () => {
       lives,
       troubles: [still(100, 900), still(2_000, 2_500)],
     });
-    refuses('one in a lastError that harms no lease', /lost/, {
+    refuses('one in a trouble that harms no lease', /lost/, {
       lives,
       troubles: [{ kind: 'scripts flushed', from: 2_000, to: 4_000 }],
     });
@@ -122,7 +122,7 @@ describe('The verdict on a soak', () => {
     const told = (manner: string, error: string): Complaint => ({ at: 1_005, label: 'child1', manner, error });
     const troubles: Trouble[] = [{ kind: 'network down', from: 1_000, to: 1_010, labels: ['child1'] }];
     refuses('any where nothing was wrong', /was told/, { complaints: [told('once', 'REDIS_UNREACHABLE: no')] });
-    accepts('one of a single attempt in lastError', { complaints: [told('once', 'REDIS_UNREACHABLE: no')], troubles });
+    accepts('one of a single attempt in trouble', { complaints: [told('once', 'REDIS_UNREACHABLE: no')], troubles });
     refuses('one of a wait, which goes on', /was told/, {
       complaints: [told('patient', 'REDIS_UNREACHABLE: no')],
       troubles,

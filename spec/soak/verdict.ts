@@ -45,15 +45,15 @@ const hits = ({ labels }: Trouble, label: string): boolean => labels?.includes(l
 
 const isFault = ({ kind }: Trouble): boolean => kind in FAULTS;
 
-const forgets = (lastError: Trouble): boolean => isFault(lastError) && 'forgets' in FAULTS[lastError.kind as Kind];
+const forgets = (trouble: Trouble): boolean => isFault(trouble) && 'forgets' in FAULTS[trouble.kind as Kind];
 
 /** How much of a span was troubled, in ms. The troubles come in the order of their beginnings. */
 const troubled = (troubles: readonly Trouble[], from: number, to: number): number => {
   let until = from;
   let sum = 0;
-  for (const lastError of troubles) {
-    sum += Math.max(0, Math.min(lastError.to, to) - Math.max(lastError.from, until));
-    until = Math.max(until, lastError.to);
+  for (const trouble of troubles) {
+    sum += Math.max(0, Math.min(trouble.to, to) - Math.max(trouble.from, until));
+    until = Math.max(until, trouble.to);
   }
   return sum;
 };
@@ -92,7 +92,7 @@ const allowance =
       if (later.granted < from) continue;
       for (const forgotten of [earlier, later]) {
         if (forgotten.asked > to || forgotten.granted > to + TIMEOUT || endOf(forgotten) < from) continue;
-        const hit = troubles.filter((lastError) => !forgets(lastError) && hits(lastError, labelOf(forgotten.owner)));
+        const hit = troubles.filter((trouble) => !forgets(trouble) && hits(trouble, labelOf(forgotten.owner)));
         const bound = Math.min(TTL, BOUND + troubled(hit, from, endOf(forgotten))); // who stands still does not renew
         if (later.granted <= to + RECOVERY + bound) most = Math.max(most, bound);
       }
@@ -105,18 +105,17 @@ const underway =
   (troubles: readonly Trouble[]) =>
   ({ asked, granted }: Held): boolean =>
     troubles.some(
-      (lastError) =>
-        forgets(lastError) && asked < lastError.to && granted > lastError.from && granted < lastError.to + TIMEOUT,
+      (trouble) => forgets(trouble) && asked < trouble.to && granted > trouble.from && granted < trouble.to + TIMEOUT,
     );
 
 export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: Seen): Verdict => {
   const troubles = [...unsorted].sort((a, b) => a.from - b.from);
-  const harmful = troubles.filter((lastError) => isFault(lastError) && !HARMLESS.includes(lastError.kind));
-  const stills = troubles.filter((lastError) => !isFault(lastError));
+  const harmful = troubles.filter((trouble) => isFault(trouble) && !HARMLESS.includes(trouble.kind));
+  const stills = troubles.filter((trouble) => !isFault(trouble));
   /** Whether a fault can have done it to the owner in that time, or that processes stood still, since `before` ms sooner, for more than `least`. */
   const excused = (owner: string, [from, to]: readonly [number, number], before: number, least: number): boolean => {
-    const hit = (lastError: Trouble): boolean => lastError.from <= to && hits(lastError, labelOf(owner));
-    if (harmful.some((lastError) => from <= lastError.to + RECOVERY && hit(lastError))) return true;
+    const hit = (trouble: Trouble): boolean => trouble.from <= to && hits(trouble, labelOf(owner));
+    if (harmful.some((trouble) => from <= trouble.to + RECOVERY && hit(trouble))) return true;
     const since = from - before;
     return (
       troubled(

@@ -1,4 +1,4 @@
-/** Who holds a lock exclusively, as the value at its key tells: "owner fence ttl", or a plain client's fence. */
+/** Who holds a lock exclusively, as the value at its key tells: "owner fence ttl", or a plain client's token. */
 interface Keys {
   get(key: string): Promise<string | null>;
 }

@@ -42,8 +42,8 @@ const ASKED: Readonly<Record<string, readonly (readonly [owner: string, spec: st
 const LAPSED = 'shared and waited for by some who have lapsed';
 /** A client that knows of no keys but the lock's. */
 const FOREIGN = 'held by a foreign client';
-/** The same, with a fence that an owner goes on with. */
-const PLAIN = "held by an owner's plain fence";
+/** The same, with a token that an owner goes on with. */
+const PLAIN = "held by an owner's plain token";
 const OVER = 'held over';
 export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN, PLAIN, OVER];
 
