@@ -80,7 +80,7 @@ describe('a coordinator', () => {
     });
     const [written, ...others] = await Promise.all(answers);
     assert.isUndefined(written);
-    const refusal = 'TypeError: Only a write lock\'s lease can be downgraded, and "a" is none';
+    const refusal = 'TypeError: The lease on "a" cannot be downgraded: only that of a write lock can';
     assert.deepEqual(others, [refusal, refusal, refusal]);
   });
 

@@ -1,4 +1,5 @@
 /** The errors: told apart by class and by code, with the lock's name, and no more of their cause than its words. */
+import { readFileSync } from 'node:fs';
 import { assert } from 'chai';
 import * as errors from '../src/errors.ts';
 
@@ -12,7 +13,7 @@ const ALL: readonly errors.RedisyncError[] = [
   new errors.OwnerConflictError('a', 'me'),
   new errors.FenceExhaustedError('a'),
   new errors.CoordinatorClosedError('a'),
-  new errors.RedisUnreachableError('a', 'No answer within 5 ms', 7, cause),
+  new errors.RedisUnreachableError('a', 'Redis did not answer within 5 ms', 7, cause),
   new errors.RedisRefusedError('a', true, cause),
   new errors.NotReplicatedError('a', 2, 1),
 ];
@@ -49,14 +50,39 @@ describe('the errors', () => {
   });
 
   it('say in one readable line what happened, however long the name', () => {
-    assert.equal(ALL[0]?.message, 'The lease on "a" is lost: taken');
-    assert.equal(ALL[1]?.message, 'No lease on "a" within 100 ms');
-    assert.equal(ALL[7]?.message, 'No answer within 5 ms: ECONNREFUSED 127.0.0.1:6379');
+    assert.equal(
+      ALL[0]?.message,
+      'The lease on "a" is lost: taken (Redis does not have it any more); acquire the lock again if the work is still wanted',
+    );
+    assert.equal(ALL[1]?.message, 'The lock "a" was not granted within 100 ms; try again, or raise the timeout');
+    assert.equal(
+      ALL[7]?.message,
+      'Redis did not answer within 5 ms (lock "a"): ECONNREFUSED 127.0.0.1:6379; check that Redis is up, and can be reached from here',
+    );
     const name = `${'long\n'.repeat(200)}`;
     for (const { message } of [new errors.LockLostError(name, 'expired'), new errors.LockTimeoutError(name, 5)]) {
       assert.isBelow(message.length, 250);
       assert.notInclude(message, '\n');
     }
+  });
+
+  it('name the lock, and say after a semicolon what to do', () => {
+    for (const { message } of ALL) assert.match(message, /"a"[^;]*; \w/);
+  });
+
+  it('say once what to do, and not again for their cause', () => {
+    const inner = new errors.RedisUnreachableError('a', 'Redis did not answer within 5 ms');
+    const { message } = new errors.RedisUnreachableError('a', 'Redis did not answer within 100 ms', undefined, inner);
+    assert.equal(message.split('; ').length, 2);
+  });
+
+  it('have a section each on the page about errors', () => {
+    const page = readFileSync(new URL('../docs/errors.md', import.meta.url), 'utf8');
+    const sections = [...page.matchAll(/^## `(\w+)`: `([A-Z_]+)`$/gm)].map(([, name, code]) => `${name} ${code}`);
+    assert.sameMembers(
+      sections,
+      ALL.map((error) => `${error.constructor.name} ${error.code}`),
+    );
   });
 
   it('tell by isTransient whether trying again can help', () => {

@@ -1,4 +1,7 @@
-/** All errors of redisync. There is a class for each thing that a caller can do about an error; `code` distinguishes them without `instanceof`. */
+/**
+ * All errors of redisync. There is a class for each thing that a caller can do about an error; `code` distinguishes them without
+ * `instanceof`. Each message says what happened, to which lock, and after the last semicolon what to do: see docs/errors.md.
+ */
 
 /**
  * Why a lease was lost.
@@ -44,10 +47,25 @@ export class LockLostError extends RedisyncError {
   readonly reason: LossReason;
 
   constructor(lock: string, reason: LossReason, cause?: unknown, hint?: string) {
-    super(`The lease on ${quote(lock)} is lost: ${reason}${hint === undefined ? '' : `; ${hint}`}`, lock, cause);
+    super(
+      `The lease on ${quote(lock)} is lost: ${reason}${hint === undefined ? LOSSES[reason] : `; ${hint}`}`,
+      lock,
+      cause,
+    );
     this.reason = reason;
   }
 }
+
+const AGAIN = 'acquire the lock again if the work is still wanted';
+
+/** What each reason means, and what to do. */
+const LOSSES: Readonly<Record<LossReason, string>> = {
+  expired: ` (its time ran out before it was renewed); ${AGAIN}`,
+  taken: ` (Redis does not have it any more); ${AGAIN}`,
+  unreachable: ` (Redis confirmed no renewal in time); ${AGAIN}`,
+  maxHold: ' (it was held for as long as maxHold allows); shorten the work, or raise maxHold',
+  released: ` (it was released while work went on under it); ${AGAIN}`,
+};
 
 /** What is known of a lock that was not granted in time: of several, of all of them. */
 export interface Busy {
@@ -88,7 +106,8 @@ export class LockTimeoutError extends RedisyncError {
   readonly heldHere: boolean;
 
   constructor(lock: string | undefined, timeout: number, cause?: unknown, busy: Busy = { owners: [] }) {
-    super(`No lease${lock === undefined ? '' : ` on ${quote(lock)}`} within ${timeout} ms${told(busy)}`, lock, cause);
+    const what = lock === undefined ? 'No lock' : `The lock ${quote(lock)}`;
+    super(`${what} was ${lock === undefined ? '' : 'not '}granted within ${timeout} ms${told(busy)}`, lock, cause);
     this.owners = busy.owners;
     this.since = busy.since;
     this.remaining = busy.remaining;
@@ -103,7 +122,8 @@ const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy): string =>
   const held = `${by} ${owners.map(quote).join(' and ')}${from}, for ${remaining} ms more unless it is renewed`;
   const ahead = rank === undefined ? [] : [`${rank} ahead in the queue`];
   const facts = [...(owners.length > 0 ? [held] : []), ...ahead];
-  return facts.length > 0 ? `: ${facts.join('; ')}` : '';
+  const within = heldHere ? 'take the lock only once if this wait is part of the work under it, else ' : '';
+  return `${facts.length > 0 ? `: ${facts.join(', ')}` : ''}; ${within}try again, or raise the timeout`;
 };
 
 /**
@@ -115,7 +135,11 @@ export class LockAbortedError extends RedisyncError {
   readonly code = 'LOCK_ABORTED';
 
   constructor(lock: string, cause?: unknown) {
-    super(`Waiting for ${quote(lock)} was aborted`, lock, cause);
+    super(
+      `The wait for the lock ${quote(lock)} was aborted by its signal; nothing is held, and nothing is to be done`,
+      lock,
+      cause,
+    );
     this.name = 'AbortError';
   }
 }
@@ -130,7 +154,8 @@ export class LockCorruptedError extends RedisyncError {
   readonly code = 'LOCK_CORRUPTED';
 
   constructor(lock: string, cause?: unknown) {
-    super(`The key of ${quote(lock)} is no lock of ours${because(cause)}`, lock, cause);
+    const remedy = 'if nothing else uses that key, break the lock (forceRelease), or delete a key of another type';
+    super(`A key of the lock ${quote(lock)} is not what a lock has${because(cause)}; ${remedy}`, lock, cause);
   }
 }
 
@@ -145,7 +170,8 @@ export class OwnerConflictError extends RedisyncError {
   readonly code = 'OWNER_CONFLICT';
 
   constructor(lock: string, owner: string, otherwise = 'in another mode') {
-    super(`${quote(owner)} already has or awaits a lease on ${quote(lock)} ${otherwise}`, lock);
+    const remedy = 'release that one first, or use another owner';
+    super(`The owner ${quote(owner)} already has or awaits a lease on ${quote(lock)} ${otherwise}; ${remedy}`, lock);
   }
 }
 
@@ -158,10 +184,8 @@ export class FenceExhaustedError extends RedisyncError {
   readonly code = 'FENCE_EXHAUSTED';
 
   constructor(lock: string) {
-    super(
-      `The clock from which fences of ${quote(lock)} are drawn has reached 2^53 - 1: delete the key ~redisync:clock`,
-      lock,
-    );
+    const remedy = 'delete the key ~redisync:clock (see docs/errors.md)';
+    super(`The clock that draws the fences of ${quote(lock)} has reached 2^53 - 1; ${remedy}`, lock);
   }
 }
 
@@ -174,7 +198,8 @@ export class CoordinatorClosedError extends RedisyncError {
   readonly code = 'COORDINATOR_CLOSED';
 
   constructor(lock?: string) {
-    super(lock === undefined ? 'The coordinator is closed' : `The coordinator of ${quote(lock)} is closed`, lock);
+    const what = lock === undefined ? 'The coordinator' : `The coordinator of ${quote(lock)}`;
+    super(`${what} is closed; make a new LockCoordinator to go on`, lock);
   }
 }
 
@@ -188,11 +213,13 @@ export class RedisUnreachableError extends RedisyncError {
   /** Server time, in ms, until which the command may still take effect; undefined if it was never sent. */
   readonly notAfter: number | undefined;
 
-  constructor(lock: string | undefined, message: string, notAfter?: number, cause?: unknown) {
-    super(`${message}${because(cause)}`, lock, cause);
+  constructor(lock: string | undefined, message: string, notAfter?: number, cause?: unknown, remedy = REACH) {
+    super(`${message}${of(lock)}${because(cause)}; ${remedy}`, lock, cause);
     this.notAfter = notAfter;
   }
 }
+
+const REACH = 'check that Redis is up, and can be reached from here';
 
 /**
  * Redis answered with an error. After a `transient` one (loading, busy, read-only, failing over) a wait goes on and asks again; other errors end it.
@@ -204,7 +231,10 @@ export class RedisRefusedError extends RedisyncError {
   readonly transient: boolean;
 
   constructor(lock: string | undefined, transient: boolean, cause: Error) {
-    super(`Redis refused${because(cause)}`, lock, cause);
+    const remedy = transient
+      ? 'this passes by itself, so try again'
+      : 'this does not pass by itself: see docs/errors.md';
+    super(`Redis refused a command${of(lock)}${because(cause)}; ${remedy}`, lock, cause);
     this.transient = transient;
   }
 }
@@ -218,7 +248,8 @@ export class NotReplicatedError extends RedisyncError {
   readonly code = 'NOT_REPLICATED';
 
   constructor(lock: string, wanted: number, confirmed: number) {
-    super(`${confirmed} of ${wanted} replicas confirmed the lease on ${quote(lock)}`, lock);
+    const remedy = 'check the replicas, or lower replicas.count';
+    super(`Only ${confirmed} of ${wanted} replicas confirmed the lease on ${quote(lock)}; ${remedy}`, lock);
   }
 }
 
@@ -238,4 +269,13 @@ export const mayPass = (error: unknown): boolean =>
 /** A value for a message: quoted, and cut to a readable length. */
 export const quote = (value: string): string => JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
 
-const because = (cause: unknown): string => (cause instanceof Error ? `: ${cause.message}` : '');
+/** Which lock a message is about, if it is about one. */
+const of = (lock: string | undefined): string => (lock === undefined ? '' : ` (lock ${quote(lock)})`);
+
+/** What a cause says happened. */
+const because = (cause: unknown): string => (cause instanceof Error ? `: ${happened(cause)}` : '');
+
+const happened = (cause: Error): string =>
+  cause instanceof RedisyncError
+    ? cause.message.slice(0, cause.message.lastIndexOf('; ')) // without what to do, which the outer error says
+    : cause.message.replace(/\.$/, '');

@@ -115,7 +115,7 @@ export const reading = <T>(argument: string, look: () => T): T => {
   try {
     return look();
   } catch (cause) {
-    throw new TypeError(`${argument} cannot be read`, { cause });
+    throw new TypeError(`${argument} cannot be read: a getter or a proxy in it throws`, { cause });
   }
 };
 
@@ -142,7 +142,7 @@ export const optionsIn = <T extends object>(argument: string, value: T, names: r
 /** Checks a scheduler. */
 export const schedulerIn = (value: SchedulerLike): void => {
   if (typeof reading('scheduler', () => value?.schedule) === 'function') return;
-  throw new TypeError(`scheduler must be a scheduler, got ${show(value)}`);
+  throw new TypeError(`scheduler must be a scheduler of rxjs, got ${show(value)}`);
 };
 
 /** Checks a number: TypeError for anything else, RangeError outside the bounds. */

@@ -42,7 +42,7 @@ export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator 
   const given = optionsIn('options', options, ['memory', ...DEFAULTS]);
   const { memory = new Memory(), scheduler: timed = asyncScheduler, backoff = BACKOFF, ...others } = given;
   const isMemory = reading('memory', () => memory instanceof Memory);
-  if (!isMemory) throw new TypeError(`memory must be a Memory, got ${show(memory)}`);
+  if (!isMemory) throw new TypeError(`memory must be a Memory of redisync/testing, got ${show(memory)}`);
   schedulerIn(timed);
   const scheduler = onItsOwnClock(timed);
   return new LockCoordinator(ownStore(new MemoryStore(memory, scheduler)), { ...others, backoff, scheduler });

@@ -78,7 +78,7 @@ describe('redisync ls, inspect, watch and break', () => {
     const four = await holding('limits', '--shared', '--limit', '4', '--permits', '2');
     expect(await output('ls', 'limits')).to.match(/\nlimits +shared, of 3 or 4 /);
     expect(await output('inspect', 'limits'))
-      .to.match(/\n {2}different limits are named, 3 and 4: each counts by its own\n/)
+      .to.match(/\n {2}its users name different limits, 3 and 4: give all the same, for each counts by its own\n/)
       .and.match(/\(shared, 1 of 3 permits\)/)
       .and.match(/\(shared, 2 of 4 permits\)/);
     await free(three, four);

@@ -74,7 +74,7 @@ describe('redisync run', () => {
     await eventually('it is held', async () => (await redis.exists('kept:lost')) === 1);
     await redis.set('kept:lost', 'a thief', 'PX', 5_000);
     expect(await child.ended).to.equal(79);
-    expect(child.err).to.match(/The lease on "kept:lost" is lost/);
+    expect(child.err).to.match(/the lease on "kept:lost" is lost/);
   });
 
   it('leaves the lock taken for --min-hold, so that who comes a little later finds it busy', async () => {
@@ -107,7 +107,7 @@ describe('redisync run', () => {
       const child = await run('busy:try', '--try', '--', 'echo', 'ran');
       expect([await child.ended, child.out]).to.deep.equal([75, '']);
       expect(child.err).to.match(
-        /^redisync: "busy:try" is busy: held by somebody \((5\d|60|1m00)s left\); 0 waiting\n$/,
+        /^redisync: "busy:try" is busy: held by somebody \((5\d|60|1m00)s left\); 0 waiting; nothing was run\n$/,
       );
     });
 
@@ -210,8 +210,8 @@ describe('redisync run', () => {
 
   describe('exits with 64 and one line that says how to mend it', () => {
     const wrong: readonly (readonly [why: string, args: readonly string[], said: RegExp])[] = [
-      ['no command for several names', ['run', 'x', 'y'], /no command: write it behind --/],
-      ['no command to lead with', ['elect', 'x'], /no command: write it behind --/],
+      ['no command for several names', ['run', 'x', 'y'], /run has no command: write it after --/],
+      ['no command to lead with', ['elect', 'x'], /elect has no command to run: write it after --/],
       ['no name', ['run', '--', 'true'], /missing required argument 'name'; see redisync run --help/],
       ['an unknown option', ['run', 'x', '--tyr', '--', 'true'], /unknown option '--tyr' \(Did you mean --try\?\)/],
       ['an unknown command', ['rnu', 'x'], /unknown command 'rnu' \(Did you mean run\?\)/],
@@ -281,7 +281,7 @@ describe('redisync run', () => {
     const nowhere = await redisync('redis://user:secret@127.0.0.1:1/2', 'run', 'x', '--', 'true');
     expect(await nowhere.ended).to.equal(69);
     expect(nowhere.err).to.match(
-      /^redisync: no Redis at redis:\/\/127.0.0.1:1\/2: .*ECONNREFUSED.*; name another in --redis or REDIS_URL\n$/,
+      /^redisync: cannot use Redis at redis:\/\/127.0.0.1:1\/2: .*ECONNREFUSED.*; name another in --redis or REDIS_URL\n$/,
     );
     const refused = await redisync(server.url.replace('//', '//user:secret@'), 'run', 'x', '--', 'true');
     expect(await refused.ended).to.equal(69);
@@ -299,7 +299,7 @@ describe('redisync run', () => {
     await child.told('waiting');
     await other.stop();
     expect(await child.ended).to.equal(69);
-    expect(child.err).to.match(/Redis has gone: .*ECONNREFUSED/);
+    expect(child.err).to.match(/Redis stopped answering during the wait .*: .*ECONNREFUSED/);
   });
 
   it('exits with 69 where there is no such database, and does not go on in another', async () => {

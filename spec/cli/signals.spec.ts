@@ -103,7 +103,7 @@ describe('redisync run, on a signal', () => {
     await waiter.told('waiting');
     waiter.child.kill('SIGTERM');
     expect([await waiter.ended, waiter.out]).to.deep.equal([143, '']);
-    expect(waiter.err).to.contain('SIGTERM while waiting: nothing was run');
+    expect(waiter.err).to.contain('SIGTERM came during the wait: nothing was run');
     expect(await redis.exists('{queue}~redisync:claims', '{queue}~redisync:specs')).to.equal(0);
     holder.child.kill('SIGTERM');
     expect(await holder.ended).to.equal(143);

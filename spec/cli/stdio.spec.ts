@@ -63,7 +63,7 @@ describe('stdout and stderr of redisync', () => {
     const run = shell(`${command} ls > /dev/full`);
     expect([await run.ended, run.err]).to.deep.equal([
       74,
-      'redisync: stdout: ENOSPC: no space left on device, write\n',
+      'redisync: stdout cannot be written to: ENOSPC: no space left on device, write\n',
     ]);
   });
 

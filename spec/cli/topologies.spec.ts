@@ -25,7 +25,7 @@ describe('redisync, beside a single Redis', () => {
     await second.stop();
     const away = await redisync('', 'run', 'q', ...quorum, '--', 'true');
     expect(await away.ended).to.equal(69);
-    expect(away.err).to.match(/^redisync: no Redis at redis:\/\/127.0.0.1:\d+: .*ECONNREFUSED/);
+    expect(away.err).to.match(/^redisync: cannot use Redis at redis:\/\/127.0.0.1:\d+: .*ECONNREFUSED/);
     await first.stop();
   });
 
@@ -51,7 +51,9 @@ describe('redisync, beside a single Redis', () => {
     try {
       const run = await redisync(server.url, 'run', 'r', '--replicas', '1', '--try', '--', 'echo', 'ran');
       expect([await run.ended, run.out]).to.deep.equal([69, '']);
-      expect(run.err).to.equal('redisync: 0 of 1 replicas confirmed the lease on "r"\n');
+      expect(run.err).to.equal(
+        'redisync: Only 0 of 1 replicas confirmed the lease on "r"; check the replicas, or lower replicas.count\n',
+      );
     } finally {
       await server.stop();
     }
@@ -78,7 +80,7 @@ describe('redisync, beside a single Redis', () => {
       const run = await redisync(url, 'doctor');
       expect(await run.ended).to.equal(1);
       expect(run.out).to.match(
-        /(NOAUTH|WRONGPASS).*Set user and password where the connection is made, as in its URL\.\n/,
+        /(NOAUTH|WRONGPASS).*Set the right user and password where the client is made, as in its URL\.\n/,
       );
       expect(run.out).not.to.include('wrong@');
     }

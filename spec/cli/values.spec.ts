@@ -40,7 +40,7 @@ describe('values of the redisync command', () => {
     expect(withoutSecrets("'redis://u:p@ss/w@h:1/2?password=x&db=1' rediss://:p@h")).to.equal(
       "'redis://…@h:1/2?password=…&db=1' rediss://…@h",
     );
-    expect(withoutSecrets('no Redis at redis://h:1/2: a@b')).to.equal('no Redis at redis://h:1/2: a@b');
+    expect(withoutSecrets('cannot use Redis at redis://h:1/2: a@b')).to.equal('cannot use Redis at redis://h:1/2: a@b');
   });
 });
 

@@ -108,7 +108,9 @@ describe('redisync watch, on a terminal', () => {
     await shows(run, 'apple', 'berry', 'cherry');
     const state = (): string => screenOf(run.out)?.[0] ?? '';
     server.process?.kill('SIGSTOP');
-    await eventually('the trouble is shown', () => /^No (answer|connection) within/.test(state()));
+    await eventually('the error is shown', () =>
+      /^(Redis did not answer|There was no connection to Redis) within/.test(state()),
+    );
     server.process?.kill('SIGCONT');
     await eventually(`it goes on ${state()}`, () => state().startsWith('redisync watch'));
     run.type('\x1b[A');

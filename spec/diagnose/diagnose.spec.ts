@@ -79,7 +79,11 @@ describe('diagnose', () => {
     expect(brief(await findings(redis))).to.deep.equal(['info MIN_REPLICAS']);
     const replicas = { count: 2, timeout: 100 };
     const found = await findings(redis, { replicas });
-    expect(found[0]).to.include({ severity: 'error', code: 'REPLICA', seen: '1 replicas, replicas.count 2' });
+    expect(found[0]).to.include({
+      severity: 'error',
+      code: 'REPLICA',
+      seen: '1 replicas are connected, and replicas.count is 2',
+    });
   });
 
   it('finds a clock that differs from ours', async () => {

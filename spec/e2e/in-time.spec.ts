@@ -68,7 +68,7 @@ describe('a wait that has timed out', () => {
       expect(error.since?.getTime(), face).to.be.within(from - 1_000, Date.now() + 1_000);
       expect(error.remaining, face).to.be.within(1, 30_000);
       expect(error.message, face).to.match(
-        /^No lease on "a" within 60 ms: held by "holder:.* since .*; 0 ahead in the/,
+        /^The lock "a" was not granted within 60 ms: held by "holder:.* since .*, 0 ahead in the/,
       );
     }
     const nested = await failure(holder.mutex('a').acquire({ timeout: 60 }));

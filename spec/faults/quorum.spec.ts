@@ -56,7 +56,7 @@ describe('a quorum of five', function () {
         const error = await firstValueFrom(client.tryMutex('down')).catch((reason) => reason);
         assert.isAtMost(now() - since, patience(1_000));
         assert.equal(error.code, 'REDIS_UNREACHABLE');
-        assert.include(error.message, '3 of 5 nodes are needed, and 2 had a vote');
+        assert.include(error.message, 'The quorum needs 3 of 5 nodes, and 2 answered with a vote');
         assert.deepEqual(await Promise.all(ground.nodes.slice(0, 2).map((node) => node.get('down'))), [null, null]);
       },
       ALLOWED,

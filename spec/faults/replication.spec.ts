@@ -87,7 +87,10 @@ describe('a replica that must have a lease, and is stopped', function () {
       const error = await failureOf(firstValueFrom(client.tryMutex('single')));
       assert.isAtMost(now() - since, patience(replicas.timeout + SLACK));
       assert.include(error, { code: 'NOT_REPLICATED' });
-      assert.equal(error.message, '0 of 1 replicas confirmed the lease on "single"');
+      assert.equal(
+        error.message,
+        'Only 0 of 1 replicas confirmed the lease on "single"; check the replicas, or lower replicas.count',
+      );
       assert.equal(await site.redis.exists('single'), 0);
       const late = await failureOf(client.locks.mutex('single').acquire({ timeout: 300 }));
       assert.include(late, { code: 'LOCK_TIMEOUT' });

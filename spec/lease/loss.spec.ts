@@ -317,7 +317,7 @@ describe('assertHeld(minimum)', () => {
         assert.throws(() => lease?.assertHeld(888), LockLostError);
         assert.equal(
           causeOf(() => lease?.assertHeld(900)),
-          'Error: It can be believed for 888 ms more, and 900 were asked for',
+          'Error: it can be believed for 888 ms more, and assertHeld was asked for 900 ms',
         );
         assert.isTrue(lease?.held);
       });

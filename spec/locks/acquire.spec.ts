@@ -54,7 +54,10 @@ describe('acquire()', () => {
       });
     });
     assert.equal(error?.code, 'LOCK_TIMEOUT');
-    assert.equal(error?.message, 'No lease on "a" within 100 ms: 0 ahead in the queue');
+    assert.equal(
+      error?.message,
+      'The lock "a" was not granted within 100 ms: 0 ahead in the queue; try again, or raise the timeout',
+    );
     assert.deepEqual(calls, ['0 acquire', '100 release', '100 inspect']);
   });
 
@@ -259,10 +262,13 @@ describe('acquire()', () => {
       store.lastError = refused;
     });
     assert.instanceOf(away, RedisUnreachableError);
-    const failing = new RedisUnreachableError('a', 'No connection within 30 ms', undefined, refused);
+    const failing = new RedisUnreachableError('a', 'There was no connection to Redis within 30 ms', undefined, refused);
     const failed = await late(({ store }) => (store.acquires = [store.failure(30, failing)]));
     assert.strictEqual(failed.cause, refused);
-    assert.equal(failed.message, 'No answer within 100 ms: connect ECONNREFUSED 127.0.0.1:1');
+    assert.equal(
+      failed.message,
+      'Redis did not answer within 100 ms (lock "a"): connect ECONNREFUSED 127.0.0.1:1; check that Redis is up, and can be reached from here',
+    );
     const heard = await late(({ store }) => (store.acquires = [store.after(1, denied()), silence]));
     assert.equal(heard.code, 'LOCK_TIMEOUT');
   });

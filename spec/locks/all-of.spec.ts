@@ -145,7 +145,8 @@ describe('allOf', () => {
         error: (error) => seen.push(error.message),
       });
       v.flush();
-      const lost = 'The lease on "b" is lost: taken';
+      const lost =
+        'The lease on "b" is lost: taken (Redis does not have it any more); acquire the lock again if the work is still wanted';
       assert.deepEqual(seen, ['b lost: taken, held 0', lost, 'a lost: taken, held 0', 'c lost: taken, held 0']);
       assert.includeMembers(calls(v), ['302 release a', '302 release b', '302 release c']);
     }));
@@ -196,7 +197,7 @@ describe('allOf', () => {
       v.expectObservable(all.pipe(names), '^ 49ms !').toBe('---x', { x: 'cab' });
       v.flush();
       assert.throws(() => allOf([]), RangeError, 'at least 1 lock');
-      assert.throws(() => allOf([v.lock(), 5 as never]), TypeError, 'takes locks, got 5');
+      assert.throws(() => allOf([v.lock(), 5 as never]), TypeError, 'takes only locks, got 5');
     }));
 
   it('tells one lock by its name and its coordinator', () => {
@@ -278,7 +279,7 @@ describe('allOf', () => {
     virtual((v) => {
       assert.throws(() => allOf(), RangeError, 'at least 1 lock');
       for (const other of [undefined, null, 'a', {}, Symbol('a'), Object.create(null)]) {
-        assert.throws(() => allOf(v.lock(), other as never), TypeError, 'takes locks');
+        assert.throws(() => allOf(v.lock(), other as never), TypeError, 'takes only locks');
       }
       assert.throws(() => allOf(v.lock(), v.lock()), RangeError, '"a" twice');
       assert.throws(() => allOf(allOf(v.lock()), v.lock()), RangeError, '"a" twice');
@@ -344,7 +345,7 @@ describe('anyOf', () => {
     assert.isNull(await pool.tryAcquire());
     const late = await pool.acquire({ timeout: 5 }).catch((error) => error);
     assert.deepEqual([late.lock, late.owners, late.heldHere], ['a, b', [first.owner, second.owner], true]);
-    assert.match(late.message, /^No lease on "a, b" within 5 ms: held by this coordinator/);
+    assert.match(late.message, /^The lock "a, b" was not granted within 5 ms: held by this coordinator/);
     await second.release();
     assert.equal(await pool.using(({ name }) => name), 'b');
     await locks.close();
@@ -354,7 +355,7 @@ describe('anyOf', () => {
     virtual((v) => {
       assert.throws(() => anyOf(), RangeError, 'at least 1 lock');
       for (const other of [undefined, null, 'a', {}, Symbol('a'), Object.create(null)]) {
-        assert.throws(() => anyOf(v.lock(), other as never), TypeError, 'takes locks');
+        assert.throws(() => anyOf(v.lock(), other as never), TypeError, 'takes only locks');
       }
     }));
 });

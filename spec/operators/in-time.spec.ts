@@ -94,8 +94,8 @@ describe('whileHeld(work, { timeout })', () => {
       );
       assert.equal(
         message,
-        'No lease on "a" within 100 ms: held by "web-1:7:u" since 2023-11-14T22:13:20.000Z, ' +
-          'for 8123 ms more unless it is renewed; 3 ahead in the queue',
+        'The lock "a" was not granted within 100 ms: held by "web-1:7:u" since 2023-11-14T22:13:20.000Z, ' +
+          'for 8123 ms more unless it is renewed, 3 ahead in the queue; try again, or raise the timeout',
       );
       assert.equal(at, TIME_OUT + 2);
       assert.deepEqual(calls, ['0 acquire', '100 release', '100 inspect']);
@@ -148,7 +148,10 @@ describe('whileHeld(work, { timeout })', () => {
       );
     const slow = looked(({ store }) => (store.inspections = [store.after(10_000, heldBy(['x']))]));
     assert.isAtMost(slow.at, TIME_OUT + 250);
-    assert.equal(timedOut(slow.error).message, 'No lease on "a" within 100 ms: 3 ahead in the queue');
+    assert.equal(
+      timedOut(slow.error).message,
+      'The lock "a" was not granted within 100 ms: 3 ahead in the queue; try again, or raise the timeout',
+    );
     const refused = new RedisRefusedError('a', false, new Error('NOPERM'));
     const failing = looked(({ store }) => (store.inspections = [store.failure(3, refused)]));
     assert.equal(failing.at, TIME_OUT + 3);
@@ -181,6 +184,7 @@ describe('whileHeld(work, { timeout })', () => {
         message,
         `held by this coordinator, as "${mine?.owner}" and "other" since 1970-01-01T00:00:00.001Z`,
       );
+      assert.include(message, '; take the lock only once if this wait is part of the work under it');
     });
   });
 
@@ -194,7 +198,8 @@ describe('whileHeld(work, { timeout })', () => {
     );
     assert.equal(
       timedOut(all.error).message,
-      'No lease on "b" within 100 ms: held by "x", for 500 ms more unless it is renewed; 1 ahead in the queue',
+      'The lock "b" was not granted within 100 ms: held by "x", for 500 ms more unless it is renewed, ' +
+        '1 ahead in the queue; try again, or raise the timeout',
     );
     assert.equal(timedOut(all.error).lock, 'b');
     const any = lateOf(
@@ -270,7 +275,7 @@ describe('whileHeld(work, { timeout })', () => {
       flush();
       assert.deepEqual(
         errors.map((error) => timedOut(error).message),
-        Array(2).fill('No lease within 100 ms'),
+        Array(2).fill('No lock was granted within 100 ms; try again, or raise the timeout'),
       );
     }));
 

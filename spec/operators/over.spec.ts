@@ -252,7 +252,7 @@ describe('works on one lease', () => {
       v.expectObservable(work.pipe(withLock(two), labelled())).toBe(
         '-a 19ms #',
         undefined,
-        'whileHeld and withLock work under one lease, and were given a second: "b"',
+        'whileHeld and withLock work under one lease, and were given a second: "b"; give each lock its own',
       );
       v.ends(['0 acquire', '20 acquire', '21 release', '21 release']);
     }));

@@ -18,11 +18,11 @@ interface Options extends Common {
 /** Anything but a clear yes is a no. */
 const agreed = async (inspection: Inspection): Promise<boolean> => {
   if (!process.stdin.isTTY) {
-    throw new Failure(EXIT.usage, 'break asks before it breaks, and there is no terminal to ask on: add --yes');
+    throw new Failure(EXIT.usage, 'break asks before it breaks a lock, and there is no terminal to ask on: add --yes');
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   terminal.on('SIGINT', () => process.exit(codeOfSignal('SIGINT')));
-  const question = `${described(inspection).join('\n')}\nBreak it? Who holds it may still be working. [y/N] `;
+  const question = `${described(inspection).join('\n')}\nBreak it? Its holder may still be working. [y/N] `;
   const closed = once(terminal, 'close').then(() => '');
   try {
     return /^y(es)?$/i.test(await Promise.race([terminal.question(question).catch(() => ''), closed]));
@@ -33,13 +33,14 @@ const agreed = async (inspection: Inspection): Promise<boolean> => {
 
 const ownersOf = ({ holders }: Inspection): string => holders.map(({ owner }) => owner).join();
 
-/** What it did, in a word for people. */
+/** Breaks the lock if the user agrees, and returns what was done, for people. */
 const breakLock = async (locks: LockCoordinator, name: string, yes: boolean): Promise<string> => {
   const inspect = (): Promise<Inspection> => firstValueFrom(checked(() => locks.inspect(name)));
   const before = await inspect();
   if (before.holders.length === 0) return 'free already';
   if (!yes && !(await agreed(before))) return 'left alone';
-  if (!yes && ownersOf(await inspect()) !== ownersOf(before)) return 'left alone: its holders have changed meanwhile';
+  if (!yes && ownersOf(await inspect()) !== ownersOf(before))
+    return 'left alone, for its holders have changed meanwhile: look again';
   return (await firstValueFrom(locks.forceRelease(name))) ? 'broken' : 'free already';
 };
 
@@ -55,8 +56,8 @@ export const addBreak = (program: Command): void => {
     .command('break')
     .summary('break the leases on a lock, whoever holds it')
     .description(
-      'Breaks every lease on NAME and lets the next waiters in. The holders learn of it at their next renewal; until ' +
-        'then they may still work, with a lower fencing token than that of the next holder. Exit code 1 if it was left alone.',
+      'Breaks every lease on NAME and lets the next waiters in. The holders learn of it at their next renewal. Until ' +
+        'then they may still work, with a lower fence than that of the next holder. Exit code 1 if it was left alone.',
     )
     .argument('<name>', 'the lock')
     .option('-y, --yes', 'do not ask')

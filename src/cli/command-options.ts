@@ -18,8 +18,12 @@ const collect = (value: string, before: readonly string[] = []): readonly string
 export const common = (command: Command, json: string, example: string): Command =>
   command
     .option('--json', json)
-    .option('--redis <url>', 'where Redis is; else REDIS_URL, else redis://127.0.0.1:6379', collect)
-    .addOption(new Option('--quorum', 'several --redis: a majority of independent servers grants').conflicts('cluster'))
+    .option('--redis <url>', 'the URL of Redis (default: REDIS_URL, else redis://127.0.0.1:6379)', collect)
+    .addOption(
+      new Option('--quorum', 'several --redis are independent servers, of which a majority grants').conflicts(
+        'cluster',
+      ),
+    )
     .option('--cluster', '--redis is a node of a Cluster')
     .addHelpText('after', `\nExample:\n  ${example}`);
 
@@ -35,7 +39,7 @@ export interface Supervised extends Common {
 
 export const supervised = (command: Command, whenLost: readonly string[]): Command =>
   command
-    .option('--replicas <n>', 'the lock counts only once so many replicas have it', integer(1, 100))
+    .option('--replicas <n>', 'grant the lock only once this many replicas have it', integer(1, 100))
     .addOption(
       new Option('--ttl <duration>', 'how long the lock stays taken if this machine dies')
         .argParser(milliseconds('1s'))
@@ -52,7 +56,7 @@ export const supervised = (command: Command, whenLost: readonly string[]): Comma
       milliseconds('0s'),
     )
     .addOption(
-      new Option('--identity <label>', 'who holds the lock, for people').default(
+      new Option('--identity <label>', 'a label of the holder, shown to people').default(
         `${hostname()}:${process.pid}`,
         'HOST:PID',
       ),

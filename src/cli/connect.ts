@@ -67,7 +67,7 @@ const reach = async ({ client, at }: Server): Promise<void> => {
     const { message } = lastError ?? (error as Error);
     const refused = /^(WRONGPASS|NOAUTH)/.test(message);
     const remedy = refused ? 'set user and password in its URL' : 'name another in --redis or REDIS_URL';
-    throw new Failure(EXIT.noRedis, `no Redis at ${at}: ${message.replace(/\.$/, '')}; ${remedy}`);
+    throw new Failure(EXIT.noRedis, `cannot use Redis at ${at}: ${message.replace(/\.$/, '')}; ${remedy}`);
   } finally {
     client.disconnect();
   }
@@ -99,7 +99,7 @@ const coordinatorOf = (servers: readonly Server[], where: Where, options: Coordi
       options,
     );
   if (servers.length === 1) return new LockCoordinator(first.client, options);
-  throw new RangeError('several --redis are a --quorum, or nodes of a --cluster: say which');
+  throw new RangeError('several --redis need --quorum (independent servers) or --cluster (nodes of one Cluster)');
 };
 
 /**

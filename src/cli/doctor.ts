@@ -38,7 +38,7 @@ export const addDoctor = (program: Command): void => {
       'Looks at the servers for what can lose a lock or let two hold it: rights, eviction, replicas, clocks, versions. ' +
         'It takes a lock named redisync:diagnose for a moment. Exit code 1 if there are errors.',
     )
-    .option('--replicas <n>', 'look whether so many replicas can confirm', integer(1, 100))
+    .option('--replicas <n>', 'check that this many replicas can confirm', integer(1, 100))
     .action(doctor);
   common(command, 'one JSON object a line', 'redisync doctor --redis redis://db.example:6379');
 };

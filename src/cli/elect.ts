@@ -74,7 +74,10 @@ const listen = (name: string, { json, ...where }: Common): Promise<number> =>
 
 const elect = async (name: string, command: readonly string[], options: Options): Promise<number> => {
   if (command.length === 0) {
-    throw new Failure(EXIT.usage, 'no command: write it behind --, as in redisync elect NAME -- COMMAND; or --listen');
+    throw new Failure(
+      EXIT.usage,
+      'elect has no command to run: write it after --, as in redisync elect NAME -- COMMAND, or use --listen',
+    );
   }
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);

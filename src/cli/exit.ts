@@ -75,5 +75,5 @@ const sayingOfParser = ({ code, message }: CommanderError, help: string): string
 export const sayingOf = (error: unknown, help: string): string | undefined => {
   if (error instanceof CommanderError) return sayingOfParser(error, help);
   const message = error instanceof Error ? error.message : String(error);
-  return exitCodeOf(error) === EXIT.bug ? `unexpected: ${message}; please report it` : message;
+  return exitCodeOf(error) === EXIT.bug ? `a bug in redisync: ${message}; please report it` : message;
 };

@@ -21,7 +21,7 @@ export const holdAll = async (locks: readonly Lock[], wait: number | undefined, 
   const until = performance.now() + (wait ?? 0);
   const waiting = ending$.subscribe((name) => {
     if (leave.signal.aborted) process.exit(codeOfSignal(name));
-    leave.abort(new Failure(codeOfSignal(name), `${name} while waiting: nothing was run`));
+    leave.abort(new Failure(codeOfSignal(name), `${name} came during the wait: nothing was run`));
   });
   try {
     for (const lock of [...locks].sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -68,5 +68,5 @@ export const refresh = async (lease: Lease, enough: number): Promise<void> => {
 /** Says who holds the lock. Rejects if Redis does not answer: then it is not known to be busy. */
 export const busyWith = async (locks: LockCoordinator, name: string): Promise<string> => {
   const { holders, waiting } = await firstValueFrom(locks.inspect(name));
-  return `${JSON.stringify(name)} is busy: held by ${held(holders)}; ${waiting.length} waiting`;
+  return `${JSON.stringify(name)} is busy: held by ${held(holders)}; ${waiting.length} waiting; nothing was run`;
 };

@@ -15,7 +15,9 @@ const kind = ({ mode, permits, limit }: Inspection['holders'][number] | Inspecti
 /** Warns of different limits: each request is checked against its own limit, so with two limits neither is kept. */
 const disagreement = (inspection: Inspection): string[] => {
   const limits = limitsOf(inspection);
-  return limits.length > 1 ? [`  different limits are named, ${limits.join(' and ')}: each counts by its own`] : [];
+  return limits.length > 1
+    ? [`  its users name different limits, ${limits.join(' and ')}: give all the same, for each counts by its own`]
+    : [];
 };
 
 /** For people: holders, then waiters in the order of the queue. */
@@ -29,7 +31,7 @@ export const described = (inspection: Inspection): string[] => {
       const who = `${printable(holder.owner)} (${kind(holder)})`;
       if (holder.over) return `  held over from ${who}, who has released it, for ${spoken(holder.remaining)}`;
       const left = `${spoken(holder.remaining)} left unless renewed`;
-      return `  held by ${who}, ${holder.remaining < 0 ? 'without an expiry: no lock' : left}`;
+      return `  held by ${who}, ${holder.remaining < 0 ? 'without an expiry, so it is no lock: delete the key if nothing uses it' : left}`;
     }),
     ...waiting.map(
       (waiter, i) => `  ${i + 1}. waiting ${printable(waiter.owner)} (${kind(waiter)}), for ${spoken(waiter.waited)}`,

@@ -23,7 +23,7 @@ const sayingOf = (leases: readonly Lease[], { left, ofHold }: TimeLeft): string 
   const ms = left();
   const lapsing = leases.find((lease) => lease.remaining() <= ms);
   const reason: unknown = lapsing?.signal.reason;
-  if (reason instanceof LockLostError) return reason.message;
+  if (reason instanceof LockLostError) return lostBy(reason);
   if (!lapsing || ofHold() - ms < LOOK_EVERY) return `--max-hold is over in ${spoken(ms)}`; // a lease was held a little earlier
   return `the lease on ${JSON.stringify(lapsing.name)} could not be renewed, and ends in ${spoken(ms)}`;
 };
@@ -56,5 +56,9 @@ export const lossOf = (
 export const lostMeanwhile = async (leases: readonly Lease[]): Promise<string | undefined> => {
   const answers = await Promise.allSettled(leases.map((lease) => lease.renew()));
   const reasons = answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as unknown) : undefined));
-  return reasons.find((reason) => reason instanceof LockLostError)?.message;
+  const loss = reasons.find((reason) => reason instanceof LockLostError);
+  return loss && lostBy(loss);
 };
+
+/** What happened, without the message's advice: it is for code that can acquire again. */
+const lostBy = ({ lock, reason }: LockLostError): string => `the lease on ${JSON.stringify(lock)} is lost: ${reason}`;

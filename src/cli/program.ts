@@ -50,7 +50,7 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   if (RUNS.includes(name)) shareStderr();
   process.stderr.on('error', () => undefined); // the terminal has gone
   process.on('uncaughtException', (error) => {
-    reportTo(json, writeErrorNow).say(`unexpected: ${error.message}; please report it`);
+    reportTo(json, writeErrorNow).say(`a bug in redisync: ${error.message}; please report it`);
     process.exit(EXIT.bug); // the guard ends what runs
   });
   try {

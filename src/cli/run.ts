@@ -45,10 +45,12 @@ const check = (names: readonly string[], options: Options, { command, grace, mar
   const wrong =
     (command.length === 0 &&
       names.length > 1 &&
-      'no command: write it behind --, as in redisync run NAME -- COMMAND') ||
+      'run has no command: write it after --, as in redisync run NAME… -- COMMAND; without one it takes a single name') ||
     (limit !== undefined && !shared && '--limit needs --shared') ||
-    (permits !== undefined && limit === undefined && '--permits needs --limit: how many permits there are') ||
-    (new Set(names).size < names.length && 'a name was given twice: give each once') ||
+    (permits !== undefined &&
+      limit === undefined &&
+      '--permits needs --limit, which says how many permits there are') ||
+    (new Set(names).size < names.length && 'a name was given twice: give each name once') ||
     (maxHold <= longer && `--max-hold must be longer than ${longer / 1_000}s: ${remedy}`);
   if (wrong) throw new Failure(EXIT.usage, wrong);
 };
@@ -64,7 +66,8 @@ const hold = async (
   } catch (error) {
     if (!(error instanceof LockTimeoutError)) throw error;
     if (error.cause instanceof RedisyncError) throw error.cause; // it failed, which is not the same as busy
-    if (error.cause) throw new RedisUnreachableError(error.lock, 'Redis has gone', undefined, error.cause);
+    if (error.cause)
+      throw new RedisUnreachableError(error.lock, 'Redis stopped answering during the wait', undefined, error.cause);
     terms.report.say(await busyWith(locks, error.lock ?? ''));
     return options.skipOk ? 0 : options.conflictExitCode;
   }
@@ -86,7 +89,7 @@ const run = async (names: readonly string[], command: readonly string[], options
   });
 };
 
-/** What a lock is for ends with the last process of the command's group; only then is it given back. */
+/** Waits for the last process of the command's group before it releases the locks: until then their work may go on. */
 const finish = async (leases: readonly Lease[], terms: Supervision): Promise<number> => {
   const { code, lost, stopped } = await supervise(leases, terms);
   const released = await Promise.all(leases.map((lease) => lease.release()));
@@ -96,7 +99,7 @@ const finish = async (leases: readonly Lease[], terms: Supervision): Promise<num
     return EXIT.lost;
   }
   if (lost === undefined && released.includes(false))
-    say('Redis did not answer the release: the lock lapses by itself');
+    say('Redis did not confirm the release: the lock lapses by itself, within its ttl');
   return code;
 };
 
@@ -129,14 +132,14 @@ export const addRun = (program: Command, operands: readonly string[]): void => {
     .option('--wait <duration>', 'wait no longer than this (default: as long as it takes)', milliseconds('0s'))
     .option('--max-hold <duration>', 'stop the command when it has held the lock this long', milliseconds('1s'))
     .option('--min-hold <duration>', 'leave the lock taken for at least this long', milliseconds('0s'))
-    .option('--shared', 'beside other shared holders, and no exclusive one')
+    .option('--shared', 'hold it beside other shared holders, and no exclusive one')
     .option('--limit <n>', 'with --shared: so many permits in all', integer(1, 2_147_483_647))
     .option('--permits <n>', 'with --limit: take so many of them (default: 1)', integer(1, 2_147_483_647))
     .addOption(
       new Option('--conflict-exit-code <n>', 'the exit code when busy').argParser(integer(0, 255)).default(EXIT.busy),
     )
     .option('--skip-ok', 'exit with 0 when busy')
-    .option('--verbose', 'say for whom it waits, as it does on a terminal')
+    .option('--verbose', 'say who holds the lock and how many are ahead, as it does on a terminal')
     .action(async (names: string[], options: Options) => {
       process.exitCode = await run(names, operands, options);
     });

@@ -38,7 +38,7 @@ export const writeErrorNow = (text: string): void => {
   try {
     writeSync(STDERR, text);
   } catch {
-    // nobody is there to hear it
+    // the reader has closed stderr
   }
 };
 
@@ -50,7 +50,7 @@ export const output = (): NodeJS.WriteStream => {
   if (!watched) {
     stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit();
-      writeErrorNow(`redisync: stdout: ${error.message}\n`);
+      writeErrorNow(`redisync: stdout cannot be written to: ${error.message}\n`);
       process.exit(EXIT.output);
     });
   }

@@ -34,12 +34,16 @@ export const startWatchdog = (grace: number, warn: (message: string) => void): W
     guard.stdin.write(told);
     warn(
       guard.pid === undefined
-        ? 'the guard has ended: if redisync is killed now, the command outlives it'
-        : 'the guard was killed: another has taken over',
+        ? 'the guard process has ended and cannot be started again: if redisync is killed now, the command goes on without the lock'
+        : 'the guard process was killed, and another has taken over',
     );
   };
   let guard = spawnGuard(grace).on('exit', succeed);
-  if (guard.pid === undefined) throw new Failure(EXIT.bug, 'the guard could not be started, so the command was not');
+  if (guard.pid === undefined)
+    throw new Failure(
+      EXIT.bug,
+      'the guard process could not be started, so the command was not: see whether the machine is out of processes',
+    );
   return {
     tell: (group, ms) => {
       told = `${group} ${uptime() + ms}\n`;

@@ -11,5 +11,9 @@ export interface Look {
 
 export const bounded = <T>(ask: () => Promise<T>, { within, scheduler }: Look): Observable<T> =>
   defer(ask).pipe(
-    timeout({ first: within, with: () => throwError(() => new Error(`No answer within ${within} ms`)), scheduler }),
+    timeout({
+      first: within,
+      with: () => throwError(() => new Error(`The server did not answer within ${within} ms`)),
+      scheduler,
+    }),
   );

@@ -51,14 +51,21 @@ const persistence: Check = (facts, { quorum }) => {
       'warning',
       'PERSISTENCE',
       'appendonly no',
-      'Set appendonly yes with appendfsync always, or keep delayedRestart at the longest ttl: the node forgets what it granted.',
+      'Set appendonly yes with appendfsync always, or keep delayedRestart at the longest ttl: after a restart the node has forgotten what it granted.',
     ),
   ];
 };
 
 const role: Check = (facts) =>
   facts.get('role') === 'slave'
-    ? [remark('error', 'REPLICA', 'role replica', 'Connect to the master: by Sentinel, a Cluster, or its own address.')]
+    ? [
+        remark(
+          'error',
+          'REPLICA',
+          'the server is a replica',
+          'Connect to the master: by Sentinel, a Cluster, or its own address.',
+        ),
+      ]
     : [];
 
 const replication: Check = (facts, { replicas }) => {
@@ -67,8 +74,10 @@ const replication: Check = (facts, { replicas }) => {
   const offset = Number(facts.get('master_repl_offset') ?? 0);
   const remarks: Remark[] = [];
   if (replicas && count < replicas.count) {
-    const advice = 'No lock will be granted until there are as many: attach replicas, or lower replicas.count.';
-    remarks.push(remark('error', 'REPLICA', `${count} replicas, replicas.count ${replicas.count}`, advice));
+    const advice = 'Attach replicas, or lower replicas.count: until then no lock is granted.';
+    remarks.push(
+      remark('error', 'REPLICA', `${count} replicas are connected, and replicas.count is ${replicas.count}`, advice),
+    );
   }
   for (let i = 0; i < count; i += 1) {
     const fields = new Map(
@@ -79,12 +88,18 @@ const replication: Check = (facts, { replicas }) => {
     const silent = Number(fields.get('lag'));
     if (fields.get('state') === 'online' && behind < FAR_BEHIND && silent < LONG_SILENT) continue;
     const seen = `replica ${address}: ${fields.get('state')}, ${behind} bytes behind, silent for ${silent} s`;
-    remarks.push(remark('warning', 'REPLICA', seen, 'Leases that it has not seen are lost if it is promoted.'));
+    remarks.push(
+      remark(
+        'warning',
+        'REPLICA',
+        seen,
+        'See why it is behind: if it is promoted, leases that it has not seen are lost.',
+      ),
+    );
   }
   if (count > 0 && !facts.has('min_slaves_good_slaves')) {
-    const advice =
-      'Set min-replicas-to-write 1 and min-replicas-max-lag below the ttl to bound what it grants meanwhile.';
-    remarks.push(remark('info', 'MIN_REPLICAS', 'a master cut off from its replicas goes on granting', advice));
+    const advice = 'Set min-replicas-to-write 1, and min-replicas-max-lag below the ttl: then it soon stops.';
+    remarks.push(remark('info', 'MIN_REPLICAS', 'a master that is cut off from its replicas goes on granting', advice));
   }
   return remarks;
 };

@@ -61,7 +61,7 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
     });
     const opened = (): Promise<void> =>
       new Promise((resolve, reject) => {
-        const failed = (): void => reject(lastError ?? new Error('The connection closed'));
+        const failed = (): void => reject(lastError ?? new Error('The connection closed before it was ready'));
         client.on('ready', () => (lastError && DATABASE.test(lastError.message) ? failed() : resolve())); // it is about to end
         client.on('close', failed);
         client.on('end', failed);
@@ -105,8 +105,7 @@ const clock = (node: Driver, look: Look): Observable<Remark[]> =>
         const ahead = Number(seconds) * 1_000 + Number(micros) / 1_000 - (asked + answered) / 2;
         if (Math.abs(ahead) - (answered - asked) / 2 <= SKEW) return [];
         const seen = `the server's clock is ${Math.round(Math.abs(ahead))} ms ${ahead > 0 ? 'ahead of' : 'behind'} ours`;
-        const advice =
-          'Let NTP keep all clocks: after a failover to a server whose clock is behind, fences can repeat.';
+        const advice = 'Let NTP keep all clocks: after a failover to a server whose clock is behind, fences can fall.';
         return [remark('warning', 'CLOCK', seen, advice)];
       }),
     );
@@ -119,7 +118,14 @@ const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
       const served = Number(facts.get('cluster_slots_ok'));
       if (facts.get('cluster_state') === 'ok' && served === SLOTS) return [];
       const seen = `cluster_state ${facts.get('cluster_state')}, ${served} of ${SLOTS} slots served`;
-      return [remark('error', 'COVERAGE', seen, 'Assign the other slots, or bring their masters back.')];
+      return [
+        remark(
+          'error',
+          'COVERAGE',
+          seen,
+          'Assign the other slots, or bring their masters back: names in them cannot be locked.',
+        ),
+      ];
     }),
   );
 
@@ -128,17 +134,18 @@ const DATABASE = /DB index|SELECT is not allowed|'select' command/;
 
 const databaseOf = ({ options }: Client, { message }: Error): Remark => {
   const db = 'db' in options ? options.db : 0;
-  const advice = `Let the server have database ${db} and the user SELECT: no lock is granted meanwhile, and none in another database.`;
+  const advice = `Raise databases in the server's configuration, or give the user SELECT: until database ${db} can be used, no lock is granted.`;
   return remark('error', 'DATABASE', `asked for database ${db}: ${message}`, advice);
 };
 
 const failureOf = ({ message }: Error): Remark => {
   if (/NOPERM/.test(message)) {
-    const advice = 'Without INFO, TIME and CLUSTER INFO the settings of the server cannot be checked.';
+    const advice =
+      'Give the user INFO, TIME and CLUSTER INFO: without them the settings of the server cannot be checked.';
     return remark('warning', 'ACL', message, advice);
   }
   const advice = /NOAUTH|WRONGPASS/.test(message)
-    ? 'Set user and password where the connection is made, as in its URL.'
-    : 'See whether the server runs, and whether it can be reached from here.';
+    ? 'Set the right user and password where the client is made, as in its URL.'
+    : 'Check that the server is up, and can be reached from here.';
   return remark('error', 'UNREACHABLE', message, advice);
 };

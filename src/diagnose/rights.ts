@@ -31,14 +31,9 @@ const remarkOf = (error: Error): Remark => {
     );
   }
   if (!(error instanceof RedisRefusedError)) {
-    return remark(
-      'error',
-      'UNREACHABLE',
-      message,
-      'See whether the server runs, and whether it can be reached from here.',
-    );
+    return remark('error', 'UNREACHABLE', message, 'Check that the server is up, and can be reached from here.');
   }
-  return remark('error', 'REFUSED', message, 'No lock is granted while this lasts.');
+  return remark('error', 'REFUSED', message, 'Mend this on the server: until then no lock is granted.');
 };
 
 /** Tries everything that locks do with keys. */
@@ -75,7 +70,7 @@ export const channels = (client: Client, prefix: string, look: Look): Observable
     catchError((error: Error) => {
       if (!/NOPERM/.test(error.message)) return of(remarkOf(error));
       const advice =
-        'Give the user PUBLISH and SUBSCRIBE on the channels, or waiters only learn of a grant by asking again.';
+        'Give the user PUBLISH and SUBSCRIBE on the channels (docs/security.md): without them waiters learn of a grant only when they ask again.';
       return of(remark('warning', 'ACL', error.message, advice));
     }),
   );

@@ -176,7 +176,8 @@ export class Acquisition implements Sleeper {
     const { request, terms, store } = this.owner;
     const { name, owner, ttl } = request;
     const { commandTimeout: within, scheduler } = terms;
-    const late = new RedisUnreachableError(name, `The answer took longer than the ttl of ${ttl} ms`, 0);
+    const message = `Redis took longer to answer than the ttl of ${ttl} ms`;
+    const late = new RedisUnreachableError(name, message, 0, undefined, 'raise ttl, or see why Redis is slow');
     const tooLate = (): void => this.failed(late, single);
     const released$ = cancel(() => store.release({ name, owner }, within), { within, scheduler });
     released$.subscribe({ error: tooLate, complete: tooLate });

@@ -90,7 +90,7 @@ export class Attachment extends AsyncResource {
 /** The error of a subscription that wants another mode than its owner has or waits for, or more permits. */
 export const conflictOf = (request: Request, has: Mode, { mode, permits }: Kind): OwnerConflictError | undefined => {
   if (mode === has && permits <= request.permits) return undefined;
-  const otherwise = mode === has ? 'of fewer permits' : 'in another mode';
+  const otherwise = mode === has ? 'with fewer permits' : 'in another mode';
   return new OwnerConflictError(request.name, request.owner, otherwise);
 };
 

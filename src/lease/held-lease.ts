@@ -105,8 +105,8 @@ export class HeldLease implements Lease {
     duration('minimum', minimum, 0);
     const left = this.remaining();
     if (left > minimum) return;
-    const short = `It can be believed for ${Math.floor(left)} ms more, and ${minimum} were asked for`;
-    throw left > 0 ? new LockLostError(this.name, 'expired', new Error(short)) : this.loss;
+    const short = `it can be believed for ${Math.floor(left)} ms more, and assertHeld was asked for ${minimum} ms`;
+    throw left > 0 ? new LockLostError(this.name, 'expired', new Error(short), short) : this.loss;
   }
 
   renew(ttl?: number): Promise<void> {
@@ -117,7 +117,7 @@ export class HeldLease implements Lease {
   downgrade(): Promise<void> {
     if (this.#keeper.owner.first.wanted.kind.writes) return this.renewed((keeper) => keeper.ask(undefined, true));
     return Promise.reject(
-      new TypeError(`Only a write lock's lease can be downgraded, and ${quote(this.name)} is none`),
+      new TypeError(`The lease on ${quote(this.name)} cannot be downgraded: only that of a write lock can`),
     );
   }
 

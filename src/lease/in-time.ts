@@ -87,7 +87,7 @@ const silenceOf = ({ host, wanted: { name, sessions } }: Attachment, ms: number)
   const { heard, failure } = host.acquisition.standing;
   if (heard || (failure && !(failure instanceof RedisUnreachableError))) return undefined;
   const cause = sessions.store.lastError ?? failure?.cause ?? failure;
-  return new RedisUnreachableError(name, `No answer within ${ms} ms`, undefined, cause);
+  return new RedisUnreachableError(name, `Redis did not answer within ${ms} ms`, undefined, cause);
 };
 
 const failureOf = ({ host, wanted: { name, sessions } }: Attachment): Error | undefined => {

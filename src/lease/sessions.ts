@@ -11,7 +11,7 @@ import {
   take,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { CoordinatorClosedError } from '../errors.ts';
+import { CoordinatorClosedError, quote } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
 import { type Wanted as Asked, Attachment, notLong } from './attachment.ts';
 import type { LockEvent, Told } from './events.ts';
@@ -125,7 +125,7 @@ export class Sessions implements Surroundings {
   tell({ request: { name, owner }, terms: { clock } }: Owner, event: Told): void {
     if (event.type === 'hindered' && !this.warned) {
       this.warned = true;
-      const message = `Whoever waits for a lock goes on waiting: ${event.error.message}`;
+      const message = `The wait for the lock ${quote(name)} goes on, but is hindered: ${event.error.message}`;
       process.emitWarning(message, { code: 'REDISYNC_HINDERED' });
     }
     this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);

@@ -4,6 +4,7 @@ import { HeldLease } from '../lease/held-lease.ts';
 import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Wanted } from '../lease/sessions.ts';
+import { show } from '../options.ts';
 import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
 
 /**
@@ -79,7 +80,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * @example await locks.mutex('order:42').using(({ signal }) => fetch('https://example.com/charge', { signal }));
    */
   async using<R>(work: (held: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
-    if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
+    if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
     const held = await this.acquire(options);
     const leases = [held].flat().filter((lease) => lease instanceof HeldLease);
     try {

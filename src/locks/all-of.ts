@@ -1,5 +1,6 @@
 /** Several locks as one: all or none, without deadlock. */
 import { Observable } from 'rxjs';
+import { quote } from '../errors.ts';
 import { type End, HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Wanted } from '../lease/sessions.ts';
@@ -119,7 +120,7 @@ export function allOf(...given: readonly unknown[]): AllOf {
   for (const { name, wanted } of locks) {
     const coordinators = seen.get(name) ?? new Set();
     if (coordinators.has(wanted.sessions)) {
-      throw new RangeError(`allOf takes a name once, got ${JSON.stringify(name)} twice`);
+      throw new RangeError(`allOf takes each name once, got ${quote(name)} twice`);
     }
     seen.set(name, coordinators.add(wanted.sessions));
   }

@@ -59,6 +59,6 @@ export const locksIn = (
   if (flat.length === 0) throw new RangeError(`${argument} needs at least 1 lock, got 0`);
   const locks = flat.filter((one) => one instanceof Lock);
   const other = flat.find((one) => !(one instanceof Lock));
-  if (locks.length < flat.length) throw new TypeError(`${argument} takes locks, got ${show(other)}`);
+  if (locks.length < flat.length) throw new TypeError(`${argument} takes only locks, got ${show(other)}`);
   return locks;
 };

@@ -69,7 +69,8 @@ export const decorated =
   <A extends readonly unknown[]>(options: MethodOptions, course: Course): MethodDecoratorOf<A> =>
   (target, key, descriptor) => {
     const method = descriptor.value;
-    if (typeof method !== 'function') throw new TypeError(`${String(key)} must be a method`);
+    if (typeof method !== 'function')
+      throw new TypeError(`@Locked and @LeaderOnly decorate methods, and ${String(key)} is none`);
     const injected = injectedInto(target, options.coordinator);
     const stream = options.stream ?? isStream(target, key);
     const lease: number | undefined = Reflect.getMetadata(LEASE, target, key);
@@ -86,7 +87,7 @@ export const decorated =
       const locks: unknown = Reflect.get(this, injected);
       if (!(locks instanceof LockCoordinator)) {
         const method = `${this.constructor.name}.${String(key)}`;
-        throw new TypeError(`${method} has no LockCoordinator: only what Nest has made is given one`);
+        throw new TypeError(`${method} has no LockCoordinator: import RedisyncModule, and let Nest make the instance`);
       }
       const result$ = defer(() => course(locks, args, (held) => called(this, args, held)));
       return stream ? result$ : lastValueFrom(result$, { defaultValue: undefined });

@@ -25,5 +25,7 @@ export const timeoutOf = (options: WhileHeldOptions): number | undefined => {
 export const bounded = <H>(source: Observable<H>, timeout: number): Observable<H> => {
   if (source instanceof Acquirable) return source.inTime(timeout);
   if (timeout > 0) return source.pipe(inTime(timeout));
-  throw new TypeError('a timeout of 0 needs a lock itself: pipe what lock.try() gives in its place');
+  throw new TypeError(
+    'timeout 0, a single attempt, needs the lock without operators behind it: pipe lock.try() instead',
+  );
 };

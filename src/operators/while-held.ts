@@ -27,13 +27,17 @@ const leasesOf = (held: Held): HeldLease[] => {
   const all = [held].flat();
   const leases = all.filter((lease) => lease instanceof HeldLease);
   if (leases.length > 0 && leases.length === all.length) return leases;
-  throw new TypeError(`whileHeld and withLock need a lease, got ${show(held)}`);
+  throw new TypeError(
+    `whileHeld and withLock need a lease, got ${show(held)}: filter out what is none, as the null of a leadership`,
+  );
 };
 
 /** The error for a second lease: working under it would cut off the work under the first. */
 const tooMany = (leases: readonly HeldLease[]): TypeError => {
   const names = leases.map(({ name }) => quote(name)).join(', ');
-  return new TypeError(`whileHeld and withLock work under one lease, and were given a second: ${names}`);
+  return new TypeError(
+    `whileHeld and withLock work under one lease, and were given a second: ${names}; give each lock its own`,
+  );
 };
 
 /** A hint for the error of a lease that is released when it arrives. */
@@ -171,7 +175,7 @@ export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
   work: (held: H) => O,
   options: WhileHeldOptions = {},
 ): OperatorFunction<H, ObservedValueOf<O>> => {
-  if (typeof work !== 'function') throw new TypeError('work must be a function of the lease');
+  if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
   const timeout = timeoutOf(options);
   return (source) => under(timeout === undefined ? source : bounded(source, timeout), work);
 };

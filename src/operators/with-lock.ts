@@ -1,6 +1,6 @@
 /** Work piped through a lock. */
 import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
-import { reading } from '../options.ts';
+import { reading, show } from '../options.ts';
 import { timeoutOf, type WhileHeldOptions } from './bounded.ts';
 import { type Held, whileHeld } from './while-held.ts';
 
@@ -21,7 +21,8 @@ import { type Held, whileHeld } from './while-held.ts';
  * @example charge$.pipe(withLock(locks.mutex('order:42')))
  */
 export const withLock = <T>(lock: Observable<Held>, options: WhileHeldOptions = {}): MonoTypeOperatorFunction<T> => {
-  if (!reading('lock', () => isObservable(lock))) throw new TypeError('lock must be an Observable of leases');
+  if (!reading('lock', () => isObservable(lock)))
+    throw new TypeError(`lock must be an Observable of leases, got ${show(lock)}`);
   const timeout = timeoutOf(options);
   return (source) => lock.pipe(whileHeld(() => source, { timeout }));
 };

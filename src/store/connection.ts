@@ -152,11 +152,11 @@ export class Connection {
     for (const call of late) {
       const { sentAt, within, command } = call;
       if (sentAt !== undefined) {
-        this.sender?.unknown(call, `No answer within ${within} ms`);
+        this.sender?.unknown(call, `Redis did not answer within ${within} ms`);
         continue;
       }
       this.missed = true;
-      const message = `No connection within ${within} ms`;
+      const message = `There was no connection to Redis within ${within} ms`;
       this.calls.fail(call, new RedisUnreachableError(command.lock, message, undefined, this.lastError));
     }
     endSilent();

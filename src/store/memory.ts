@@ -179,7 +179,7 @@ export class MemoryStore implements Store, Listener {
       const late = memory.latency > within;
       const outcome = defer(() => {
         const answers = memory.latency === Infinity ? [] : [verb(scheduler.now())];
-        if (late) throw new RedisUnreachableError(lock, `No answer within ${within} ms`, 0);
+        if (late) throw new RedisUnreachableError(lock, `Redis did not answer within ${within} ms`, 0);
         return answers;
       });
       return outcome.pipe(materialize(), delay(late ? within : memory.latency, scheduler), dematerialize());

@@ -139,7 +139,7 @@ export class NodeRedisDriver extends EventEmitter implements Driver {
   }
 
   private async send(...args: (string | number)[]): Promise<unknown> {
-    if (!this.live) throw new Error('The connection is not open');
+    if (!this.live) throw new Error('The connection to Redis is not open');
     return this.live.sendCommand(args.map(String));
   }
 

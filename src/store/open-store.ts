@@ -15,7 +15,7 @@ const FEWEST_NODES = 3;
 
 const own = new WeakSet<object>();
 
-/** Marks a store that needs no Redis, so that a coordinator accepts it in address of a client: see testing. */
+/** Marks a store that needs no Redis, so that a coordinator accepts it in place of a client: see testing. */
 export const ownStore = (store: Store): Store => {
   own.add(store);
   return store;
@@ -34,12 +34,17 @@ export const openStore = (
 ): Store => {
   duration('delayedRestart', delayedRestart, 0);
   if (!isArray(redis)) {
-    if (quorum !== undefined) throw new TypeError('quorum is for an array of independent Redis, got a single one');
+    if (quorum !== undefined)
+      throw new TypeError(
+        'quorum is for an array of independent Redis, got a single one: pass all nodes, or leave quorum out',
+      );
     return new RedisStore(redis, scheduler, commandTimeout);
   }
   const nodes: readonly Driver[] = redis;
   if (nodes.length < FEWEST_NODES) {
-    throw new RangeError(`A quorum needs at least ${FEWEST_NODES} nodes, got ${nodes.length}`);
+    throw new RangeError(
+      `A quorum needs at least ${FEWEST_NODES} nodes, got ${nodes.length}: for one Redis pass its client, not an array`,
+    );
   }
   const addresses = nodes.map(addressesOf);
   const twice = addresses.flat().find((address) => addresses.filter((those) => those.includes(address)).length > 1);

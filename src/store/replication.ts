@@ -22,7 +22,7 @@ interface Confirmation {
 export const replicated = (confirmation: Confirmation): Observable<number> => {
   const { node, replicas, within, lock, same, closing$, scheduler } = confirmation;
   const connectionClosed = (): Error =>
-    new RedisUnreachableError(lock, 'The connection closed before the replicas confirmed', 0);
+    new RedisUnreachableError(lock, 'The connection to Redis closed before the replicas confirmed the lease', 0);
   const confirmed$ = defer(() =>
     node && same() ? node.wait(replicas.count, replicas.timeout) : throwError(connectionClosed),
   );
@@ -36,7 +36,9 @@ export const replicated = (confirmation: Confirmation): Observable<number> => {
     timeout({
       first: Math.max(1, within),
       with: () =>
-        throwError(() => new RedisUnreachableError(lock, `The replicas did not confirm within ${within} ms`, 0)),
+        throwError(
+          () => new RedisUnreachableError(lock, `The replicas did not confirm the lease within ${within} ms`, 0),
+        ),
       scheduler,
     }),
   );

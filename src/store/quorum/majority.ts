@@ -59,7 +59,7 @@ export class Majority {
     const [cause] = errors;
     const final = errors.filter((error) => !isTransient(error));
     if (final.length > this.spare && final[0] instanceof Error) return final[0];
-    const message = `${this.needed} of ${this.members.length} nodes are needed, and ${answered} had a vote`;
+    const message = `The quorum needs ${this.needed} of ${this.members.length} nodes, and ${answered} answered with a vote`;
     return new RedisUnreachableError(name, message, 0, cause);
   }
 }

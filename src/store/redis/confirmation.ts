@@ -23,6 +23,8 @@ export const confirmed = <T>(
   );
 };
 
+const NOT_RELEASED = 'The lease was not confirmed by the replicas, and its release was not confirmed by Redis';
+
 /** Cancels a grant that the replicas have not confirmed, then errors with the reason. */
 export const unconfirmed = (
   name: string,
@@ -34,7 +36,7 @@ export const unconfirmed = (
   concat(
     cancel(release, { within, scheduler }).pipe(
       ignoreElements(),
-      catchError(() => throwError(() => new RedisUnreachableError(name, 'The lease was not given back', 0, error))),
+      catchError(() => throwError(() => new RedisUnreachableError(name, NOT_RELEASED, 0, error))),
     ),
     throwError(() => error),
   );
