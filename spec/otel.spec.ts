@@ -145,8 +145,8 @@ describe('instrument()', () => {
 
   it('counts one lease of one owner, however many have it', async () => {
     begin();
-    const twins = [1, 2].map(() => locks.mutex('twins', { owner: 'me' }).acquire());
-    const [one, two] = await Promise.all(twins);
+    const same = [1, 2].map(() => locks.mutex('same', { owner: 'me' }).acquire());
+    const [one, two] = await Promise.all(same);
     expect(await values()).to.include({ 'redisync.held': 1 });
     await Promise.all([one?.release(), two?.release()]);
     expect(await values()).to.include({ 'redisync.held': 0, 'redisync.grants': 1 });

@@ -23,7 +23,7 @@ export type { AcquireOptions } from './locks/acquire.ts';
 export { type AllOf, allOf } from './locks/all-of.ts';
 export { type AnyOf, anyOf } from './locks/any-of.ts';
 export type { Lock } from './locks/lock.ts';
-export type { WhileHeldOptions } from './operators/bounded.ts';
+export type { WhileHeldOptions } from './operators/timeout.ts';
 export { type Held, whileHeld } from './operators/while-held.ts';
 export { withLock } from './operators/with-lock.ts';
 export type { Backoff, CloseOptions, CoordinatorOptions, LockOptions, Options, Replicas } from './options.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, gone, type Run, redisync } from './support/command.ts';
+import { builtCommand, endAll, hasEnded, type Run, redisync } from './support/command.ts';
 
 const TTL = 3_000;
 const TTL_SET = ['--ttl', '3s', '--json'];
@@ -117,7 +117,7 @@ describe('redisync run, when the lock is lost', () => {
     let held = 1;
     await eventually('the group is gone', async () => {
       const before = await redis.exists('both:2'); // before a look at which the group was still there
-      if (await gone(pid)) return true;
+      if (await hasEnded(pid)) return true;
       held = Math.min(held, before);
       return false;
     });
@@ -156,7 +156,7 @@ describe('redisync run, when the lock is lost', () => {
       const { pid = 0 } = await run.told('started');
       run.child.kill(signal);
       const end = await redis.pexpiretime(name);
-      await eventually('the group is gone', () => gone(pid));
+      await eventually('the group is gone', () => hasEnded(pid));
       expect(lastWork(name)).to.be.below(end);
       run.child.kill('SIGKILL');
     });
@@ -170,10 +170,10 @@ describe('redisync run, when the lock is lost', () => {
       await eventually('another takes over', () => run.err.includes('another has taken over'));
       run.child.kill('SIGKILL');
       const end = await redis.pexpiretime('unguarded');
-      await eventually('the group is gone', () => gone(pid));
+      await eventually('the group is gone', () => hasEnded(pid));
       expect(lastWork('unguarded')).to.be.below(end);
     } finally {
-      if (!(await gone(pid))) process.kill(-pid, 'SIGKILL');
+      if (!(await hasEnded(pid))) process.kill(-pid, 'SIGKILL');
     }
   });
 });

@@ -71,7 +71,7 @@ interface Side {
   pass(ms: number): Promise<void>;
 }
 
-/** What one side answers to a list of steps. Tokens differ between the sides, so they are known by when they were first seen. */
+/** What one side answers to a list of steps. Fences differ between the sides, so they are known by when they were first seen. */
 class Run {
   private readonly fences = new Map<string, number>();
   private readonly modes = new Map<string, Mode>();
@@ -164,10 +164,10 @@ class Run {
     return [...grants, inOrder].map((heard) => heard.map(({ owner, fence }) => ({ owner, fence: this.rank(fence) })));
   }
 
-  /** Tokens that were first seen in a step are higher than all that were seen before it. */
+  /** Fences that were first seen in a step are higher than all that were seen before it. */
   rises(): void {
     const fresh = this.seen.filter((fence) => fence > this.highest);
-    expect(fresh.length, 'tokens that rise').to.equal(this.seen.length - this.counted);
+    expect(fresh.length, 'fences that rise').to.equal(this.seen.length - this.counted);
     this.counted = this.seen.length;
     this.highest = Math.max(this.highest, ...fresh);
   }
@@ -261,8 +261,8 @@ const mustHold = (before: Inspection, { holders, waiting }: Inspection, limit?: 
   ).to.deep.equal(left);
   for (const holder of holders) {
     if (holder.owner === back || before.holders.some((was) => was.owner === holder.owner)) continue;
-    const place = before.waiting.findIndex((waiter) => waiter.owner === holder.owner);
-    const ahead = place < 0 ? before.waiting : before.waiting.slice(0, place);
+    const rank = before.waiting.findIndex((waiter) => waiter.owner === holder.owner);
+    const ahead = rank < 0 ? before.waiting : before.waiting.slice(0, rank);
     const passed = ahead.filter((waiter) => left.includes(waiter.owner));
     expect(passed, `passed over when ${holder.owner} was granted`).to.deep.equal([]);
   }

@@ -18,12 +18,12 @@ describe('the checks of INFO', () => {
   it('find replicas that are behind, silent, or not online', () => {
     const replica = (fields: string): string[] =>
       found('connected_slaves:1', 'master_repl_offset:2000000', 'min_slaves_good_slaves:1', `slave0:${fields}`);
-    const place = 'ip=10.0.0.2,port=6379';
-    expect(replica(`${place},state=online,offset=1999990,lag=0`)).to.deep.equal([]);
-    expect(replica(`${place},state=online,offset=100,lag=0`)).to.deep.equal([
+    const address = 'ip=10.0.0.2,port=6379';
+    expect(replica(`${address},state=online,offset=1999990,lag=0`)).to.deep.equal([]);
+    expect(replica(`${address},state=online,offset=100,lag=0`)).to.deep.equal([
       'warning REPLICA replica 10.0.0.2:6379: online, 1999900 bytes behind, silent for 0 s',
     ]);
-    expect(replica(`${place},state=online,offset=2000000,lag=9`)[0]).to.contain('silent for 9 s');
-    expect(replica(`${place},state=wait_bgsave,offset=2000000,lag=0`)[0]).to.contain('wait_bgsave');
+    expect(replica(`${address},state=online,offset=2000000,lag=9`)[0]).to.contain('silent for 9 s');
+    expect(replica(`${address},state=wait_bgsave,offset=2000000,lag=0`)[0]).to.contain('wait_bgsave');
   });
 });

@@ -157,11 +157,11 @@ describe('hand-over', () => {
 
   it('to a waiter whose leaving a failover has forgotten comes back at once, and goes to the next', async () => {
     const holder = await a.mutex('forgotten').acquire();
-    const gone = b.mutex('forgotten').subscribe();
+    const left = b.mutex('forgotten').subscribe();
     await eventually('b waits', async () => (await waitingFor('forgotten')) === 1);
     const keys = await redis.keys('*{forgotten}*');
     const before = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
-    gone.unsubscribe();
+    left.unsubscribe();
     await eventually('b has left', async () => (await waitingFor('forgotten')) === 0);
     for (const [i, key] of keys.entries()) {
       const dump = before[i];

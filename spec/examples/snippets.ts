@@ -133,8 +133,8 @@ export const complaints = (snippets: ReadonlyMap<string, string>): string => {
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'given.ts'), GIVEN);
-    for (const [place, snippet] of snippets) {
-      writeFileSync(join(folder, `${place.replace(/\W/g, '-')}.ts`), moduleOf(snippet));
+    for (const [position, snippet] of snippets) {
+      writeFileSync(join(folder, `${position.replace(/\W/g, '-')}.ts`), moduleOf(snippet));
     }
     const source = (name: string): string[] => [`${relative(folder, join(ROOT, 'src'))}/${name}.ts`];
     const compilerOptions = {

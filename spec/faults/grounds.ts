@@ -46,8 +46,8 @@ export const replicated = async () => {
 /** A Cluster of three masters, each with a replica. */
 export const cluster = async () => {
   const ground = await startCluster();
-  const places = ground.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-  return { ...ground, settings: SETTINGS, connect: () => new Cluster(places, { lazyConnect: true }) };
+  const addresses = ground.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
+  return { ...ground, settings: SETTINGS, connect: () => new Cluster(addresses, { lazyConnect: true }) };
 };
 
 /** As many independent servers as there are ways to start them. */

@@ -132,7 +132,7 @@ const overlaps = (held: readonly Held[], allowed: (earlier: Held, later: Held) =
   return found;
 };
 
-/** Tokens are given once, and rise: from one lease to a later that it excludes, and to any that was asked for later. */
+/** Fences are given once, and rise: from one lease to a later that it excludes, and to any that was asked for later. */
 const fences = (held: readonly Fenced[], underway: (life: Held) => boolean): string[] => {
   const found: string[] = [];
   const seen = new Map<number, Fenced>();

@@ -17,19 +17,19 @@ export const linearizable = <S>(
   ends: (state: S) => boolean = () => true,
 ): boolean => {
   /** All operations before `from` have happened, and those. Whatever the history's length, few are in flight at a time. */
-  interface Place {
+  interface Step {
     readonly state: S;
     readonly from: number;
     readonly beyond: readonly number[];
   }
   const all = [...operations].sort((a, b) => a.asked - b.asked);
   const been = new Set<string>();
-  const places: Place[] = [{ state: initial, from: 0, beyond: [] }];
-  for (let place = places.pop(); place; place = places.pop()) {
-    const { state } = place;
-    let { from } = place;
-    while (place.beyond.includes(from)) from += 1;
-    const beyond = place.beyond.filter((i) => i > from).sort((a, b) => a - b);
+  const steps: Step[] = [{ state: initial, from: 0, beyond: [] }];
+  for (let step = steps.pop(); step; step = steps.pop()) {
+    const { state } = step;
+    let { from } = step;
+    while (step.beyond.includes(from)) from += 1;
+    const beyond = step.beyond.filter((i) => i > from).sort((a, b) => a - b);
     const key = `${from} ${beyond.join()} ${JSON.stringify(state)}`;
     if (been.has(key)) continue;
     been.add(key);
@@ -45,7 +45,7 @@ export const linearizable = <S>(
     if (answered === Number.POSITIVE_INFINITY && ends(state)) return true;
     for (const [i, operation] of left.reverse()) {
       const next = operation.asked > answered ? undefined : operation.apply(state);
-      if (next !== undefined) places.push({ state: next, from, beyond: [...beyond, i] });
+      if (next !== undefined) steps.push({ state: next, from, beyond: [...beyond, i] });
     }
   }
   return false;

@@ -12,14 +12,14 @@ describe('a waiter that has left, and is in the queue again as if it had not', (
     const [a, b, c] = [coordinator(), coordinator(), coordinator()];
     const holder = a.mutex('x').subscribe();
     time.pass(0);
-    const gone = b.mutex('x', owner === undefined ? {} : { owner }).subscribe();
+    const left = b.mutex('x', owner === undefined ? {} : { owner }).subscribe();
     time.pass(10);
     const at = memory.names.get('x');
-    const [place] = at?.queue.values() ?? [];
-    if (!at || !place) throw new Error('Nobody waits');
-    gone.unsubscribe();
+    const [waiter] = at?.queue.values() ?? [];
+    if (!at || !waiter) throw new Error('Nobody waits');
+    left.unsubscribe();
     time.pass(10);
-    at.queue.set(place.owner, place);
+    at.queue.set(waiter.owner, waiter);
     const since = time.now();
     let ms = Number.POSITIVE_INFINITY;
     const next = c.mutex('x').subscribe(() => {
@@ -28,7 +28,7 @@ describe('a waiter that has left, and is in the queue again as if it had not', (
     time.pass(10);
     holder.unsubscribe();
     time.pass(0);
-    const held = at.holders.has(place.owner);
+    const held = at.holders.has(waiter.owner);
     time.pass(30_000);
     next.unsubscribe();
     for (const locks of [a, b, c]) void locks.close();

@@ -73,9 +73,9 @@ const run = async (choose: fc.Scheduler, courses: readonly Course[], times: Time
     'who leave a timer',
   );
   const { holders, queue } = memory.names.get('a') ?? {};
-  const places = [...(holders?.values() ?? []), ...(queue?.values() ?? [])];
+  const claims = [...(holders?.values() ?? []), ...(queue?.values() ?? [])];
   assert.isEmpty(
-    places.filter(({ due }) => due > time.now()),
+    claims.filter(({ due }) => due > time.now()),
     'places',
   );
   return lives.filter(({ lease }) => lease).length;

@@ -299,11 +299,11 @@ describe('whileHeld(work, { timeout })', () => {
 
   it('ends at once where nobody listens any more as it begins', () =>
     virtual(({ lock, ends }) => {
-      const gone = new Subscriber<never>();
-      gone.unsubscribe();
+      const closed = new Subscriber<never>();
+      closed.unsubscribe();
       lock()
         .pipe(whileHeld(() => NEVER, { timeout: TIME_OUT }))
-        .subscribe(gone);
+        .subscribe(closed);
       ends(['0 acquire', '1 release']);
     }));
 

@@ -50,13 +50,13 @@ const over = (
 };
 
 const fails = (error: Error): Observable<never> => throwError(() => error);
-const gone = left();
+const released = left();
 
 describe('what may have been granted', () => {
-  it('is taken back when Redis says so', () => over([of(gone)], {}, '10ms (a|)', { a: gone }));
+  it('is taken back when Redis says so', () => over([of(released)], {}, '10ms (a|)', { a: released }));
 
   it('is taken back on every node of a quorum, also once enough of them have answered', () =>
-    over([concat(of(gone), timer(20).pipe(ignoreElements()))], {}, '10ms a 19ms |', { a: gone }));
+    over([concat(of(released), timer(20).pipe(ignoreElements()))], {}, '10ms a 19ms |', { a: released }));
 
   it('is taken back where there was nothing', () => over([EMPTY], {}, '10ms |'));
 
@@ -89,7 +89,7 @@ describe('what may have been granted', () => {
   });
 
   it('is tried again after a transient failure, soon at first, for as long as retryFor says', () => {
-    over([fails(busy), fails(unknown), of(gone)], { retryFor: 60 }, '105ms (a|)', { a: gone });
+    over([fails(busy), fails(unknown), of(released)], { retryFor: 60 }, '105ms (a|)', { a: released });
     over([fails(busy)], { retryFor: 60 }, '105ms #', {}, busy);
   });
 
@@ -97,13 +97,13 @@ describe('what may have been granted', () => {
     const time = new VirtualTime();
     const answers: unknown[] = [];
     const away = 7_200_000; // two hours, one release a second
-    const release = (): Observable<Released> => (time.now() < away ? fails(busy) : of(gone));
+    const release = (): Observable<Released> => (time.now() < away ? fails(busy) : of(released));
     cancel(release, { within: WITHIN, retryFor: 2 * away, scheduler: time }).subscribe({
       next: (answer) => answers.push(answer),
       error: (error) => answers.push(error),
     });
     time.pass(away + 2_000);
-    assert.deepEqual(answers, [gone]);
+    assert.deepEqual(answers, [released]);
   });
 
   it('is not tried again after a refusal for good', () =>

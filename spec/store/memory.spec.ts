@@ -138,11 +138,11 @@ describe('The store in memory', () => {
   });
 
   it('tells nobody who has closed', () => {
-    const gone = new MemoryStore(memory, scheduler);
+    const closed = new MemoryStore(memory, scheduler);
     said(store.acquire(request('a'), true, 100));
-    said(gone.acquire(request('b'), true, 100));
+    said(closed.acquire(request('b'), true, 100));
     time.pass(0);
-    gone.close();
+    closed.close();
     expect(said(store.release({ name: 'x', owner: 'a' }, 100))).to.deep.equal([]);
     time.pass(0);
     expect(seen()).to.deep.include({ holders: [] });

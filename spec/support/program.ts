@@ -11,7 +11,7 @@ const FOLDER = join(ROOT, '.scratch', `programs-${process.pid}`);
 /** CommonJS packages in an ES module find Node's own modules by this. */
 const REQUIRE = `import { createRequire as requiring } from 'node:module'; const require = requiring(import.meta.url);`;
 
-/** Puts programs into a folder, each bundled with all that it imports; packages too, unless told. */
+/** Puts programs into a folder, each bundled with all that it imports; by default its packages too. */
 export const bundle = (outdir: string, source: BuildOptions): void => {
   buildSync({
     bundle: true,

@@ -107,8 +107,8 @@ export const launch = async (port: number, directory: string, args: readonly str
 
 const startOn = (port: number, args: readonly string[]): Promise<Server> => {
   const directory = mkdtempSync(join(tmpdir(), 'redisync-'));
-  const place = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory];
-  return launch(port, directory, [...place, '--save', '', '--loglevel', 'warning', ...args]);
+  const where = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory];
+  return launch(port, directory, [...where, '--save', '', '--loglevel', 'warning', ...args]);
 };
 
 /**

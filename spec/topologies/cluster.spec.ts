@@ -48,8 +48,8 @@ describe('a Cluster', function () {
   const open: LockCoordinator[] = [];
 
   const coordinator = (options: Options = {}, keyPrefix = '', redisOptions = {}): LockCoordinator => {
-    const places = shards.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-    const cluster = new Cluster(places, { lazyConnect: true, keyPrefix, redisOptions });
+    const addresses = shards.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const cluster = new Cluster(addresses, { lazyConnect: true, keyPrefix, redisOptions });
     const locks = new LockCoordinator(cluster, { ttl: TTL, ...options });
     open.push(locks);
     return locks;
@@ -129,7 +129,7 @@ describe('a Cluster', function () {
     const [a, b, c] = [coordinator(), coordinator(), coordinator()];
     const [name = ''] = spread('gone');
     const lease = await a.mutex(name).acquire();
-    const gone = b.mutex(name).subscribe({ error: () => undefined });
+    const left = b.mutex(name).subscribe({ error: () => undefined });
     await eventually('the first waits', async () => (await channelsOf(name)).length === 1);
     const master = shards.nodes[Math.floor((slotOf(name) * 3) / 16_384)];
     const [listener = ''] = await listenersOn(master); // the only one as yet: no order of theirs tells one from another
@@ -141,7 +141,7 @@ describe('a Cluster', function () {
     await lease.release();
     await (await next).release();
     expect(performance.now() - began).to.be.below(patience(500));
-    gone.unsubscribe();
+    left.unsubscribe();
   });
 
   /** The connections of this node that listen to a channel of a slot. */

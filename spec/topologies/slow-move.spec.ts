@@ -38,8 +38,8 @@ describe('a slot of 20,000 keys that moves for longer than a lease lasts', funct
   after(() => shards.stop());
 
   it('leaves the leases in it held, under their fences, and released once it is done', async () => {
-    const places = shards.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-    const locks = new LockCoordinator(new Cluster(places, { lazyConnect: true }), { ttl: TTL });
+    const addresses = shards.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const locks = new LockCoordinator(new Cluster(addresses, { lazyConnect: true }), { ttl: TTL });
     const lost: unknown[] = [];
     locks.events$.pipe(filter(({ type }) => type === 'lost')).subscribe((event) => lost.push(event));
     try {

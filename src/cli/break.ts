@@ -11,7 +11,7 @@ import { described } from './inspect.ts';
 import { output } from './stdio.ts';
 import { jsonLine, printable } from './values.ts';
 
-interface Options extends Common {
+interface BreakFlags extends Common {
   readonly yes?: boolean;
 }
 
@@ -44,7 +44,7 @@ const breakLock = async (locks: LockCoordinator, name: string, yes: boolean): Pr
   return (await firstValueFrom(locks.forceRelease(name))) ? 'broken' : 'free already';
 };
 
-const act = (name: string, { yes = false, json, ...where }: Options): Promise<void> =>
+const act = (name: string, { yes = false, json, ...where }: BreakFlags): Promise<void> =>
   withLocks(where, {}, async (locks) => {
     const done = await breakLock(locks, name, yes);
     output().write(json ? `${jsonLine({ name, broken: done === 'broken' })}\n` : `${printable(name)}: ${done}\n`);

@@ -10,7 +10,7 @@ export interface Where {
   readonly cluster?: boolean;
 }
 
-interface Server {
+interface Target {
   readonly client: Redis;
   readonly url: string;
   /** The URL as it may be shown: without user, password and query. */
@@ -20,7 +20,7 @@ interface Server {
 const LOCAL = 'redis://127.0.0.1:6379';
 
 /** Parses a URL. Errors do not repeat it, for it may contain a password. */
-const serverAt = (source: string, text: string): Server => {
+const serverAt = (source: string, text: string): Target => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^rediss?:$/.test(url.protocol) || url.host === '') {
     // written apart, because withoutSecrets would hide USER:PASSWORD@ in a URL
@@ -53,7 +53,7 @@ const permitted = (error: Error): void => {
  * One answered command; a refused one is an answer too, unless it is about who we are. A database that is not there would
  * go unnoticed: ioredis goes on in the first one.
  */
-const reach = async ({ client, at }: Server): Promise<void> => {
+const reach = async ({ client, at }: Target): Promise<void> => {
   const { db = 0 } = client.options;
   let lastError: Error | undefined;
   client.on('error', (error: Error) => {
@@ -74,14 +74,14 @@ const reach = async ({ client, at }: Server): Promise<void> => {
 };
 
 /** How many servers must answer: a majority of a quorum; one node of a Cluster, which knows the others. */
-const reachEnough = async (servers: readonly Server[], { quorum, cluster }: Where): Promise<void> => {
+const reachEnough = async (servers: readonly Target[], { quorum, cluster }: Where): Promise<void> => {
   const failures = (await Promise.allSettled(servers.map(reach))).filter((end) => end.status === 'rejected');
   const enough = cluster ? 1 : quorum ? Math.floor(servers.length / 2) + 1 : servers.length;
   if (servers.length - failures.length < enough) throw failures[0]?.reason;
 };
 
 /** Options for the nodes of a Cluster: the Cluster tells their addresses, but not how to log in. */
-const clusterOf = (servers: readonly Server[]): Cluster => {
+const clusterOf = (servers: readonly Target[]): Cluster => {
   const { username, password, tls } = servers[0]?.client.options ?? {};
   const login = Object.fromEntries(Object.entries({ username, password, tls }).filter(([, value]) => value != null));
   return new Cluster(
@@ -90,7 +90,7 @@ const clusterOf = (servers: readonly Server[]): Cluster => {
   );
 };
 
-const coordinatorOf = (servers: readonly Server[], where: Where, options: CoordinatorOptions): LockCoordinator => {
+const coordinatorOf = (servers: readonly Target[], where: Where, options: CoordinatorOptions): LockCoordinator => {
   const [first] = servers;
   if (where.cluster) return new LockCoordinator(clusterOf(servers), options);
   if (where.quorum || !first)

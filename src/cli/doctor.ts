@@ -7,7 +7,7 @@ import { withLocks } from './connect.ts';
 import { output } from './stdio.ts';
 import { integer, jsonLine, printable } from './values.ts';
 
-interface Options extends Common {
+interface DoctorFlags extends Common {
   readonly replicas?: number;
 }
 
@@ -16,7 +16,7 @@ const RANK: readonly Finding['severity'][] = ['error', 'warning', 'info'];
 const sentence = ({ severity, node, seen, advice }: Finding): string =>
   printable(`${severity}: ${node ? `${node}: ` : ''}${seen}. ${advice}.`).replaceAll('..', '.');
 
-const doctor = async (options: Options): Promise<void> => {
+const doctor = async (options: DoctorFlags): Promise<void> => {
   const findings = await withLocks(
     options,
     replication(options),

@@ -49,7 +49,7 @@ const codeOf = (outcome: Outcome | undefined): number | undefined => {
   return outcome.lost !== undefined && !outcome.stopped ? EXIT.lost : outcome.code;
 };
 
-interface Options extends Supervised {
+interface ElectFlags extends Supervised {
   readonly listen?: boolean;
   readonly minHold?: number;
 }
@@ -72,7 +72,7 @@ const listen = (name: string, { json, ...where }: Common): Promise<number> =>
     return firstValueFrom(merge(leaders$, ending$.pipe(map(codeOfSignal))));
   });
 
-const elect = async (name: string, command: readonly string[], options: Options): Promise<number> => {
+const elect = async (name: string, command: readonly string[], options: ElectFlags): Promise<number> => {
   if (command.length === 0) {
     throw new Failure(
       EXIT.usage,
@@ -124,7 +124,7 @@ export const addElect = (program: Command, operands: readonly string[]): void =>
     .argument('<name>', 'what is campaigned for')
     .option('--min-hold <duration>', 'leave the leadership taken for at least this long', milliseconds('0s'))
     .option('--listen', 'run nothing: print who leads, at each change')
-    .action(async (name: string, options: Options) => {
+    .action(async (name: string, options: ElectFlags) => {
       process.exitCode = await (options.listen ? listen(name, options) : elect(name, operands, options));
     });
   supervised(command, ['term', 'kill']);

@@ -21,7 +21,7 @@ import { STDERR } from './stdio.ts';
 import { type Supervision, supervise } from './supervise.ts';
 import { integer, milliseconds } from './values.ts';
 
-interface Options extends Supervised {
+interface RunFlags extends Supervised {
   readonly try?: boolean;
   readonly wait?: number;
   readonly shared?: boolean;
@@ -33,12 +33,12 @@ interface Options extends Supervised {
   readonly verbose?: boolean;
 }
 
-const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits = 1 }: Options): Lock => {
+const lockOf = (locks: LockCoordinator, name: string, { shared, limit, permits = 1 }: RunFlags): Lock => {
   if (limit !== undefined) return locks.semaphore(name, limit, { permits });
   return shared ? locks.readWriteLock(name).read : locks.mutex(name);
 };
 
-const check = (names: readonly string[], options: Options, { command, grace, margin, maxHold }: Supervision): void => {
+const check = (names: readonly string[], options: RunFlags, { command, grace, margin, maxHold }: Supervision): void => {
   const { shared, limit, permits } = options;
   const longer = Math.floor(grace + margin); // whole ms are all that can be asked for
   const remedy = grace > 0 ? 'lower --grace, or raise it' : 'raise it';
@@ -58,7 +58,7 @@ const check = (names: readonly string[], options: Options, { command, grace, mar
 const hold = async (
   locks: LockCoordinator,
   made: readonly Lock[],
-  options: Options,
+  options: RunFlags,
   terms: Supervision,
 ): Promise<Lease[] | number> => {
   try {
@@ -73,7 +73,7 @@ const hold = async (
   }
 };
 
-const run = async (names: readonly string[], command: readonly string[], options: Options): Promise<number> => {
+const run = async (names: readonly string[], command: readonly string[], options: RunFlags): Promise<number> => {
   const report = reportTo(options.json ?? false);
   const terms = supervision(options, command, report);
   check(names, options, terms);
@@ -140,7 +140,7 @@ export const addRun = (program: Command, operands: readonly string[]): void => {
     )
     .option('--skip-ok', 'exit with 0 when busy')
     .option('--verbose', 'say who holds the lock and how many are ahead, as it does on a terminal')
-    .action(async (names: string[], options: Options) => {
+    .action(async (names: string[], options: RunFlags) => {
       process.exitCode = await run(names, operands, options);
     });
   supervised(command, ['term', 'kill', 'ignore']);

@@ -4,7 +4,7 @@ import { COLUMNS, type Column, cut, linesOf, NAME, type Row, sorted } from './ta
 import { printable } from './values.ts';
 
 /** What a key asks for that the view cannot do itself. */
-type Wish = 'quit' | 'interrupt' | 'suspend' | undefined;
+type KeyCommand = 'quit' | 'interrupt' | 'suspend' | undefined;
 
 const HELP = 's sort · r reverse · / narrow · q quit';
 
@@ -24,10 +24,10 @@ export class View {
   }
 
   /** Handles what a terminal in raw mode has sent: characters. The sequences of other keys are ignored. */
-  press(keys: string): Wish {
+  press(keys: string): KeyCommand {
     for (const key of stripVTControlCharacters(keys)) {
-      const wish = this.typing ? this.type(key) : this.command(key);
-      if (wish) return wish;
+      const command = this.typing ? this.type(key) : this.command(key);
+      if (command) return command;
     }
     return undefined;
   }
@@ -53,7 +53,7 @@ export class View {
     ];
   }
 
-  private command(key: string): Wish {
+  private command(key: string): KeyCommand {
     if (key === 'q') return 'quit';
     if (key === '\x03') return 'interrupt';
     if (key === '\x1a') return 'suspend';
@@ -64,7 +64,7 @@ export class View {
   }
 
   /** Enter keeps what was typed, Escape drops it. */
-  private type(key: string): Wish {
+  private type(key: string): KeyCommand {
     if (key === '\x03') return 'interrupt';
     if (key === '\r' || key === '\n' || key === '\x1b') this.typing = false;
     if (key === '\x1b') this.narrow = '';

@@ -25,20 +25,20 @@ import { COLUMNS, type Row } from './table.ts';
 import { jsonLine, milliseconds } from './values.ts';
 import { View } from './watch-view.ts';
 
-interface Options extends Common {
+interface WatchFlags extends Common {
   readonly every: number;
   readonly sort: string;
   readonly reverse?: boolean;
 }
 
-type Look = (failed: (error: Error) => void) => Observable<Row[]>;
+type LookRepeatedly = (failed: (error: Error) => void) => Observable<Row[]>;
 
 /** What is compared between two looks: everything but the times, which always change. */
 const factsOf = ({ holders, waiting, fence }: Row): string =>
   JSON.stringify([holders.map(({ owner, mode }) => [owner, mode]), waiting.map(({ owner }) => owner), fence]);
 
 /** The changes since the last look, one object for each name that came, changed or went. */
-const asLines = (look: Look, report: Report): Observable<never> => {
+const asLines = (look: LookRepeatedly, report: Report): Observable<never> => {
   let before = new Map<string, Row>();
   const print = (row: Row): void => void output().write(`${jsonLine({ at: Date.now(), ...row })}\n`);
   return look((error) => report.say(error.message)).pipe(
@@ -56,7 +56,7 @@ const asLines = (look: Look, report: Report): Observable<never> => {
 };
 
 /** Emits the exit code when a key asks for the end. */
-const onScreen = (look: Look, view: View): Observable<number> =>
+const onScreen = (look: LookRepeatedly, view: View): Observable<number> =>
   defer(() => {
     const { stdin } = process;
     const stdout = output();
@@ -76,8 +76,8 @@ const onScreen = (look: Look, view: View): Observable<number> =>
     const pressed$ = stdin.isTTY ? fromEvent(stdin.setEncoding('utf8'), 'data') : NEVER;
     const code$ = pressed$.pipe(
       map((keys) => view.press(String(keys))),
-      tap((wish) => wish === 'suspend' && screen.suspend()),
-      map((wish) => (wish === 'quit' ? 0 : wish === 'interrupt' ? codeOfSignal('SIGINT') : undefined)),
+      tap((command) => command === 'suspend' && screen.suspend()),
+      map((command) => (command === 'quit' ? 0 : command === 'interrupt' ? codeOfSignal('SIGINT') : undefined)),
     );
     const redrawn$ = merge(seen$, fromEvent(stdout, 'resize')).pipe(map(() => undefined));
     screen.enter();
@@ -93,10 +93,10 @@ const onScreen = (look: Look, view: View): Observable<number> =>
 
 const watch = (
   pattern: string | undefined,
-  { every, sort, reverse = false, json, ...where }: Options,
+  { every, sort, reverse = false, json, ...where }: WatchFlags,
 ): Promise<number> =>
   withLocks(where, {}, (locks) => {
-    const look: Look = (failed) => looks(locks, pattern, every, failed);
+    const look: LookRepeatedly = (failed) => looks(locks, pattern, every, failed);
     const stdout = output();
     const view = new View(`redisync watch ${pattern ?? '*'}`, sort, reverse, stdout.isTTY && stdout.hasColors());
     const watched$ = json || !stdout.isTTY ? asLines(look, reportTo(json ?? false)) : onScreen(look, view);
@@ -117,7 +117,7 @@ export const addWatch = (program: Command): void => {
     )
     .addOption(new Option('--sort <column>', 'by which column').choices(COLUMNS.map(({ key }) => key)).default('name'))
     .option('--reverse', 'in descending order')
-    .action(async (pattern: string | undefined, options: Options) => {
+    .action(async (pattern: string | undefined, options: WatchFlags) => {
       process.exitCode = await watch(pattern, options);
     });
   common(command, 'one JSON object a line', 'redisync watch "order:*" --sort waiting --reverse');

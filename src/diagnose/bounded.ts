@@ -2,14 +2,14 @@
 import { defer, type Observable, type SchedulerLike, throwError, timeout } from 'rxjs';
 import type { Replicas } from '../options.ts';
 
-export interface Look {
+export interface DiagnoseTerms {
   /** Timeout of each question, in ms. */
   readonly within: number;
   readonly replicas: Replicas | undefined;
   readonly scheduler: SchedulerLike;
 }
 
-export const bounded = <T>(ask: () => Promise<T>, { within, scheduler }: Look): Observable<T> =>
+export const bounded = <T>(ask: () => Promise<T>, { within, scheduler }: DiagnoseTerms): Observable<T> =>
   defer(ask).pipe(
     timeout({
       first: within,

@@ -13,11 +13,12 @@ import {
   of,
   throwError,
 } from 'rxjs';
+import { clockOf } from '../clock.ts';
 import { addressOf, type Client, isCluster } from '../store/client.ts';
 import { dial } from '../store/dial.ts';
 import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
-import { bounded, type Look } from './bounded.ts';
+import { bounded, type DiagnoseTerms } from './bounded.ts';
 import { check, factsOf } from './checks.ts';
 import { type Finding, type Remark, remark } from './finding.ts';
 import { channels, rights } from './rights.ts';
@@ -33,9 +34,9 @@ interface Seen {
 }
 
 /** Emits all findings about the given connections, each once. Several connections are the nodes of a quorum. */
-export const diagnose = (sources: readonly Client[], look: Look): Observable<Finding> => {
+export const diagnose = (sources: readonly Client[], terms: DiagnoseTerms): Observable<Finding> => {
   const runs = new Map<string, string>();
-  return merge(...sources.map((source) => visit(source, sources.length > 1, look))).pipe(
+  return merge(...sources.map((source) => visit(source, sources.length > 1, terms))).pipe(
     concatMap(({ address, run, remarks }): Finding[] => {
       const findings = remarks.map((one) => ({ ...one, node: address }));
       const same = run && runs.get(run);
@@ -48,11 +49,11 @@ export const diagnose = (sources: readonly Client[], look: Look): Observable<Fin
   );
 };
 
-const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
+const visit = (source: Client, quorum: boolean, terms: DiagnoseTerms): Observable<Seen> =>
   defer(() => {
     const address = isCluster(source) ? 'cluster' : addressOf(source);
     const at = (remarks: readonly Remark[]): Seen => ({ address, run: undefined, remarks });
-    const line = dial(source, { commandTimeout: look.within, scheduler: look.scheduler });
+    const line = dial(source, { commandTimeout: terms.within, scheduler: terms.scheduler });
     const client = line.client;
     Reflect.set(client.options, 'enableReadyCheck', false); // a server that is not ready can be looked at, too
     let lastError: Error | undefined;
@@ -68,11 +69,11 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
       });
     const nodes$ = defer(() => (isCluster(client) ? client.nodes('master') : [client]));
     const looked$ = concat(
-      nodes$.pipe(mergeMap((node) => inspect(node, quorum, look))),
-      rights(source, look).pipe(map((one) => at([one]))),
-      channels(client, source.options.keyPrefix ?? '', look).pipe(map((one) => at([one]))),
+      nodes$.pipe(mergeMap((node) => inspect(node, quorum, terms))),
+      rights(source, terms).pipe(map((one) => at([one]))),
+      channels(client, source.options.keyPrefix ?? '', terms).pipe(map((one) => at([one]))),
     );
-    return bounded(opened, look).pipe(
+    return bounded(opened, terms).pipe(
       catchError((error: Error) => throwError(() => lastError ?? error)),
       concatMap(() => looked$),
       catchError((error: Error) =>
@@ -82,13 +83,13 @@ const visit = (source: Client, quorum: boolean, look: Look): Observable<Seen> =>
     );
   });
 
-const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> => {
-  const info$ = bounded(() => node.info(), look).pipe(map(factsOf));
+const inspect = (node: Driver, quorum: boolean, terms: DiagnoseTerms): Observable<Seen> => {
+  const info$ = bounded(() => node.info(), terms).pipe(map(factsOf));
   return info$.pipe(
     concatMap((facts) => {
-      const found = check(facts, { quorum, replicas: look.replicas });
-      const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, look) : of([]);
-      return merge(of(found), clock(node, look), coverage$).pipe(
+      const found = check(facts, { quorum, replicas: terms.replicas });
+      const coverage$ = facts.get('cluster_enabled') === '1' ? coverage(node, terms) : of([]);
+      return merge(of(found), clockSkew(node, terms), coverage$).pipe(
         map((remarks) => ({ address: addressOf(node), run: facts.get('run_id'), remarks })),
       );
     }),
@@ -96,12 +97,13 @@ const inspect = (node: Driver, quorum: boolean, look: Look): Observable<Seen> =>
   );
 };
 
-const clock = (node: Driver, look: Look): Observable<Remark[]> =>
+const clockSkew = (node: Driver, terms: DiagnoseTerms): Observable<Remark[]> =>
   defer(() => {
-    const asked = Date.now();
-    return bounded(() => node.time(), look).pipe(
+    const clock = clockOf(terms.scheduler);
+    const asked = clock.wall();
+    return bounded(() => node.time(), terms).pipe(
       map(([seconds, micros]) => {
-        const answered = Date.now();
+        const answered = clock.wall();
         const ahead = Number(seconds) * 1_000 + Number(micros) / 1_000 - (asked + answered) / 2;
         if (Math.abs(ahead) - (answered - asked) / 2 <= SKEW) return [];
         const seen = `the server's clock is ${Math.round(Math.abs(ahead))} ms ${ahead > 0 ? 'ahead of' : 'behind'} ours`;
@@ -111,8 +113,8 @@ const clock = (node: Driver, look: Look): Observable<Remark[]> =>
     );
   });
 
-const coverage = (node: Driver, look: Look): Observable<Remark[]> =>
-  bounded(() => node.cluster('INFO') as Promise<string>, look).pipe(
+const coverage = (node: Driver, terms: DiagnoseTerms): Observable<Remark[]> =>
+  bounded(() => node.cluster('INFO') as Promise<string>, terms).pipe(
     map((info) => {
       const facts = factsOf(info);
       const served = Number(facts.get('cluster_slots_ok'));

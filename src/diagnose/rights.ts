@@ -7,7 +7,7 @@ import { type Client, isCluster } from '../store/client.ts';
 import { RedisStore } from '../store/redis.ts';
 import type { Request } from '../store/store.ts';
 import { channelName } from '../store/subscriber.ts';
-import { bounded, type Look } from './bounded.ts';
+import { bounded, type DiagnoseTerms } from './bounded.ts';
 import { type Remark, remark } from './finding.ts';
 
 const PROBE = {
@@ -37,7 +37,7 @@ const remarkOf = (error: Error): Remark => {
 };
 
 /** Tries everything that locks do with keys. */
-export const rights = (client: Client, { within, scheduler }: Look): Observable<Remark> =>
+export const rights = (client: Client, { within, scheduler }: DiagnoseTerms): Observable<Remark> =>
   defer(() => {
     const owner = uuid();
     const store = new RedisStore(client, scheduler);
@@ -59,13 +59,13 @@ export const rights = (client: Client, { within, scheduler }: Look): Observable<
   });
 
 /** Tries to publish and subscribe on the channels, on a connection that is not used for anything else afterwards. */
-export const channels = (client: Client, prefix: string, look: Look): Observable<Remark> => {
+export const channels = (client: Client, prefix: string, terms: DiagnoseTerms): Observable<Remark> => {
   const name = channelName(prefix);
   const steps = isCluster(client)
     ? [() => client.spublish(name, '')]
     : [() => client.publish(name, ''), () => client.subscribe(name)];
   return from(steps).pipe(
-    concatMap((step) => bounded<unknown>(step, look)),
+    concatMap((step) => bounded<unknown>(step, terms)),
     concatMap(() => EMPTY),
     catchError((error: Error) => {
       if (!/NOPERM/.test(error.message)) return of(remarkOf(error));

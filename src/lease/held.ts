@@ -16,7 +16,7 @@ import type { Sleeper, Task, Timer } from './timers.ts';
 const FIRST_RENEWAL = 20;
 
 /** A renewal that was asked for while another is in flight. */
-interface Pending {
+interface NextRenewal {
   readonly ttl: number;
   readonly downgrade: boolean;
   readonly outcome: AsyncSubject<void>;
@@ -36,7 +36,7 @@ export class Held implements Sleeper, Task {
   /** What commands of unknown outcome may still do to the lease, the renewal in flight included. */
   private bound: Bound | undefined;
   private inFlight = false;
-  private pending: Pending | undefined;
+  private pending: NextRenewal | undefined;
   private failures = 0;
   private limit: Timer | undefined;
 

@@ -13,7 +13,7 @@ import {
 import { v4 as uuid } from 'uuid';
 import { CoordinatorClosedError, quote } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
-import { type Wanted as Asked, Attachment, notLong } from './attachment.ts';
+import { Attachment, notLong, type Wanted } from './attachment.ts';
 import type { LockEvent, Told } from './events.ts';
 import type { Lease } from './lease.ts';
 import type { Owner, Surroundings } from './owner.ts';
@@ -35,7 +35,7 @@ interface Entry {
 let sequence = 0;
 
 /** A lock's definition: what it wants, and the sessions of its coordinator. */
-export interface Wanted extends Asked {
+export interface LockDefinition extends Wanted {
   readonly sessions: Sessions;
 }
 
@@ -62,7 +62,7 @@ export class Sessions implements Surroundings {
   }
 
   /** The subscribe function of a lock. With `patient` it waits in the queue; otherwise it completes empty when others hold the lock. */
-  subscribe(subscriber: Subscriber<Lease>, wanted: Wanted, patient: boolean): TeardownLogic {
+  subscribe(subscriber: Subscriber<Lease>, wanted: LockDefinition, patient: boolean): TeardownLogic {
     const { name, terms } = wanted;
     if (this.ending) return this.refusal.refuse(subscriber, terms.scheduler, name);
     const one = new Attachment(subscriber, wanted);

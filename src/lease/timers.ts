@@ -16,7 +16,7 @@ export interface Task {
 }
 
 /** The timers of one delay, in the order in which they are due. A timer that is set is nearly always the last. */
-interface Row {
+interface DelayRow {
   readonly delay: number;
   first: Timer | undefined;
   last: Timer | undefined;
@@ -29,7 +29,7 @@ interface Row {
  */
 export class Timer {
   /** @internal The row in which it stands while it is set. */
-  row: Row | undefined;
+  row: DelayRow | undefined;
   /** @internal */
   due = 0;
   /** @internal */
@@ -71,7 +71,7 @@ export class Timer {
 
 /** The timers that go by one scheduler. */
 export class Timers {
-  private readonly rows = new Map<number, Row>();
+  private readonly rows = new Map<number, DelayRow>();
   private tasks: Task[] = [];
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
@@ -122,14 +122,14 @@ export class Timers {
     if (this.tasks.push(task) === 1) this.runSome();
   }
 
-  private wind(row: Row): void {
+  private wind(row: DelayRow): void {
     row.alarm?.unsubscribe();
     const { due } = row.first ?? { due: 0 };
     row.alarm = this.scheduler.schedule(() => this.ring(row, due), Math.max(0, due - this.clock.now()));
   }
 
   /** Wakes the timers that are due, and those of the next ms. Timers that are set meanwhile come later. */
-  private ring(row: Row, due: number): void {
+  private ring(row: DelayRow, due: number): void {
     const now = Math.max(due, this.clock.now());
     try {
       for (let { first } = row; first && first.due < now + 1; { first } = row) {

@@ -3,7 +3,7 @@ import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
 import { HeldLease } from '../lease/held-lease.ts';
 import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/sessions.ts';
 import { show } from '../options.ts';
 import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
 
@@ -22,7 +22,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
   abstract try(): Observable<T>;
 
   /** @internal The locks that it consists of. */
-  abstract get parts(): readonly Wanted[];
+  abstract get parts(): readonly LockDefinition[];
 
   /** @internal Mirrors this, but errors with a LockTimeoutError if nothing is granted within so many ms; 0: a single attempt. */
   inTime(ms: number): Observable<T> {

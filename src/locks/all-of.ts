@@ -3,7 +3,7 @@ import { Observable } from 'rxjs';
 import { quote } from '../errors.ts';
 import { type End, HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/sessions.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 
@@ -39,7 +39,7 @@ export class AllOf<L extends readonly Lease[] = readonly Lease[]> extends Acquir
   }
 
   /** @internal */
-  override get parts(): readonly Wanted[] {
+  override get parts(): readonly LockDefinition[] {
     return this.locks.map(({ wanted }) => wanted);
   }
 }

@@ -1,7 +1,7 @@
 /** One of several locks: a pool of equal resources. */
 import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/sessions.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 
@@ -33,7 +33,7 @@ export class AnyOf extends Acquirable<Lease> {
   }
 
   /** @internal */
-  override get parts(): readonly Wanted[] {
+  override get parts(): readonly LockDefinition[] {
     return this.locks.map(({ wanted }) => wanted);
   }
 }

@@ -1,7 +1,7 @@
 /** A lock: a cold Observable with a promise face. The kind of a lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import type { Wanted } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/sessions.ts';
 import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 
@@ -16,16 +16,16 @@ import { Acquirable } from './acquirable.ts';
 export class Lock extends Acquirable<Lease> {
   readonly name: string;
   /** Private at run time too (#): a log of the lock must not show the connection behind it, with its password. */
-  readonly #wanted: Wanted;
+  readonly #wanted: LockDefinition;
 
-  constructor(wanted: Wanted) {
+  constructor(wanted: LockDefinition) {
     super((subscriber) => wanted.sessions.subscribe(subscriber, wanted, true));
     this.name = wanted.name;
     this.#wanted = wanted;
   }
 
   /** @internal */
-  get wanted(): Wanted {
+  get wanted(): LockDefinition {
     return this.#wanted;
   }
 
@@ -35,7 +35,7 @@ export class Lock extends Acquirable<Lease> {
   }
 
   /** @internal */
-  override get parts(): readonly Wanted[] {
+  override get parts(): readonly LockDefinition[] {
     return [this.#wanted];
   }
 }

@@ -11,7 +11,7 @@ import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.
 export interface LeaderOptions extends LockOptions, MethodOptions {}
 
 /** A process that leads, until its lease is lost, or until it resigns and nothing runs under the lease any more. */
-class Office {
+class Leader {
   private readonly lock: Lock;
   private term: Promise<Lease | null> = Promise.resolve(null);
   private running = 0;
@@ -59,19 +59,19 @@ const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
   return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
 };
 
-const offices = new WeakMap<LockCoordinator, Map<string, Office>>();
+const leaders = new WeakMap<LockCoordinator, Map<string, Leader>>();
 
 /** The leader of a name, which all methods of that name share. Its options are those of the first method. */
-const officeOf = (locks: LockCoordinator, name: string, options: LockOptions): Office => {
-  const all = offices.get(locks) ?? new Map<string, Office>();
-  const office = all.get(name) ?? new Office(locks.mutex(name, options));
-  offices.set(locks, all.set(name, office));
-  return office;
+const leaderOf = (locks: LockCoordinator, name: string, options: LockOptions): Leader => {
+  const all = leaders.get(locks) ?? new Map<string, Leader>();
+  const leader = all.get(name) ?? new Leader(locks.mutex(name, options));
+  leaders.set(locks, all.set(name, leader));
+  return leader;
 };
 
 /** The application shuts down: each leader releases its lease as soon as nothing runs under it. */
 export const resignAll = (locks: LockCoordinator): void => {
-  for (const office of offices.get(locks)?.values() ?? []) office.resign();
+  for (const leader of leaders.get(locks)?.values() ?? []) leader.resign();
 };
 
 /**
@@ -93,4 +93,4 @@ export const LeaderOnly = (
   name: string,
   { coordinator, stream, ...options }: LeaderOptions = {},
 ): MethodDecoratorOf<[]> =>
-  decorated({ coordinator, stream }, (locks, _, call) => officeOf(locks, name, options).serve(call));
+  decorated({ coordinator, stream }, (locks, _, call) => leaderOf(locks, name, options).serve(call));

@@ -22,8 +22,8 @@ export interface MethodOptions {
   readonly stream?: boolean | undefined;
 }
 
-/** One call: when `call` is subscribed to, the method runs. */
-export type Course = (
+/** How one call is run: when `call` is subscribed to, the method itself runs. */
+export type RunCall = (
   locks: LockCoordinator,
   args: readonly unknown[],
   call: (held: Held) => Observable<unknown>,
@@ -66,7 +66,7 @@ const copyMetadata = (from: object, to: object): void => {
 };
 
 export const decorated =
-  <A extends readonly unknown[]>(options: MethodOptions, course: Course): MethodDecoratorOf<A> =>
+  <A extends readonly unknown[]>(options: MethodOptions, run: RunCall): MethodDecoratorOf<A> =>
   (target, key, descriptor) => {
     const method = descriptor.value;
     if (typeof method !== 'function')
@@ -89,7 +89,7 @@ export const decorated =
         const method = `${this.constructor.name}.${String(key)}`;
         throw new TypeError(`${method} has no LockCoordinator: import RedisyncModule, and let Nest make the instance`);
       }
-      const result$ = defer(() => course(locks, args, (held) => called(this, args, held)));
+      const result$ = defer(() => run(locks, args, (held) => called(this, args, held)));
       return stream ? result$ : lastValueFrom(result$, { defaultValue: undefined });
     }
 

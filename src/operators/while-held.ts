@@ -13,7 +13,7 @@ import { LockLostError, quote } from '../errors.ts';
 import { HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
-import { bounded, timeoutOf, type WhileHeldOptions } from './bounded.ts';
+import { bounded, timeoutOf, type WhileHeldOptions } from './timeout.ts';
 
 /**
  * What a lock emits: one lease, or those of `allOf`.

@@ -1,7 +1,7 @@
 /** Work piped through a lock. */
 import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
 import { reading, show } from '../options.ts';
-import { timeoutOf, type WhileHeldOptions } from './bounded.ts';
+import { timeoutOf, type WhileHeldOptions } from './timeout.ts';
 import { type Held, whileHeld } from './while-held.ts';
 
 /**

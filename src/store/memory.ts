@@ -15,7 +15,7 @@ import { CoordinatorClosedError, OwnerConflictError, RedisUnreachableError } fro
 import { numberIn, optionsIn } from '../options.ts';
 import { globOf } from './glob.ts';
 import { inspectionOf } from './memory/inspection.ts';
-import { blank, draw, inOrder, isFree, type Listener, lapse, leaseOf, type Name, settle } from './memory/name.ts';
+import { blank, draw, inOrder, isFree, lapse, leaseOf, type MemoryListener, type Name, settle } from './memory/name.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from './store.ts';
 
 /**
@@ -45,7 +45,7 @@ export class Memory {
   }
 }
 
-export class MemoryStore implements Store, Listener {
+export class MemoryStore implements Store, MemoryListener {
   readonly grants$ = new Subject<Grant | undefined>();
   closed = false;
   private readonly over$ = new Subject<never>();

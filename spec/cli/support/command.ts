@@ -125,7 +125,7 @@ export const statesIn = (group: number): string[] =>
     .map(([, state = '']) => state);
 
 /** Whether nothing of a group runs any more. Looks at all processes, so not too often. */
-export const gone = async (group: number): Promise<boolean> => {
+export const hasEnded = async (group: number): Promise<boolean> => {
   try {
     process.kill(-group, 0);
   } catch {

@@ -2,21 +2,21 @@
 import type { Grant, Request } from '../store.ts';
 
 /** The coordinator to which a waiter's grant is announced. */
-export interface Listener {
+export interface MemoryListener {
   readonly closed: boolean;
   tell(grant: Grant): void;
 }
 
 /** An owner that waits. */
-export interface Waiter extends Request {
-  readonly listener: Listener;
+export interface StoredWaiter extends Request {
+  readonly listener: MemoryListener;
   readonly ticket: number;
   /** When it counts as dead unless it asks again, in ms. */
   readonly due: number;
 }
 
 /** An owner that holds. */
-export interface Holder extends Request {
+export interface StoredHolder extends Request {
   readonly fence: number;
   /** Whether its lease was released and is held over. */
   readonly over: boolean;
@@ -25,8 +25,8 @@ export interface Holder extends Request {
 }
 
 export interface Name {
-  readonly holders: Map<string, Holder>;
-  readonly queue: Map<string, Waiter>;
+  readonly holders: Map<string, StoredHolder>;
+  readonly queue: Map<string, StoredWaiter>;
 }
 
 /** The highest number that was drawn, for a ticket or a fence. */
@@ -38,7 +38,7 @@ export const blank = (): Name => ({ holders: new Map(), queue: new Map() });
 
 export const isFree = ({ holders, queue }: Name): boolean => holders.size + queue.size === 0;
 
-export const exclusiveOf = ({ holders }: Name): Holder | undefined =>
+export const exclusiveOf = ({ holders }: Name): StoredHolder | undefined =>
   [...holders.values()].find(({ mode }) => mode === 'exclusive');
 
 /** Draws the next number: higher than all before, and at least the time in µs. */
@@ -55,13 +55,13 @@ export const lapse = ({ holders, queue }: Name, now: number): void => {
 };
 
 /** The owner's lease with this fence; with any, if `fence` is 0. A lease that is held over belongs to nobody. */
-export const leaseOf = ({ holders }: Name, owner: string, fence: number): Holder | undefined => {
+export const leaseOf = ({ holders }: Name, owner: string, fence: number): StoredHolder | undefined => {
   const holder = holders.get(owner);
   return holder && !holder.over && (fence === 0 || holder.fence === fence) ? holder : undefined;
 };
 
 /** In the order of the queue. */
-export const inOrder = ({ queue }: Name): Waiter[] => [...queue.values()].sort((a, b) => a.ticket - b.ticket);
+export const inOrder = ({ queue }: Name): StoredWaiter[] => [...queue.values()].sort((a, b) => a.ticket - b.ticket);
 
 const fits = (name: Name, { mode, permits, limit }: Request): boolean => {
   if (mode === 'exclusive') return name.holders.size === 0;
@@ -75,7 +75,7 @@ const fits = (name: Name, { mode, permits, limit }: Request): boolean => {
  * `self`, the owner that asks, is served in the order of its ticket like the others, but gets its full ttl, and reads its
  * grant from the answer. Returns how many others were granted.
  */
-export const settle = (name: Name, numbers: Numbers, now: number, self?: Waiter): number => {
+export const settle = (name: Name, numbers: Numbers, now: number, self?: StoredWaiter): number => {
   let grants = 0;
   const others = inOrder(name).filter(({ owner }) => owner !== self?.owner);
   for (const waiter of self ? [...others, self].sort((a, b) => a.ticket - b.ticket) : others) {

@@ -12,13 +12,13 @@ import type { Inspection } from '../store.ts';
 const AT_ONCE = 16;
 
 /** What else it needs. Each name is inspected, so that one that has lapsed since the scan is left out. */
-interface Looks {
+interface Inspector {
   uptime(within: number): Observable<number>;
   inspect(name: string, within: number): Observable<Inspection>;
 }
 
 export const list = (
-  looks: Looks,
+  inspector: Inspector,
   connection: Connection,
   prefix: string,
   pattern: string,
@@ -38,7 +38,7 @@ export const list = (
     );
   const all = (node: Driver): Observable<Reply> =>
     slice(node, '0').pipe(expand(([cursor]) => (cursor === '0' ? EMPTY : slice(node, String(cursor)))));
-  return looks.uptime(within).pipe(
+  return inspector.uptime(within).pipe(
     mergeMap(() => connection.masters), // known once one has answered
     mergeMap(all),
     concatMap(([, locks, claims]) => [
@@ -47,7 +47,7 @@ export const list = (
     ]),
     filter((name): name is string => name !== undefined && wanted.test(name)),
     distinct(),
-    mergeMap((name) => looks.inspect(name, within), AT_ONCE),
+    mergeMap((name) => inspector.inspect(name, within), AT_ONCE),
     filter(({ holders, waiting }) => holders.length + waiting.length > 0),
     map(({ name }) => name),
   );
