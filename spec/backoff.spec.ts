@@ -108,7 +108,7 @@ describe('retryWithBackoff', () => {
       expectObservable(cold('#').pipe(retryWithBackoff(thrice, scheduler), labelled())).toBe('30ms #', {}, 'gave up');
     }));
 
-  it('retries what may pass, and rethrows what is final at once, unless its caller says otherwise', () =>
+  it('retries errors that may pass, and rethrows final ones at once, unless its caller says otherwise', () =>
     virtual(({ scheduler, cold, expectObservable }) => {
       const cause = new Error('LOADING');
       const passing = [

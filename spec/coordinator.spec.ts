@@ -34,7 +34,7 @@ describe('a coordinator', () => {
       assert.deepInclude(terms, { ttl: 2_000, renewEvery: 10, waiterTtl: 5_000, identity: 'me', commandTimeout: 100 });
     }));
 
-  it('asks nobody before a lock is subscribed to', () =>
+  it('sends nothing before a lock is subscribed to', () =>
     virtual((v) => {
       const locks = over(v);
       locks.mutex('a');
@@ -48,7 +48,7 @@ describe('a coordinator', () => {
       v.ends([]);
     }));
 
-  it('tells of all its locks in one stream, to whoever listens', () =>
+  it('has the events of all its locks in one stream', () =>
     virtual((v) => {
       const locks = over(v);
       const told: string[] = [];
@@ -153,7 +153,7 @@ describe('close()', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
-  it('lets a release that is on its way end as it would have', () =>
+  it('waits for a release in flight, which resolves as it would have', () =>
     virtual((v) => {
       const locks = over(v);
       v.store.departures = [v.store.after(50, left())];
@@ -212,7 +212,7 @@ describe('close({ drain })', () => {
   const draining = (v: Virtual, locks: LockCoordinator, ms: number, drain: number): void =>
     v.at(ms, () => void locks.close({ drain }));
 
-  it('renews what is held until its holders release it, and closes then', () =>
+  it('renews leases until their holders release them, then closes', () =>
     virtual((v) => {
       const locks = over(v);
       const work = v.cold('a 499ms b|');
@@ -222,7 +222,7 @@ describe('close({ drain })', () => {
       v.ends(['0 acquire', '300 renew', '502 release']);
     }));
 
-  it('lets who waits leave, and refuses who comes', () =>
+  it('ends waits, and refuses new subscriptions', () =>
     virtual((v) => {
       const { store } = v;
       const locks = over(v);
@@ -239,7 +239,7 @@ describe('close({ drain })', () => {
       v.ends(['0 acquire', '0 acquire', '0 acquire', '200 release', '200 release', '300 release']);
     }));
 
-  it('cuts off what is still held when its time is over', () =>
+  it('ends the leases that are still held when the drain is over', () =>
     virtual((v) => {
       const locks = over(v);
       v.expectObservable(shown(locks.mutex('a'))).toBe('-L 798ms #', undefined, 'COORDINATOR_CLOSED');
@@ -307,7 +307,7 @@ describe('retry() around what a closed coordinator refuses', () => {
     return count;
   };
 
-  it('is told more and more seldom, with no stack that overflows', () => {
+  it('is answered more and more slowly, without overflowing the stack', () => {
     const kinds: ((locks: LockCoordinator) => Observable<unknown>)[] = [
       (locks) => locks.mutex('a'),
       (locks) => NEVER.pipe(withLock(locks.mutex('a'))),
@@ -328,7 +328,7 @@ describe('retry() around what a closed coordinator refuses', () => {
     }
   });
 
-  it('ends where it has a bound', () =>
+  it('ends if it has a count', () =>
     virtual((v) => {
       const locks = over(v);
       v.expectObservable(shown(locks.mutex('a').pipe(retry(3)))).toBe('-L 112ms #', undefined, 'COORDINATOR_CLOSED');
@@ -356,7 +356,7 @@ describe('close() while Redis does not answer', () => {
     assert.equal(pending(), 0, 'timers that outlive close()');
   };
 
-  it('settles the releases that are under way: they did not happen, as far as is known', async () => {
+  it('resolves the releases in flight to false, for their outcome is unknown', async () => {
     const answers: Promise<boolean>[] = [];
     await ended(({ store, at }, locks) => {
       store.departures = [store.failure(1, BUSY)];
@@ -384,12 +384,12 @@ describe('close() while Redis does not answer', () => {
       assert.equal(v.scheduler.longest, 2 ** 31 - 1);
     }));
 
-  it('ends without the releases that are still to be made again, and leaves no timer', () =>
+  it('ends without waiting for repeated releases, and leaves no timer', () =>
     ended(({ store }) => {
       store.departures = [store.failure(1, BUSY)];
     }));
 
-  it('ends without waiting for what may land late, and leaves no timer', () =>
+  it('ends without waiting for what may take effect late, and leaves no timer', () =>
     ended(({ store }) => {
       store.acquires = [silence];
       store.departures = [store.after(1, left({ now: -1e6 }))];

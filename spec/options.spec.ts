@@ -218,7 +218,7 @@ describe('an argument out of its bounds', () => {
 
   it('asks nobody', () => assert.deepEqual(store.log, []));
 
-  it('is told apart: a TypeError where it is of another kind, a RangeError where it is out of bounds', () => {
+  it('is a TypeError if it has another type, and a RangeError if it is out of bounds', () => {
     assert.throws(() => locks.mutex('a', { ttl: '5' as never }), TypeError, 'ttl (ms) must be a number from 10 to');
     assert.throws(() => locks.mutex('a', { ttl: 9 }), RangeError, 'ttl (ms) must be from 10 to 2147483647, got 9');
     assert.throws(() => locks.mutex('a', { ttl: 10.5 }), RangeError, 'ttl (ms) must be an integer');
@@ -246,7 +246,7 @@ describe('an argument at its bounds', () => {
 });
 
 describe('renewEvery', () => {
-  it('leaves something of the lease to renew: not all of the ttl is believed', () => {
+  it('must leave time for a renewal before the lease’s deadline', () => {
     assert.throws(
       () => locks.mutex('a', { ttl: 1_000, renewEvery: 988 }),
       RangeError,
@@ -345,7 +345,7 @@ describe('an option that there is not', () => {
     );
   });
 
-  it('is refused with those that there are, where none is near, also if it is named as a method is', () => {
+  it('is refused with the list of options if none is similar, also if it has the name of a method', () => {
     assert.include(
       said(() => locks.watch('a', { toString: 5 } as never)),
       'options has no "toString": it takes every',

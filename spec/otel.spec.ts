@@ -153,7 +153,7 @@ describe('instrument()', () => {
     expect(spans.getFinishedSpans()).to.have.lengthOf(1);
   });
 
-  it('makes a span the child of what was active at the subscription, whoever has brought the grant', async () => {
+  it('makes a span the child of the span that was active at the subscription, however the grant came', async () => {
     const contexts = new AsyncLocalStorage<Context>();
     const manager: ContextManager = {
       active: () => contexts.getStore() ?? ROOT_CONTEXT,
@@ -195,7 +195,7 @@ describe('instrument()', () => {
     ]);
   });
 
-  it('stops when told, and ends what is open', async () => {
+  it('stops when asked to, and ends the open spans', async () => {
     begin();
     const lease = await locks.mutex('stopped').acquire();
     stop();

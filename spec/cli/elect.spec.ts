@@ -74,7 +74,7 @@ describe('redisync elect', () => {
     expect(await run.ended).to.equal(143);
   });
 
-  it('with --min-hold passes the leadership on no sooner, and tells meanwhile that nobody leads', async () => {
+  it('with --min-hold passes the leadership on no sooner, and prints in the meantime that nobody leads', async () => {
     const listener = await redisync(server.url, 'elect', '--listen', 'flapping');
     await eventually('nobody leads', () => listener.out === '\n');
     const first = await candidate('flapping', '--min-hold', '5s');

@@ -77,7 +77,7 @@ describe('redisync run, when the lock is lost', () => {
     expect(run.events.filter(({ signal }) => signal === 'SIGKILL')).to.deep.equal([]);
   });
 
-  it('does not ask first with --on-lost kill', async () => {
+  it('sends no SIGTERM with --on-lost kill', async () => {
     const run = await working('killed', ['--on-lost', 'kill'], 'trap "echo tidy; exit 0" TERM');
     await redis.set('killed', 'a thief', 'PX', 60_000);
     expect(await run.ended).to.equal(79);
@@ -86,7 +86,7 @@ describe('redisync run, when the lock is lost', () => {
     expect(await redis.get('killed')).to.equal('a thief');
   });
 
-  it('lets it go on with --on-lost ignore, and exits with its code', async () => {
+  it('lets the command go on with --on-lost ignore, and exits with its code', async () => {
     const run = await redisync(
       server.url,
       'run',
@@ -107,7 +107,7 @@ describe('redisync run, when the lock is lost', () => {
     expect(run.err).to.contain('the command goes on without it');
   });
 
-  it('holds the other locks until the group is gone', async () => {
+  it('holds the other locks until the process group has ended', async () => {
     const script = '(trap "sleep 0.7; exit" TERM; echo ready; while :; do sleep 0.02; done) & wait'; // the inner one lingers
     const run = await redisync(server.url, 'run', 'both:1', 'both:2', ...TTL_SET, '--', 'sh', '-c', script);
     const { pid = 0 } = await run.told('started');
@@ -126,7 +126,7 @@ describe('redisync run, when the lock is lost', () => {
     expect(await redis.exists('both:2')).to.equal(0);
   });
 
-  it('says so also when the command has ended before it was noticed', async () => {
+  it('exits with 79 also if the command ended before the loss was noticed', async () => {
     const run = await redisync(server.url, 'run', 'unnoticed', '--', 'sh', '-c', 'echo ready; read line; exit 0');
     await eventually('the command is ready', () => run.out.includes('ready'));
     await redis.del('unnoticed');

@@ -41,7 +41,7 @@ describe('redisync run', () => {
     expect(await child.ended).to.equal(137);
   });
 
-  it('exits with 127 for a command that is not there, 126 for one that cannot be run, and gives the lock back', async () => {
+  it('exits with 127 for a command that is not found, 126 for one that cannot be run, and releases the lock', async () => {
     const [missing, unfit] = [await run('none', '--', 'no-such-command'), await run('none', '--', '/etc/passwd')];
     expect([await missing.ended, missing.err]).to.deep.equal([127, 'redisync: no-such-command: not found\n']);
     expect([await unfit.ended, unfit.err]).to.deep.equal([126, 'redisync: /etc/passwd: cannot be run\n']);
@@ -77,7 +77,7 @@ describe('redisync run', () => {
     expect(child.err).to.match(/the lease on "kept:lost" is lost/);
   });
 
-  it('leaves the lock taken for --min-hold, so that who comes a little later finds it busy', async () => {
+  it('leaves the lock taken for --min-hold, so that a later run finds it busy', async () => {
     const first = await run('brief:job', '--try', '--min-hold', '30s', '--', 'echo', 'ran');
     expect([await first.ended, first.out]).to.deep.equal([0, 'ran\n']);
     const second = await run('brief:job', '--try', '--skip-ok', '--', 'echo', 'ran');
@@ -89,7 +89,7 @@ describe('redisync run', () => {
   });
 
   describe('when the lock is busy', () => {
-    it('says on a terminal, or with --verbose, for whom it waits and behind how many', async () => {
+    it('says on a terminal, or with --verbose, who holds the lock and how many are ahead', async () => {
       await busy('busy:seen');
       const words = /waiting for "busy:seen": held by somebody \((5\d|60|1m00)s left\); (\d) ahead in the queue/;
       const piped = await run('busy:seen', '--verbose', '--', 'true');
@@ -194,7 +194,7 @@ describe('redisync run', () => {
     expect(await redis.exists('group')).to.equal(0);
   });
 
-  it('is renewed for longer than its ttl, and leaves nothing but the memory of the fence', async () => {
+  it('is renewed for longer than its ttl, and leaves nothing in Redis but the clock', async () => {
     const child = await run('renewed', '--ttl', '1s', '--json', '--', 'sleep', '1.5');
     expect(await child.ended).to.equal(0);
     expect(child.events.map(({ type }) => type)).to.include('renewed');

@@ -52,7 +52,7 @@ describe('stdout and stderr of redisync', () => {
     expect(await run.ended).to.equal(0);
   });
 
-  it('may be closed by who has read enough', async () => {
+  it('may be closed by a reader that has read enough', async () => {
     const run = shell(
       `{ ${command} ls; echo "code $?" >&2; } | true; { ${command} --help; echo "code $?" >&2; } | true`,
     );
@@ -67,7 +67,7 @@ describe('stdout and stderr of redisync', () => {
     ]);
   });
 
-  it('do not keep it from giving back what it holds when nobody reads them', async () => {
+  it('do not keep it from releasing the lock when nobody reads them', async () => {
     const run = await redisync(server.url, 'run', 'unheard', '--json', '--', 'cat');
     await run.told('started');
     run.child.stderr?.destroy();

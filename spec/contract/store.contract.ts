@@ -214,7 +214,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         if (!answer.granted) expect(answer.wait).to.be.within(15_000, 20_000);
       });
 
-      it('passes over a waiter whose coordinator has gone, and keeps its place', async () => {
+      it('passes over a waiter whose coordinator does not listen, and keeps its place', async () => {
         const third = await bench.open();
         await granted(exclusive('a'));
         await placed(exclusive('gone'), third);
@@ -286,7 +286,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await waiting()).to.deep.equal(['b', 'c']);
       });
 
-      it('gives who asks its full ttl, and who is told the shorter of ttl and waiterTtl', async () => {
+      it('gives an owner that asks its full ttl, and one that is told by message the shorter of ttl and waiterTtl', async () => {
         await granted(exclusive('a', { ttl: 20_000, waiterTtl: 5_000 }));
         expect((await inspect()).holders[0]?.remaining).to.be.within(15_000, 20_000);
         await placed(exclusive('b', { ttl: 20_000, waiterTtl: 5_000 }));
@@ -422,7 +422,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(fences).to.deep.equal([...fences].sort((a, b) => a - b));
       });
 
-      it('comes with a denial, so that a message of an older grant is known for one', async () => {
+      it('comes with a denial, by which the message of an older grant is recognised', async () => {
         const fence = await granted(exclusive('a'));
         expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, clock: fence });
       });
@@ -449,7 +449,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(held.map(({ remaining }) => remaining > 50_000)).to.deep.equal([true, true]);
       });
 
-      it('never brings a lease back that has lapsed or was given up', async () => {
+      it('never revives a lease that has lapsed or was released', async () => {
         for (const asked of [exclusive('a', { ttl: 30 }), shared('b', 1, 1, { ttl: 30 })]) {
           const fence = await granted(asked);
           await until(async () => (await holders()).length === 0);
@@ -461,7 +461,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         }
       });
 
-      it('says that the lock was taken once somebody else was granted it, and leaves them alone', async () => {
+      it('answers taken once another owner was granted the lock, and leaves that owner alone', async () => {
         const fence = await granted(exclusive('a', { ttl: 30 }));
         await until(async () => (await attempt(exclusive('b'))).granted);
         expect(await renew(exclusive('a'), fence)).to.equal('taken');
@@ -472,7 +472,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await inspect()).to.deep.include({ holders: [], fence: undefined });
       });
 
-      it('of an earlier lease of the same owner says that it was taken, and leaves the later one alone', async () => {
+      it('of an earlier lease of the same owner answers taken, and leaves the later lease alone', async () => {
         for (const asked of [exclusive('a'), shared('a', 1, 1)]) {
           const earlier = await granted(asked);
           await release('a');
@@ -519,7 +519,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await release('a')).to.deep.include({ held: false });
       });
 
-      it('with a fence gives up that very lease alone, whoever has the owner now', async () => {
+      it('with a fence releases that lease only, whatever the owner holds now', async () => {
         for (const asked of [exclusive('a'), shared('a', 2, 2)]) {
           const stale = await granted(asked);
           await release('a');
@@ -549,7 +549,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders()).to.deep.equal(['c']);
       });
 
-      it('gives back as many permits as were taken', async () => {
+      it('frees as many permits as were taken', async () => {
         await granted(shared('a', 3, 3));
         await granted(shared('a', 1, 3));
         await release('a');
@@ -609,7 +609,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders()).to.deep.equal(['w2']);
       });
 
-      it('lets nobody in who has not been heard of for its waiterTtl', async () => {
+      it('grants nothing to a waiter that has not been heard of for its waiterTtl', async () => {
         const fence = await granted(exclusive('w'));
         await placed(shared('dead', 1, 0, { waiterTtl: 40 }));
         await until(async () => (await waiting()).length === 0);
@@ -636,14 +636,14 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await release('b')).to.deep.include({ held: false });
       });
 
-      it('tells so also when nobody was granted the lock since', async () => {
+      it('answers taken also if nobody was granted the lock since', async () => {
         const fence = await granted(exclusive('a'));
         await release(undefined);
         expect(await renew(exclusive('a'), fence)).to.equal('taken');
         expect(await holders()).to.deep.equal([]);
       });
 
-      it('counts the permits of those whom it lets in', async () => {
+      it('counts the permits of the waiters that it grants', async () => {
         await granted(shared('a', 3, 4));
         await placed(shared('b', 3, 4));
         await release(undefined);

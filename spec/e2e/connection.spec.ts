@@ -154,7 +154,7 @@ describe('the connections of a coordinator', () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  it('that were in the queue before the channel was heard are told of their grant all the same', async () => {
+  it('tell waiters of their grants that joined the queue before the channel was subscribed to', async () => {
     const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
     const lease = await a.mutex('unheard').acquire();
     const waiting = b.mutex('unheard').acquire();

@@ -52,7 +52,7 @@ describe('hand-over', () => {
 
   const reset = (): Promise<unknown> => redis.config('RESETSTAT');
 
-  it('goes on when others publish on the channels what is no message', async () => {
+  it('ignores what others publish on its channels', async () => {
     const holder = await a.mutex('noise').acquire();
     const waiting = b.mutex('noise').acquire();
     await eventually('b waits', async () => (await waitingFor('noise')) === 1);
@@ -155,7 +155,7 @@ describe('hand-over', () => {
     assert.deepEqual(order, ['one', 'three']);
   });
 
-  it('to a waiter whose leaving a failover has forgotten comes back at once, and goes to the next', async () => {
+  it('to a waiter whose release a failover has lost is released at once, and goes to the next waiter', async () => {
     const holder = await a.mutex('forgotten').acquire();
     const left = b.mutex('forgotten').subscribe();
     await eventually('b waits', async () => (await waitingFor('forgotten')) === 1);
@@ -177,7 +177,7 @@ describe('hand-over', () => {
     assert.equal(evalsha + evals, 3, 'the release, the giving back, and the next release');
   });
 
-  it('to a waiter that leaves at that moment takes no more than its own leaving', async () => {
+  it('to a waiter that leaves at that moment costs no more commands than the waiter’s own release', async () => {
     const turns = 50;
     await reset();
     for (let i = 0; i < turns; i += 1) {

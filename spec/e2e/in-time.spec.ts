@@ -88,7 +88,7 @@ describe('a wait that has timed out', () => {
     }
   });
 
-  it('has the connection’s last error for its cause where Redis has gone meanwhile, from every face', async () => {
+  it('has the connection’s last error as its cause if Redis has gone down meanwhile, from every face', async () => {
     const holder = coordinator(server.port, 'holder');
     await holder.mutex('a').acquire();
     const waiter = coordinator(server.port, 'waiter');

@@ -81,7 +81,7 @@ describe('a lease on a real Redis', () => {
     await server.stop();
   });
 
-  it('outlives its ttl for as long as it is subscribed', async () => {
+  it('outlives its ttl while it is subscribed to', async () => {
     const seen = await underWay(locks.mutex('long'));
     const { lease } = seen;
     for (let i = 0; i < 15; i += 1) {
@@ -153,7 +153,7 @@ describe('a lease on a real Redis', () => {
     assert.isTrue(await lease.release());
   });
 
-  it('is over for whoever looks after the event loop was blocked past its deadline, before any timer', async () => {
+  it('is seen as lost after the event loop was blocked past its deadline, before any timer has fired', async () => {
     const lease = await locks.mutex('blocked', { ttl: 100, renewEvery: 33 }).acquire();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
     assert.throws(() => lease.assertHeld(), LockLostError);
@@ -162,7 +162,7 @@ describe('a lease on a real Redis', () => {
     assert.isFalse(await lease.release());
   });
 
-  it('is over for whoever looks first after the process was stopped past its deadline', async () => {
+  it('is seen as lost by the first call after the process was stopped past its deadline', async () => {
     const child = new Child('holder', server.url, 'stopped', '400');
     try {
       const [, owner, fence] = await child.hears('held');

@@ -80,7 +80,7 @@ describe('the examples', function () {
     expect(await outcome('cache-stampede.ts')).to.deep.equal(['20 answers, computed 1 time(s)']);
   });
 
-  it('search: a search that is superseded gives its place back', async () => {
+  it('search: a superseded search leaves the queue', async () => {
     const lines = await outcome('search.ts');
     const of = (verb: string): string[] =>
       lines.filter((line) => line.startsWith(verb)).map((line) => line.replace(/^.*for |^drops /, ''));
@@ -157,7 +157,7 @@ describe('the examples', function () {
     expect(await outcome('fenced-redis.ts')).to.deep.equal(['late: fence N is too low', 'written by the next']);
   });
 
-  it('fastify: an order at a time, 409 when busy, and what is under way when the service is closed is answered', async () => {
+  it('fastify: serves an order at a time, answers 409 when busy, and answers what is under way when it is closed', async () => {
     expect(await outcome('fastify.ts')).to.deep.equal([
       'side by side, and one after another: [ 200, 200, 200 ]',
       'busy: 409',
@@ -209,7 +209,7 @@ describe('the examples', function () {
     ['express.ts', 'express:'],
     ['koa.ts', 'koa:'],
   ] as const) {
-    it(`${file}: serves an order at a time, answers when busy, and gives back what it holds when it is stopped`, async () => {
+    it(`${file}: serves an order at a time, answers when busy, and releases its locks when it is stopped`, async () => {
       ran.add(file);
       const service = start(file, server.url);
       const port = /\d+$/.exec(await service.seen(/"port":\d+/))?.[0];

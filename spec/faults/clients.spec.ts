@@ -40,7 +40,7 @@ describe('a client process', function () {
   this.timeout(30_000);
 
   it(
-    'that is killed while it holds leaves the lock to the next waiter within a ttl and a second',
+    'that is killed while it holds is followed by the next waiter within its ttl and a second',
     at(async (site) => {
       const [child, fence] = await holding(site, 'killed');
       const next = acquired(site.client().mutex('killed'));
@@ -114,7 +114,7 @@ describe('a client process', function () {
   }
 
   it(
-    'whose wall clock steps an hour ahead has lost its lease, which lapses: its owner is one that was given',
+    'whose wall clock steps an hour ahead has lost its lease, which lapses, for its owner is explicit',
     at(async (site) => {
       const [child] = await holding(site, 'ahead');
       const next = acquired(site.client().mutex('ahead'));

@@ -44,7 +44,7 @@ describe('a Cluster', function () {
   this.timeout(60_000);
 
   it(
-    'whose slot is moved there and back under load costs nobody an error, a lease or an update, nor keeps anybody waiting for a ttl',
+    'whose slot is moved there and back under load causes no error, no loss, no lost update and no wait of a ttl',
     on(
       cluster,
       async (site, { nodes }) => {
@@ -86,7 +86,7 @@ describe('a Cluster', function () {
   );
 
   it(
-    'whose master hangs, without an answer and without a closed connection, loses its lease in time and goes on',
+    'whose master hangs with its connections open loses the lease by its deadline, and grants again',
     on(
       cluster,
       async (site, ground) => {
@@ -109,7 +109,7 @@ describe('a Cluster', function () {
   );
 
   it(
-    'whose master is killed leaves other shards untouched, tells what was lost, and grants with a higher fence',
+    'whose master is killed leaves other shards untouched, reports the loss, and grants with a higher fence',
     on(
       cluster,
       async (site, ground) => {

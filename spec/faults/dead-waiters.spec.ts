@@ -28,7 +28,7 @@ describe('behind dead waiters', function () {
   });
 
   for (const dead of [5, 60]) {
-    it(`the first living of many holds when the holder has lapsed, behind ${dead}`, async () => {
+    it(`the first living waiter holds when the holder has lapsed, behind ${dead}`, async () => {
       const name = `behind ${dead}`;
       const times = { ttl: TTL, waiterTtl: WAITER_TTL };
       const request = { name, mode: 'exclusive', permits: 1, limit: 0, ...times } as const;

@@ -14,7 +14,7 @@ import { replicated } from './grounds.ts';
 describe('a master that becomes a replica', function () {
   this.timeout(30_000);
 
-  it('is left for the new one: leases go on there, and who waits is told of its turn there', async () => {
+  it('is left for the new master: leases are renewed there, and waiters are granted the lock there', async () => {
     const { servers, nodes, stop } = await replicated();
     const [, next] = servers;
     const proxy = await TcpProxy.to(servers[0]?.port ?? 0);
@@ -53,7 +53,7 @@ describe('a master that becomes a replica', function () {
     }
   });
 
-  it('is left for another connection once a second at the most, and who waits asks by its back-off else', async () => {
+  it('costs one new connection a second at most, and waiters ask by their back-off in between', async () => {
     const { servers, nodes, stop } = await replicated();
     const redis = new Redis({ port: servers[0]?.port ?? 0, lazyConnect: true });
     const locks = new LockCoordinator(redis);
@@ -78,7 +78,7 @@ describe('a master that becomes a replica', function () {
     }
   });
 
-  it('passes no grant on to who listens to it still: none is made to them', async () => {
+  it('grants nothing to coordinators that still listen to it', async () => {
     const { servers, nodes, stop } = await replicated();
     const ears = new Redis(servers[1]?.port ?? 0);
     const told: string[] = [];

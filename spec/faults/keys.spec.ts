@@ -14,7 +14,7 @@ describe('the key of a lock', function () {
   };
   for (const [how, take] of Object.entries(GONE)) {
     it(
-      `that is ${how} is a loss at the next renewal, and is not made again`,
+      `that is ${how} is a loss at the next renewal, and is not created again`,
       at(async (site) => {
         const lease = await acquired(site.client().mutex('key'));
         const lost = loss(lease);
@@ -36,7 +36,7 @@ describe('the key of a lock', function () {
   };
   for (const [what, put] of Object.entries(FOREIGN)) {
     it(
-      `that becomes ${what} is a loss to its holder, corrupt to who waits or asks, and stays as it was`,
+      `that becomes ${what} is a loss to its holder, a LockCorruptedError to waiters, and stays as it was`,
       at(async (site) => {
         const client = site.client();
         const lease = await acquired(client.mutex('key'));

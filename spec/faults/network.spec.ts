@@ -22,7 +22,7 @@ const OUTAGE = 30_000;
 describe('a network', function () {
   this.timeout(90_000);
   it(
-    'that is half-open ends what is asked by its deadline, and the next is asked on a new connection',
+    'that is half-open ends a command by its deadline, and the next command goes over a new connection',
     at(async (site) => {
       const client = await behind(site);
       const before = String(await site.redis.client('LIST'));
@@ -40,7 +40,7 @@ describe('a network', function () {
   );
 
   it(
-    'that delivers an acquire 5 s late grants nothing by it: its time is over on the server, too',
+    'that delivers an acquire 5 s late grants nothing by it, for its not-after is over',
     at(async (site) => {
       const client = await behind(site);
       const holding = site.proxy.hold((bytes) => bytes.includes('late'));
@@ -57,7 +57,7 @@ describe('a network', function () {
   );
 
   it(
-    'that delivers a renewal late does nothing by it: a later one, which was for longer, stands',
+    'that delivers a renewal late does not shorten a later one',
     at(async (site) => {
       const client = await behind(site);
       const lease = await acquired(client.mutex('shorter'));
@@ -100,7 +100,7 @@ describe('a network', function () {
   );
 
   it(
-    'slower than the validity of a lease makes asking for it fail, and frees the lock',
+    'slower than the ttl of a lease makes the attempt fail, and frees the lock',
     at(async (site) => {
       const client = await behind(site, { ttl: 200, renewEvery: 60, commandTimeout: 2_000 });
       site.proxy.delay = 150;
@@ -139,7 +139,7 @@ describe('a network', function () {
   );
 
   it(
-    'that is down for 30 s has all 200 waiters back, not at once, in their old order',
+    'that is down for 30 s has all 200 waiters back in their old order, spread over time',
     at(async (site) => {
       const holder = await acquired(
         site.client({ ttl: 10_000, renewEvery: 1_000, commandTimeout: 2_000 }).mutex('out'),

@@ -24,7 +24,7 @@ describe('a semaphore', function () {
     ['back', -HOUR],
   ] as const) {
     it(
-      `is not taken from its holders by a client whose clock is an hour ${where}, nor that one's permit by them`,
+      `keeps its permits whatever a client does whose clock is an hour ${where}, and that client keeps its own`,
       at(async (site) => {
         const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client().semaphore('pool', 2))));
         const child = await site.child();
@@ -39,7 +39,7 @@ describe('a semaphore', function () {
   }
 
   it(
-    'is not taken from its holders by a client with a tenth of their ttl, nor that one’s permit by them',
+    'keeps its permits whatever a client does that has a tenth of the ttl, and that client keeps its own',
     at(async (site) => {
       // renewed more seldom than the other's ttl, which must not end it
       const lasting = { ttl: 10 * TTL, renewEvery: 3 * TTL }; // and not a ttl of a tenth for the other: a busy machine stops for as long as that

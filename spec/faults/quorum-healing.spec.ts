@@ -33,7 +33,7 @@ describe('a quorum heals', function () {
 
   for (const count of [3, 5]) {
     it(
-      `so a rolling restart of all ${count} nodes, each of which comes back empty, keeps every lease`,
+      `through a rolling restart of all ${count} nodes, each of which comes back empty, and keeps every lease`,
       on(
         nodes(count),
         async (site, ground) => {
@@ -103,7 +103,7 @@ describe('a quorum heals', function () {
   );
 
   it(
-    'never behind a release: a lease that is given up right after its renewal stays on no node',
+    'never after a release: a lease that is released right after its renewal stays on no node',
     on(
       nodes(3),
       async (site, ground) => {
@@ -125,7 +125,7 @@ describe('a quorum heals', function () {
   );
 
   it(
-    'but not where somebody else has the node meanwhile, whom it leaves alone',
+    'but not a node that has granted the lock to another owner meanwhile',
     on(
       nodes(3),
       async (site, ground) => {

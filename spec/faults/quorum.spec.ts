@@ -45,7 +45,7 @@ describe('a quorum of five', function () {
   );
 
   it(
-    'with three nodes down fails within a second, and has unlocked the others by then',
+    'with three nodes down fails within a second, and has released the lock on the others',
     on(
       five,
       async (site, ground) => {
@@ -64,7 +64,7 @@ describe('a quorum of five', function () {
   );
 
   it(
-    'of which a majority is gone while a lease is held loses it by its deadline',
+    'of which a majority goes down while a lease is held loses it by its deadline',
     on(
       five,
       async (site, ground) => {

@@ -19,7 +19,7 @@ describe('a master that refuses to write', function () {
   this.timeout(30_000);
 
   it(
-    'for want of replicas grants nothing, loses a lease by its deadline, and takes the next when they are back',
+    'for want of replicas grants nothing, loses a lease by its deadline, and grants again when they are back',
     on(replicated, async (site, { replica }) => {
       await site.redis.config('SET', 'min-replicas-to-write', 1);
       await site.redis.config('SET', 'min-replicas-max-lag', 1);
@@ -44,7 +44,7 @@ describe('a master that refuses to write', function () {
   );
 
   it(
-    'for want of replicas answers a release with false, in time, and what it keeps lapses',
+    'for want of replicas resolves a release to false within commandTimeout, and the lease lapses',
     on(replicated, async (site, { replica }) => {
       await site.redis.config('SET', 'min-replicas-to-write', 1);
       await site.redis.config('SET', 'min-replicas-max-lag', 1);
@@ -58,7 +58,7 @@ describe('a master that refuses to write', function () {
   );
 
   it(
-    'for being a replica now fails at once, on the same lease too, and is used again when it is master',
+    'because it is a replica now fails at once, also renewals, and is used again when it is the master',
     on(replicated, async (site) => {
       const lease = await acquired(site.client().mutex('role'));
       await site.redis.replicaof('127.0.0.1', 1);
@@ -78,7 +78,7 @@ describe('a replica that must have a lease, and is stopped', function () {
   const replicas = { count: 1, timeout: 100 };
 
   it(
-    'makes a single attempt fail, within its time, and what was written is given back',
+    'makes a single attempt fail within commandTimeout, and what was written is released',
     on(replicated, async (site, { replica }) => {
       const client = site.client({ replicas });
       await (await acquired(client.mutex('warm'))).release();
@@ -114,7 +114,7 @@ describe('a replica that must have a lease, and is stopped', function () {
   );
 
   it(
-    'makes a lease lost, in time, as its renewals are not confirmed',
+    'loses a lease by its deadline, for its renewals are not confirmed',
     on(replicated, async (site, { replica }) => {
       const lease = await acquired(site.client({ replicas, ttl: 1_000, renewEvery: 300 }).mutex('lost'));
       const lost = loss(lease);

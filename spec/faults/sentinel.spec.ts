@@ -19,7 +19,7 @@ describe('a master behind Sentinels', function () {
   this.timeout(60_000);
 
   it(
-    'is changed by plan: who held the lock goes over with everybody else, though the old master goes on for a while',
+    'is changed by plan: the holder moves to the new master with all others, although the old one goes on for a while',
     on(
       sentinels,
       async (site, ground) => {

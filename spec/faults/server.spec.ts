@@ -73,7 +73,7 @@ describe('a server', function () {
   );
 
   it(
-    'that stops for less than the deadline costs nobody a lease, nor changes a fence',
+    'that stops for less than the deadline causes no loss and no new fence',
     at(async (site) => {
       const lease = await acquired(site.client().mutex('brief'));
       const next = acquired(site.client().mutex('brief'));
@@ -101,7 +101,7 @@ describe('a server', function () {
     ['is dead', (site: Site) => site.restart([], 'SIGKILL', 2 * TTL)],
   ] as const) {
     it(
-      `that ${how} for longer than the deadline is a loss on time, not before and not later, and goes on with the next`,
+      `that ${how} for longer than the deadline is a loss at the deadline, and then grants to the next waiter`,
       at(async (site) => {
         const lease = await acquired(site.client().mutex('gone'));
         const next = acquired(site.client().mutex('gone'));
@@ -122,7 +122,7 @@ describe('a server', function () {
   }
 
   it(
-    'that pauses its clients for longer than the deadline is a loss on time, and goes on with the next',
+    'that pauses its clients for longer than the deadline is a loss at the deadline, and then grants to the next waiter',
     at(async (site) => {
       const lease = await acquired(site.client().mutex('paused'));
       const next = acquired(site.client().mutex('paused'));
@@ -137,7 +137,7 @@ describe('a server', function () {
     }),
   );
 
-  it('with a journal that is synced always, killed and started again, has kept the lease and its fence', async () => {
+  it('with appendfsync always that is killed and started again has kept the lease and its fence', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'redisync-aof-'));
     const kept = ['--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always'];
     const run = at(
@@ -225,7 +225,7 @@ describe('a server', function () {
   );
 
   it(
-    'that evicts makes the holder lose the lease, as told, within a renewal and a timeout',
+    'that evicts makes the holder lose the lease as taken, within a renewal and a timeout',
     at(async (site) => {
       const lease = await acquired(site.client().mutex('evicted'));
       const lost = loss(lease);

@@ -37,7 +37,7 @@ const detached = async (set: (v: Virtual) => void, seen: string[] = []): Promise
 };
 
 describe('lease.detach()', () => {
-  it('renews once more, and then asks Redis nothing: a promise continues only after virtual time has run out', async () => {
+  it('renews once more, and then sends nothing: a promise continues only after virtual time has run out', async () => {
     const memory = new Memory();
     const here = memoryCoordinator({ memory, ttl: 5_000 });
     const there = memoryCoordinator({ memory, ttl: 5_000 });
@@ -63,7 +63,7 @@ describe('lease.detach()', () => {
     await there.close();
   });
 
-  it('rejects where it could not be renewed, and the lease goes on', async () => {
+  it('rejects if the renewal fails, and the lease stays held', async () => {
     const seen: string[] = [];
     const answer = detached(({ store }) => {
       store.renewals = [store.failure(1, new RedisUnreachableError('a', 'Cut')), store.after(1, 'taken')];
@@ -72,7 +72,7 @@ describe('lease.detach()', () => {
     assert.deepEqual(seen.slice(0, 4), ['acquired', 'renewalFailed', 'lost', 'lost: taken']);
   });
 
-  it('rejects with the loss where that comes first', async () => {
+  it('rejects with the loss if the lease is lost first', async () => {
     const answer = detached(({ store }) => {
       store.renewals = [store.after(1, 'taken')];
     });
@@ -81,7 +81,7 @@ describe('lease.detach()', () => {
     assert.equal(error.reason, 'taken');
   });
 
-  it('waits for a renewal of unknown outcome, which could shorten what the next one has, and renews again', async () => {
+  it('waits for a renewal of unknown outcome, which could shorten the lease afterwards, and renews again', async () => {
     const store = new FakeStore(asyncScheduler);
     store.renewals = [store.failure(1, new RedisUnreachableError('a', 'Cut', 1)), store.after(1, 'renewed')];
     const terms = termsOf({ ttl: 5_000, renewEvery: 4_000, commandTimeout: 80, owner: 'me' });

@@ -73,7 +73,7 @@ describe('events$', () => {
       ]);
     }));
 
-  it('tells nothing of one that left before it was answered, and the end of a wait to who leaves on hearing of it', () =>
+  it('has no event of a request that was left before its answer, and ends the wait of a subscriber that leaves inside its event', () =>
     virtual((v) => {
       const told = listen(v);
       v.store.acquires = [v.store.after(20, granted()), v.store.after(20, denied())];
@@ -91,7 +91,7 @@ describe('events$', () => {
       assert.deepEqual(told, ['120 a me waiting', '120 a me abandoned waited=20']);
     }));
 
-  it('tells of a waiter that left, and of the others that its leaving let in', () =>
+  it('tells of a waiter that left, and of the waiters that were granted the lock because of it', () =>
     virtual((v) => {
       const told = listen(v);
       v.store.acquires = [v.store.after(1, denied())];
@@ -104,7 +104,7 @@ describe('events$', () => {
       assert.deepEqual(told, ['51 a me waiting', '150 a me abandoned waited=100', '153 a me handedOver to=2']);
     }));
 
-  it('tells of a release that handed over, and of one that found nothing', () =>
+  it('tells of a release that handed over, and of one that found no lease', () =>
     virtual((v) => {
       const told = listen(v);
       const { store } = v;
@@ -152,7 +152,7 @@ describe('events$', () => {
 });
 
 describe('a listener', () => {
-  it('that unsubscribes the lock in the middle of what it is told of leaves nothing behind', () => {
+  it('that unsubscribes the lock inside an event leaves nothing behind', () => {
     for (const type of ['waiting', 'attemptFailed', 'acquired', 'renewed', 'renewalFailed', 'lost'] as const) {
       virtual((v) => {
         const { store } = v;
@@ -170,7 +170,7 @@ describe('a listener', () => {
     }
   });
 
-  it('that releases a lease when it hears of its loss changes nothing of the loss', () =>
+  it('that releases a lease inside its lost event does not change the loss', () =>
     virtual((v) => {
       const seen: string[] = [];
       let lease: Lease | undefined;

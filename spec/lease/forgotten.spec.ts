@@ -4,7 +4,7 @@ import type { LockCoordinator } from '../../src/index.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
 import { VirtualTime } from '../contract/virtual-time.ts';
 
-describe('a waiter that has left, and is in the queue again as if it had not', () => {
+describe('a waiter that has left, and whose leaving the server has forgotten', () => {
   const handOver = (owner?: string): { ms: number; held: boolean } => {
     const time = new VirtualTime();
     const memory = new Memory();
@@ -36,11 +36,11 @@ describe('a waiter that has left, and is in the queue again as if it had not', (
     return { ms, held };
   };
 
-  it('gives its grant back at once: it costs the next one no time', () => {
+  it('has its grant released at once, so that the next waiter loses no time', () => {
     assert.deepEqual(handOver(), { ms: 10, held: false });
   });
 
-  it('keeps it for as long as it may, where its owner was given: another process may hold by that', () => {
+  it('is granted the lock until it lapses if its owner is explicit: another process may hold under it', () => {
     const { ms, held } = handOver('me');
     assert.isTrue(held);
     assert.isAtMost(ms, 10 + 10_001);

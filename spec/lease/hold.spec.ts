@@ -51,7 +51,7 @@ describe('a lock', () => {
       ends(['0 acquire', '300 renew', '600 renew', '900 renew', '1000 release']);
     }));
 
-  it('is renewed as seldom as told, up to the whole ttl', () =>
+  it('is renewed as seldom as renewEvery says, up to the whole ttl', () =>
     virtual(({ lock, expectObservable, ends }) => {
       expectObservable(shown(lock({ renewEvery: 900 })), '^ 1999ms !').toBe('-L');
       ends(['0 acquire', '900 renew', '1800 renew', '2000 release']);
@@ -72,7 +72,7 @@ describe('a lock', () => {
       assert.deepInclude(store.asked[1], { within: 688, fence: 7, ttl: 1_000 });
     }));
 
-  it('gives no command longer than commandTimeout', () =>
+  it('gives no command a longer timeout than commandTimeout', () =>
     virtual(({ lock, store, expectObservable, flush }) => {
       expectObservable(shown(lock({ commandTimeout: 70 })), '^ 399ms !').toBe('-L');
       flush();
@@ -82,7 +82,7 @@ describe('a lock', () => {
       );
     }));
 
-  it('outlives its ttl for as long as it is subscribed', () =>
+  it('outlives its ttl while it is subscribed to', () =>
     virtual(({ lock, store, expectObservable, flush }) => {
       expectObservable(shown(lock()), '^ 10m !').toBe('-L');
       flush();
@@ -108,14 +108,14 @@ describe('a lock', () => {
       flush();
     }));
 
-  it('errors with what Redis refused for good, and has nothing to release then', () =>
+  it('errors with a final refusal of Redis, and has nothing to release', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(3, new RedisRefusedError('a', false, new Error('NOPERM')))];
       expectObservable(shown(lock())).toBe('3ms #', undefined, 'REDIS_REFUSED');
       ends(['0 acquire']);
     }));
 
-  it('leaves the queue, then errors, when Redis refuses for good while it waits', () =>
+  it('leaves the queue, then errors, when Redis refuses a heartbeat for good', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [
         store.after(1, denied({ announced: false })),
@@ -140,21 +140,21 @@ describe('try()', () => {
       ends(['0 try']);
     }));
 
-  it('errors when Redis fails, since that is neither free nor busy, and takes back what it cannot know of', () =>
+  it('errors when Redis fails, since that is neither free nor busy, and releases what it may have been granted', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [silence];
       expectObservable(shown(lock({ commandTimeout: 100 }).try())).toBe('100ms #', undefined, 'REDIS_UNREACHABLE');
       ends(['0 try', '100 release']);
     }));
 
-  it('errors without asking again when Redis is busy for the moment', () =>
+  it('errors without a second attempt when Redis is busy', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(1, new RedisRefusedError('a', true, new Error('BUSY')))];
       expectObservable(shown(lock().try())).toBe('-#', undefined, 'REDIS_REFUSED');
       ends(['0 try']);
     }));
 
-  it('gives a grant back that comes when nothing is left of it, and errors', () =>
+  it('releases a grant that arrives after its time is over, and errors', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(990, granted())];
       expectObservable(shown(lock().try())).toBe('991ms #', undefined, 'REDIS_UNREACHABLE');

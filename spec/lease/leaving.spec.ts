@@ -12,7 +12,7 @@ const UNSENT = new RedisUnreachableError('a', 'No connection');
 const BUSY = new RedisRefusedError('a', true, new Error('BUSY'));
 
 describe('unsubscribing', () => {
-  it('on hearing that it was acquired leaves no timer, not that of maxHold either', () =>
+  it('in the acquired event leaves no timer, not even that of maxHold', () =>
     virtual(({ lock, sessions, time, ends }) => {
       const subscription = lock({ maxHold: 5_000 }).subscribe();
       sessions.events$.subscribe(({ type }) => type === 'acquired' && subscription.unsubscribe());
@@ -20,7 +20,7 @@ describe('unsubscribing', () => {
       assert.isBelow(time.now(), 5_000);
     }));
 
-  it('on hearing that an attempt failed, the first or a later one, asks no more', () => {
+  it('in the event of a failed attempt, the first or a later one, sends no further request', () => {
     for (const nth of [1, 2])
       virtual(({ lock, store, sessions, ends }) => {
         store.acquires = [store.failure(1, BUSY)];
@@ -33,35 +33,35 @@ describe('unsubscribing', () => {
       });
   });
 
-  it('while the request is on its way waits for its answer, then releases what it was granted', () =>
+  it('while the request is in flight waits for its answer, then releases what it was granted', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(20, granted())];
       expectObservable(shown(lock()), '^ 9ms !').toBe('');
       ends(['0 acquire', '20 release']);
     }));
 
-  it('while the request is on its way leaves the queue that the request has joined', () =>
+  it('while the request is in flight leaves the queue that the request has joined', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(20, denied())];
       expectObservable(shown(lock()), '^ 9ms !').toBe('');
       ends(['0 acquire', '20 release']);
     }));
 
-  it('while a single attempt is on its way leaves nothing to do if it is denied', () =>
+  it('while a single attempt is in flight releases nothing if the attempt is denied', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(20, denied())];
       expectObservable(shown(lock().try()), '^ 9ms !').toBe('');
       ends(['0 try']);
     }));
 
-  it('while a request is on its way that gets no answer releases when its time is over', () =>
+  it('while a request without an answer is in flight releases at the request’s deadline', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [silence];
       expectObservable(shown(lock({ commandTimeout: 100 })), '^ 9ms !').toBe('');
       ends(['0 acquire', '100 release']);
     }));
 
-  it('releases again after the not-after of a request of unknown outcome, which can land behind the first release', () =>
+  it('releases again after the not-after of a request of unknown outcome, which can take effect after the first release', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [silence];
       store.departures = [store.after(1, left({ held: false, now: 70 })), store.after(1, left({ now: 132 }))];
@@ -69,7 +69,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '100 release', '132 release']);
     }));
 
-  it('releases again also where the first release came in the last ms in which the request could land', () =>
+  it('releases again also if the first release came in the last ms in which the request could take effect', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [silence];
       store.departures = [store.after(1, left({ held: false, now: 100 })), store.after(1, left({ now: 102 }))];
@@ -77,7 +77,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '100 release', '102 release']);
     }));
 
-  it('releases again by its own clock where that of the server has stepped back, and then no more', () =>
+  it('releases once more by its own clock if the server’s clock has stepped back', () =>
     virtual(({ lock, store, ends }) => {
       store.acquires = [store.failure(1, new RedisUnreachableError('a', 'Cut', 1_000_000)), store.after(1, granted())];
       store.departures = [store.after(1, left({ now: 5 }))];
@@ -85,7 +85,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '51 acquire', '52 release', '553 release']);
     }));
 
-  it('leaves nothing to release when the request was never sent, or refused', () =>
+  it('releases nothing if the request was never sent, or was refused', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(20, UNSENT), store.failure(20, BUSY)];
       expectObservable(shown(lock()), '^ 9ms !').toBe('');
@@ -100,7 +100,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '50 release']);
     }));
 
-  it('while a heartbeat is on its way waits for its answer: it could land behind the release', () =>
+  it('while a heartbeat is in flight waits for its answer: the heartbeat could take effect after the release', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ wait: 40 })), store.after(30, denied())];
       expectObservable(shown(lock()), '^ 49ms !').toBe('');
@@ -115,7 +115,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire']);
     }));
 
-  it('while held releases at once and leaves no timer, with a renewal on its way or not', () =>
+  it('while held releases at once and leaves no timer, whether a renewal is in flight or not', () =>
     virtual(({ lock, store, scheduler, expectObservable, at, ends }) => {
       store.renewals = [store.after(90, 'renewed')];
       expectObservable(shown(lock({ maxHold: 5_000 })), '^ 309ms !').toBe('-L');
@@ -138,7 +138,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '1 release']);
     }));
 
-  it('while it is being released releases no second time', () =>
+  it('during a release does not release a second time', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       let lease: Lease | undefined;
       store.departures = [store.after(30, left())];
@@ -147,7 +147,7 @@ describe('unsubscribing', () => {
       ends(['0 acquire', '100 release']);
     }));
 
-  it('while a late grant is being given back leaves nothing', () =>
+  it('while a late grant is being released leaves nothing', () =>
     virtual(({ lock, store, expectObservable, flush, scheduler }) => {
       store.acquires = [store.after(990, granted())];
       store.departures = [store.after(30, left())];
@@ -167,7 +167,7 @@ describe('unsubscribing', () => {
 });
 
 describe('a release', () => {
-  it('names the fence of the lease: a later one of the same owner is left alone', () =>
+  it('names the fence of its lease, so a later lease of the same owner is not touched', () =>
     virtual(({ lock, store, flush, at }) => {
       store.acquires = [store.after(1, granted(7))];
       const subscription = lock().subscribe();
@@ -176,7 +176,7 @@ describe('a release', () => {
       assert.equal(store.asked[1]?.fence, 7);
     }));
 
-  it('goes by owner alone where an attempt may still land, which would have another fence', () =>
+  it('names only the owner if an attempt may still take effect, which would have another fence', () =>
     virtual(({ lock, store, flush, at }) => {
       const unknown = new RedisUnreachableError('a', 'Cut', 1_000);
       store.acquires = [store.failure(1, unknown), store.after(1, granted(7))];
@@ -186,7 +186,7 @@ describe('a release', () => {
       assert.isUndefined(store.asked[2]?.fence);
     }));
 
-  it('that fails is made again, soon at first, until Redis has acknowledged it', () =>
+  it('that fails is repeated, soon at first, until Redis has acknowledged it', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       const fails = store.failure(0, BUSY);
       store.departures = [fails, fails, fails, store.after(1, left())];
@@ -194,14 +194,14 @@ describe('a release', () => {
       ends(['0 acquire', '100 release', '125 release', '175 release', '275 release']);
     }));
 
-  it('that Redis refuses for good is not made again: the lease lapses by itself', () =>
+  it('that Redis refuses for good is not repeated: the lease lapses by itself', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.departures = [store.failure(1, new RedisRefusedError('a', false, new Error('NOPERM')))];
       expectObservable(shown(lock()), '^ 99ms !').toBe('-L');
       ends(['0 acquire', '100 release']);
     }));
 
-  it('that is not answered is given up when the lease, or the place in the queue, has lapsed by itself', () =>
+  it('that is not answered is repeated only until the lease, or the place in the queue, has lapsed by itself', () =>
     virtual(({ lock, store, time, expectObservable, flush, scheduler }) => {
       store.departures = [silence];
       expectObservable(shown(lock({ commandTimeout: 200, waiterTtl: 600 })), '^ 99ms !').toBe('-L');
@@ -215,14 +215,14 @@ describe('a release', () => {
 /** One of the store's possible answers to a call, in up to 40 ms of virtual time. */
 type Line<T> = { readonly ms: number; readonly answer: T | 'silence' | 'busy' | 'unsent' | 'refused' };
 
-describe('unsubscribing at any moment of any course of events', () => {
+describe('unsubscribing at any moment of any history', () => {
   const line = <T>(...answers: T[]): fc.Arbitrary<Line<T>> =>
     fc.record({
       ms: fc.integer({ min: 0, max: 40 }),
       answer: fc.constantFrom<Line<T>['answer']>(...answers, 'silence', 'busy', 'unsent', 'refused'),
     });
 
-  it('leaves no timer, and nothing in Redis that an answer or a silence could have put there', () =>
+  it('leaves no timer and nothing in Redis, whether answers come or not', () =>
     fc.assert(
       fc.property(
         fc.array(line<Answer>(granted(), denied({ wait: 20 }), denied({ announced: false })), { maxLength: 5 }),

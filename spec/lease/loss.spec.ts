@@ -17,14 +17,14 @@ const stepped = ({ lock, time }: Virtual): { lock$: Lock; step: { now: number; w
 };
 
 describe('a lease', () => {
-  it('that is not there any more is lost at its next renewal as taken, and left by owner', () =>
+  it('that Redis does not have any more is lost as taken at its next renewal, and released by owner', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.renewals = [store.after(5, 'taken')];
       expectObservable(shown(lock())).toBe('-L 303ms #', undefined, 'lost: taken');
       ends(['0 acquire', '300 renew', '305 release']);
     }));
 
-  it('whose key has become something else is lost as taken, with that as its cause', () =>
+  it('whose key holds something else is lost as taken, with the error of Redis as its cause', () =>
     virtual(({ lock, store, flush }) => {
       const corrupted = new LockCorruptedError('a');
       const seen: unknown[] = [];
@@ -49,7 +49,7 @@ describe('a lease', () => {
       flush();
     }));
 
-  it('whose renewal is answered after the deadline is lost all the same', () =>
+  it('whose renewal is answered after the deadline is lost', () =>
     virtual(({ lock, store, flush }) => {
       // a validity of 47.5: the renewal at 16 has 31.5 ms, which is 32 in whole ms
       const seen: string[] = [];
@@ -59,7 +59,7 @@ describe('a lease', () => {
       assert.deepEqual(seen, ['lost: expired']);
     }));
 
-  it('is held for maxHold from its emission, then lost, however well it is renewed', () =>
+  it('is held for maxHold from its emission, then lost, although it is renewed', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(5, granted())];
       expectObservable(shown(lock({ maxHold: 500 }))).toBe('5ms L 499ms #', undefined, 'lost: maxHold');
@@ -114,7 +114,7 @@ describe('a lease', () => {
     assert.deepEqual(calls, ['0 acquire', '300 renew', '305 release']);
   });
 
-  it('is lost once for two who asked for its renewal, of whom the second waits for the first', () =>
+  it('is lost once for two callers of renew(), of whom the second waits for the first', () =>
     virtual(({ lock, store, at, ends }) => {
       const seen: string[] = [];
       let lease: Lease | undefined;
@@ -129,7 +129,7 @@ describe('a lease', () => {
 });
 
 describe('a pause of the process past the deadline', () => {
-  it('is seen by whoever looks first: held, remaining and assertHeld need no timer', () =>
+  it('is seen by the first call of held, remaining or assertHeld, without a timer', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);
       let lease: Lease | undefined;
@@ -149,7 +149,7 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
-  it('is told there and then to who looks first: the signal is aborted, and the stream has errored', () => {
+  it('is reported within that call: the signal is aborted, and the stream has errored', () => {
     const looks: Record<string, (lease: Lease) => unknown> = {
       held: (lease) => lease.held,
       remaining: (lease) => lease.remaining(),
@@ -199,7 +199,7 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
-  it('is a loss also for whoever gives the lease back then: it is too late to', () =>
+  it('is a loss also for a caller of release() after it', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);
       let lease: Lease | undefined;
@@ -217,7 +217,7 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '100 release']);
     }));
 
-  it('is a loss at the next renewal, which is not even sent, if nobody looks', () =>
+  it('is a loss at the next renewal, which is not sent, if nothing was called before', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);
       v.expectObservable(shown(lock$)).toBe('-L 298ms #', undefined, 'lost: expired');
@@ -227,7 +227,7 @@ describe('a pause of the process past the deadline', () => {
       v.ends(['0 acquire', '300 release']);
     }));
 
-  it('has no renewal for its cause that failed once, long ago', () =>
+  it('is a loss whose cause is not a renewal that failed long before', () =>
     virtual((v) => {
       const { lock$, step } = stepped(v);
       let error: Error | undefined;
@@ -283,7 +283,7 @@ describe('a pause of the process past the deadline', () => {
 });
 
 describe('a lease with a maxHold', () => {
-  it('promises no more than is left of that', () =>
+  it('has no more remaining() than is left of it', () =>
     virtual(({ lock, at, flush }) => {
       let lease: Lease | undefined;
       lock({ maxHold: 300 }).subscribe({ next: (value) => (lease = value), error: () => undefined });
@@ -307,7 +307,7 @@ describe('assertHeld(minimum)', () => {
     return undefined;
   };
 
-  it('throws when no more than minimum ms are left, says so in its cause, and the lease goes on', () =>
+  it('throws when no more than minimum ms are left, says so, and the lease stays held', () =>
     virtual(({ lock, at, expectObservable, flush }) => {
       let lease: Lease | undefined;
       expectObservable(shown(lock().pipe(tap((value) => (lease = value)))), '^ 199ms !').toBe('-L');

@@ -30,7 +30,7 @@ describe('minHold', () => {
       });
   });
 
-  it('keeps what is left of it also where the release has to be made again', () =>
+  it('keeps the name taken for what is left of it also if the release has to be repeated', () =>
     virtual(({ lock, store, at, flush }) => {
       store.departures = [store.failure(50, BUSY), store.after(1, left())];
       const subscription = lock({ minHold: 300 }).subscribe();
@@ -40,7 +40,7 @@ describe('minHold', () => {
       assert.deepEqual(kept, [200, 200 - 50 - 25]);
     }));
 
-  it('keeps nothing of a lease that was lost, its maxHold included', () =>
+  it('does not keep the name taken after a loss, also one by maxHold', () =>
     virtual(({ lock, store, flush }) => {
       lock({ minHold: 300, maxHold: 300 }).subscribe({ error: () => undefined });
       store.renewals = [store.after(1, 'taken')];
@@ -99,7 +99,7 @@ describe('minHold', () => {
       assert.isTrue(at >= 1_000 && at < 1_100, seen[1]);
     });
 
-    it('is over for its holder at once, told as released, and seen by inspect as held over', async () => {
+    it('ends the lease for its holder at once, with a released event, and inspect shows it as held over', async () => {
       const locks = coordinator();
       const told: LockEvent[] = [];
       locks.events$.subscribe((event) => told.push(event));
@@ -118,7 +118,7 @@ describe('minHold', () => {
       assert.equal(holder?.remaining, 995);
     });
 
-    it('bounds how soon leadership changes: one that resigns at once follows until then, as the others do', async () => {
+    it('bounds how soon leadership changes: a leader that resigns at once follows until then, as the others do', async () => {
       const leases: (Lease | null)[] = [];
       const leading = coordinator()
         .leadership('lead', { minHold: 1_000 })

@@ -44,7 +44,7 @@ describe('the same owner twice', () => {
       ends(['0 acquire', '300 release']);
     }));
 
-  it('has one lease: who comes while it is held is given that, once it was renewed', () =>
+  it('has one lease: a subscription that comes while it is held is given that lease, once it is renewed', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(20, 'renewed')];
       const first = held(v);
@@ -57,7 +57,7 @@ describe('the same owner twice', () => {
       v.ends(['0 acquire', '100 renew', '150 release']);
     }));
 
-  it('is given the lease also where that renewal fails, for it is held; and the loss, where that tells of one', () => {
+  it('is given the lease also if that renewal fails, for it is held; and the loss, if the renewal finds one', () => {
     for (const [ttl, seen] of [
       ['unreachable', []],
       ['taken', ['101 lost: taken']],
@@ -76,7 +76,7 @@ describe('the same owner twice', () => {
       });
   });
 
-  it('is renewed with the ttl of who came last, and as often as that wants', () =>
+  it('is renewed with the ttl of the last subscription, and as often as that ttl needs', () =>
     virtual((v) => {
       const { leases, leave } = held(v);
       v.at(100, () => held(v, { ttl: 6_000, renewEvery: 2_000 }));
@@ -87,7 +87,7 @@ describe('the same owner twice', () => {
       v.ends(['0 acquire', '100 renew', '2100 renew', '2200 renew', '2250 renew', '2300 renew', '2320 release']);
     }));
 
-  it('is renewed with the ttl of who came last also where that has waited, for the request was made with the first’s', () =>
+  it('is renewed with the ttl of the last subscription also if it waited, although the request named the first one’s', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(50, granted())];
       const { leases, leave } = held(v);
@@ -98,7 +98,7 @@ describe('the same owner twice', () => {
       v.ends(['0 acquire', '50 renew', '100 release']);
     }));
 
-  it('is released by the first that leaves: the other’s lease is over at once, and says so', () =>
+  it('is released by the first that unsubscribes: the other errors with released at once', () =>
     virtual((v) => {
       v.store.departures = [v.store.after(20, left())];
       const [first, second] = [held(v), held(v)];
@@ -124,7 +124,7 @@ describe('the same owner twice', () => {
       assert.deepEqual([...first.seen, ...second.seen], ['120 complete', '120 complete']);
     }));
 
-  it('is over for one that has not been told its grant yet, where another leaves on hearing of it', () =>
+  it('is over for a subscription that has not been given it yet, if another unsubscribes as it is emitted', () =>
     virtual(({ lock, store, expectObservable, flush }) => {
       store.acquires = [store.after(20, granted())];
       expectObservable(shown(lock(ME).pipe(take(1)))).toBe('20ms (L|)');
@@ -144,7 +144,7 @@ describe('the same owner twice', () => {
       assert.deepEqual(errors, [201, error, 201, error, 201, error]);
     }));
 
-  it('is a conflict in another mode or for more permits, which is told without asking, and changes nothing', () =>
+  it('is a conflict in another mode or for more permits, which is found without asking Redis, and changes nothing', () =>
     virtual((v) => {
       const two: Kind = { mode: 'shared', permits: 2, limit: 3 };
       const [exclusive, shared] = [v.lock(ME), new Lock({ ...v.lock(ME, 'b').wanted, kind: two })];
@@ -189,7 +189,7 @@ describe('try() under an owner that waits', () => {
       ends(['0 acquire', '50 try', '300 release']);
     }));
 
-  it('has the lease that a hand-off gives while it is on its way, whatever comes of it', () =>
+  it('emits the lease that a hand-off grants while it is in flight, whatever its own answer is', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied()), store.after(40, denied())];
       at(60, () => store.grants$.next({ name: 'a', owner: 'me', fence: 5 }));
@@ -198,7 +198,7 @@ describe('try() under an owner that waits', () => {
       ends(['0 acquire', '50 try', '100 release']);
     }));
 
-  it('waits too, where a subscription comes that is patient', () =>
+  it('waits too if a subscription without a timeout of 0 joins it', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(20, denied()), store.after(20, granted())];
       expectObservable(shown(lock(ME).try())).toBe('20ms |');
@@ -206,7 +206,7 @@ describe('try() under an owner that waits', () => {
       ends(['0 try', '10 acquire', '100 release']);
     }));
 
-  it('leaves nothing where the waiter has left before it is answered, and once more after its not-after', () =>
+  it('leaves nothing if the waiter has left before it is answered: it is released again after its not-after', () =>
     virtual(({ lock, store, at, ends }) => {
       const unknown = new RedisUnreachableError('a', 'The connection closed', 80);
       store.acquires = [store.after(1, denied()), store.failure(20, unknown)];
@@ -225,7 +225,7 @@ describe('try() under an owner that waits', () => {
 });
 
 describe('the same owner again, while its lease is being released', () => {
-  it('asks anew only when that is acknowledged: the release must not land behind', () =>
+  it('asks anew only when that is acknowledged: the release must not take effect after the new request', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.departures = [store.after(20, left())];
       const first = lock(ME).subscribe();
@@ -234,7 +234,7 @@ describe('the same owner again, while its lease is being released', () => {
       ends(['0 acquire', '100 release', '120 acquire', '205 release']);
     }));
 
-  it('asks anew only when the release was made again and acknowledged, where the first one failed', () =>
+  it('asks anew only when the repeated release is acknowledged, if the first one failed', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.departures = [silence, store.after(20, left())];
       const first = lock(ME).subscribe();
@@ -243,7 +243,7 @@ describe('the same owner again, while its lease is being released', () => {
       ends(['0 acquire', '100 release', '2125 release', '2145 acquire', '2205 release']);
     }));
 
-  it('that leaves while it waits to ask anew has asked nothing', () =>
+  it('that unsubscribes before it asks anew has sent nothing', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       store.departures = [store.after(20, left())];
       const first = lock(ME).subscribe();
@@ -252,7 +252,7 @@ describe('the same owner again, while its lease is being released', () => {
       ends(['0 acquire', '100 release']);
     }));
 
-  it('makes a single attempt wait no longer than for an answer', () =>
+  it('makes a single attempt wait no longer than commandTimeout', () =>
     virtual(({ lock, store, at, expectObservable, flush }) => {
       store.departures = [silence];
       const first = lock(ME).subscribe();
@@ -262,7 +262,7 @@ describe('the same owner again, while its lease is being released', () => {
       flush();
     }));
 
-  it('is told that the coordinator closes', () =>
+  it('errors when the coordinator closes', () =>
     virtual(({ lock, store, sessions, at, expectObservable, flush }) => {
       store.departures = [silence];
       const first = lock(ME).subscribe();
@@ -274,7 +274,7 @@ describe('the same owner again, while its lease is being released', () => {
 });
 
 describe('a lease under an owner that was given', () => {
-  it('is not released after it was lost, for another process may have taken it up; and can be asked for at once', () =>
+  it('is not released after a loss, for another process may go on with it; and can be asked for at once', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(1, 'taken')];
       const first = held(v);
@@ -292,7 +292,7 @@ describe('a lease under an owner that was given', () => {
       v.ends(['0 acquire', '101 release']);
     }));
 
-  it('is asked for again only when no renewal with the former ttl can take effect any more', () =>
+  it('is asked for again only when no renewal with the former ttl can still take effect', () =>
     virtual((v) => {
       const step = { wall: 0 };
       const clock = { now: () => v.time.now(), wall: () => v.time.now() + step.wall };

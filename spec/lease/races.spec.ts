@@ -81,9 +81,9 @@ const run = async (choose: fc.Scheduler, courses: readonly Course[], times: Time
   return lives.filter(({ lease }) => lease).length;
 };
 
-describe('in whatever order answers, grants, time and leavings come', () => {
+describe('in any order of answers, grants, timers and unsubscriptions', () => {
   for (const [what, times] of Object.entries({ '': TIMES, ', and answers come too late': SHORT }))
-    it(`two never hold, who stays is granted, and nothing stays of who has left${what}`, async () => {
+    it(`two owners never hold, a waiter that stays is granted the lock, and nothing remains of one that has left${what}`, async () => {
       const unhandled: unknown[] = [];
       const note = (error: unknown): void => void unhandled.push(error);
       process.on('unhandledRejection', note);

@@ -32,7 +32,7 @@ describe('a renewal that fails', () => {
       ends(['0 acquire', '300 renew', '326 renew', '400 release']);
     }));
 
-  it('again and again is tried more and more seldom, and starts over after one that did not', () =>
+  it('again and again is retried more and more seldom, until one succeeds', () =>
     virtual((v) => {
       const { lock, store, expectObservable, flush } = v;
       const fails = store.failure(0, UNREACHABLE);
@@ -42,7 +42,7 @@ describe('a renewal that fails', () => {
       assert.deepEqual(renewals(v), [300, 325, 375, 475, 775, 800]);
     }));
 
-  it('until the deadline is a loss at the deadline, not a moment later', () =>
+  it('until the deadline is a loss exactly at the deadline', () =>
     virtual((v) => {
       const { lock, store, expectObservable, flush } = v;
       store.renewals = [store.failure(0, UNREACHABLE)];
@@ -53,7 +53,7 @@ describe('a renewal that fails', () => {
       assert.isAtMost(renewals(v).length, 20);
     }));
 
-  it('without an answer has until the deadline, and is a loss then', () =>
+  it('without an answer is a loss at the deadline, not before', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.renewals = [silence];
       expectObservable(shown(lock())).toBe('-L 986ms #', undefined, 'lost: unreachable');
@@ -78,7 +78,7 @@ describe('a renewal that fails', () => {
 });
 
 describe('a ttl of 20 ms', () => {
-  it('is renewed every 6 ms, neither hot nor late', () =>
+  it('is renewed every 6 ms, neither in a busy loop nor late', () =>
     virtual((v) => {
       const { lock, expectObservable, flush } = v;
       expectObservable(shown(lock({ ttl: 20, renewEvery: 6 })), '^ 599ms !').toBe('-L');
@@ -121,7 +121,7 @@ describe('a ttl of 20 ms', () => {
 });
 
 describe('renewals that are due at once', () => {
-  it('take tasks, 64 at a time, and others come in between', () =>
+  it('are run 64 at a time, with other tasks in between', () =>
     virtual((v) => {
       const seen: number[] = [];
       v.store.renewals = [
@@ -162,7 +162,7 @@ describe('renewals that are due at once', () => {
     assert.lengthOf(thrown, 1);
   });
 
-  it('wait for none of another scheduler, whose time may stand still', () =>
+  it('do not wait for those of another scheduler, whose time may stand still', () =>
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
       const theirs = v.sessions.timers({ scheduler: stopped, clock: clockOf(stopped) });
@@ -182,7 +182,7 @@ describe('lease.renew()', () => {
     return leases;
   };
 
-  it('renews now, and puts the next renewal off', () =>
+  it('renews now, and delays the next renewal', () =>
     virtual((v) => {
       held(v, (lease) => void lease.renew());
       v.ends(['0 acquire', '100 renew', '400 renew', '700 renew', '1000 release']);
@@ -209,7 +209,7 @@ describe('lease.renew()', () => {
       assert.equal(v.store.asked[3]?.ttl, 10_000);
     }));
 
-  it('with a ttl is not undone by a renewal with the old one that falls due meanwhile', () =>
+  it('with a ttl is not undone by a renewal with the former ttl that falls due meanwhile', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(250, 'renewed'), v.store.after(1, 'renewed')];
       const leases = held(v, (lease) => void lease.renew(5_000));
@@ -221,7 +221,7 @@ describe('lease.renew()', () => {
       assert.equal(leases.length, 1);
     }));
 
-  it('with a shorter ttl whose answer is lost leaves no more than that: it may have been done', () =>
+  it('with a shorter ttl whose answer is lost leaves no more than that ttl: it may have taken effect', () =>
     virtual((v) => {
       v.store.renewals = [silence];
       let lost: string | undefined;
@@ -238,7 +238,7 @@ describe('lease.renew()', () => {
       assert.equal(lost, '296 lost: unreachable');
     }));
 
-  it('with a shorter ttl whose outcome is unknown is followed by none that gives more: it may land behind that', () =>
+  it('with a shorter ttl of unknown outcome bounds the next renewal, after which it may take effect', () =>
     virtual((v) => {
       v.store.renewals = [v.store.failure(1, new RedisUnreachableError('a', 'Cut', 0)), v.store.after(1, 'renewed')];
       held(v, (lease) => void lease.renew(200).catch(() => undefined));
@@ -249,7 +249,7 @@ describe('lease.renew()', () => {
       );
     }));
 
-  it('with a shorter ttl waits for the answer to a longer one that was sent before it, and is not undone by that', () =>
+  it('with a shorter ttl waits for the answer to a longer one in flight, which then cannot undo it', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(60, 'renewed'), silence];
       const leases: Lease[] = [];
@@ -264,7 +264,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('with a ttl shorter than an earlier one has been on its way leaves the lease as long as that gives', () =>
+  it('with a ttl shorter than the time that an earlier renewal has been in flight leaves the lease what that one gives', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(10, 'renewed'), v.store.after(1, 'renewed')];
       const leases = held(v, (lease) => void lease.renew());
@@ -273,7 +273,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('is one at a time: those who ask meanwhile have one, with the last ttl, and one answer', async () => {
+  it('is single-flight: callers during a renewal share the next one, with the last ttl and one answer', async () => {
     const answers: Promise<void>[] = [];
     virtual((v) => {
       v.store.renewals = [v.store.after(60, 'renewed'), v.store.after(1, 'renewed')];
@@ -289,7 +289,7 @@ describe('lease.renew()', () => {
     assert.lengthOf(await Promise.all(answers), 4);
   });
 
-  it('after a hand-over gives no more than a heartbeat does that is on its way still', () =>
+  it('after a hand-off gives no more than a heartbeat that is still in flight', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(1, denied()), silence];
       let lease: Lease | undefined;
@@ -307,7 +307,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('with a longer ttl gives no more than a shorter one does that may still land behind it, until that cannot', () =>
+  it('with a longer ttl gives no more than a shorter renewal that may still take effect after it', () =>
     virtual((v) => {
       const cut = new RedisUnreachableError('a', 'Cut', 0);
       v.store.renewals = [v.store.failure(1, cut), v.store.after(1, 'renewed')];
@@ -319,7 +319,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('with a longer ttl that was sent while a shorter one may still land, and is answered after that, gives no more', () =>
+  it('with a longer ttl, sent while a shorter renewal may still take effect and answered later, gives no more than that', () =>
     virtual((v) => {
       const { store } = v;
       const cut = store.failure(1, new RedisUnreachableError('a', 'Cut', 0));
@@ -336,7 +336,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('with a ttl goes on with that, also where an earlier renewal has just failed', () =>
+  it('with a ttl keeps that ttl, also if an earlier renewal has just failed', () =>
     virtual((v) => {
       const cut = new RedisUnreachableError('a', 'Cut', 1);
       v.store.renewals = [v.store.failure(1, cut), v.store.after(1, 'renewed')];
@@ -351,7 +351,7 @@ describe('lease.renew()', () => {
       assert.equal(v.store.asked.at(-2)?.ttl, 5_000);
     }));
 
-  it('gives no more than an attempt of unknown outcome does that may still land behind it', () =>
+  it('gives no more than an acquire of unknown outcome that may still take effect after it', () =>
     virtual((v) => {
       v.store.acquires = [
         v.store.failure(1, new RedisUnreachableError('a', 'Cut', 2_000)),
@@ -371,7 +371,7 @@ describe('lease.renew()', () => {
       v.flush();
     }));
 
-  it('that fails leaves the lease as it was, and is followed by a renewal soon', () =>
+  it('that fails leaves the lease as it was, and is soon retried', () =>
     virtual((v) => {
       v.store.renewals = [v.store.failure(1, REFUSED), v.store.after(1, 'renewed')];
       held(v, (lease) => void lease.renew(5_000).catch(() => undefined));

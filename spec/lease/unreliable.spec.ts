@@ -88,8 +88,8 @@ const run = (clients: readonly Client[], kind: Kind, options: LockOptions = {}):
   });
 };
 
-describe('over a network that is late, loses and reorders, whoever leaves when', () => {
-  it('two that exclude each other never hold at once, and nothing of anyone stays', () =>
+describe('over a network that delays, loses and reorders messages, with waiters that leave at any time', () => {
+  it('two that exclude each other never hold at once, and nothing remains', () =>
     fc.assert(
       fc.property(fc.array(client, { minLength: 2, maxLength: 4 }), (clients) => {
         assert.isAtMost(run(clients, EXCLUSIVE), 1);
@@ -97,7 +97,7 @@ describe('over a network that is late, loses and reorders, whoever leaves when',
       { numRuns: 1_000 },
     ));
 
-  it('a release is made again where its answer came only when no request could land any more: one may have, behind it', () => {
+  it('a release is repeated if its answer came only after the last request’s not-after: that request may have taken effect after it', () => {
     const fate = (there: number, back: number, cut?: number): Fate => ({ there, back, cut });
     const cuts = [fate(0, 11, 11), fate(0, 24, 24), fate(35, 2, 37), fate(0, 2, 2), fate(0, 3, 3)];
     const fates = [...cuts, fate(5, 5), fate(48, 0, 0), fate(0, 0, 0), fate(0, 26)];
@@ -109,7 +109,7 @@ describe('over a network that is late, loses and reorders, whoever leaves when',
     assert.equal(run(clients, EXCLUSIVE), 1);
   });
 
-  it('a release of a lease that came too late ends none that its owner is granted after it', () => {
+  it('the release of a lease that arrived too late does not end the owner’s next lease', () => {
     const well = { cut: undefined, back: 0 };
     const slow = { from: 0, until: 62, single: false };
     const fates = [
@@ -130,7 +130,7 @@ describe('over a network that is late, loses and reorders, whoever leaves when',
     );
   });
 
-  it('no more hold than there are permits, and nothing of anyone stays', () =>
+  it('no more permits are held than there are, and nothing remains', () =>
     fc.assert(
       fc.property(fc.array(client, { minLength: 3, maxLength: 5 }), (clients) => {
         assert.isAtMost(run(clients, TWO), 2);

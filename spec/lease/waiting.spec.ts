@@ -18,21 +18,21 @@ const handOver = ({ store }: Virtual, fence = 9): void =>
 const TTL = { waiterTtl: 9_000 };
 
 describe('a waiter', () => {
-  it('asks again right after the time of a holder that hands over, and not before', () =>
+  it('asks again right after a holder’s lease is due to lapse, and not before', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ wait: 200 })), store.after(1, granted())];
       expectObservable(shown(lock(TTL)), '^ 299ms !').toBe('203ms L');
       ends(['0 acquire', '202 acquire', '300 release']);
     }));
 
-  it('is heard of every third of its waiterTtl while a holder goes on', () =>
+  it('sends a heartbeat every third of its waiterTtl while a holder renews', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied())];
       expectObservable(shown(lock(TTL)), '^ 9999ms !').toBe('');
       ends(['0 acquire', '3001 acquire', '6002 acquire', '9003 acquire', '10000 release']);
     }));
 
-  it('that is not among the next three leaves the holder’s time to those', () =>
+  it('that is not among the first three does not ask at the holder’s lapse', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ wait: 200, rank: 3 }))];
       expectObservable(shown(lock(TTL)), '^ 3999ms !').toBe('');
@@ -46,7 +46,7 @@ describe('a waiter', () => {
       ends(['0 acquire', '11 acquire', '32 acquire', '63 acquire', '100 release']);
     }));
 
-  it('tells its place whenever it asks again, in case that was lost meanwhile; but none where there is no queue', () => {
+  it('sends its ticket whenever it asks again, in case its place was lost; but none if there is no queue', () => {
     for (const [rank, tickets] of [
       [1, [undefined, 77, 77]],
       [undefined, [undefined, undefined, undefined]],
@@ -64,21 +64,21 @@ describe('a waiter', () => {
       });
   });
 
-  it('asks at the end of a foreign holder’s time, where that is sooner than the back-off', () =>
+  it('asks when a foreign holder’s key expires, if that is sooner than the back-off', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ announced: false, wait: 30 })), store.after(1, granted())];
       expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('33ms L');
       ends(['0 acquire', '32 acquire', '100 release']);
     }));
 
-  it('is heard of in time whatever its back-off', () =>
+  it('sends its heartbeats in time whatever its back-off', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied({ announced: false }))];
       expectObservable(shown(lock({ ...TTL, backoff: () => 60_000 })), '^ 3999ms !').toBe('');
       ends(['0 acquire', '3001 acquire', '4000 release']);
     }));
 
-  it('does not spin when the holder’s time is over and yet it is denied', () =>
+  it('does not spin when it is denied although the holder’s lease should have lapsed', () =>
     virtual(({ lock, store, expectObservable, flush }) => {
       store.acquires = [store.after(1, denied({ wait: 0 }))];
       expectObservable(shown(lock(TTL)), '^ 29ms !').toBe('');
@@ -94,7 +94,7 @@ describe('a waiter', () => {
       ends(['0 acquire', '1 release']);
     }));
 
-  it('that times out leaves the queue, and wakes, cancels and unsubscribes no neighbour', () =>
+  it('that times out leaves the queue, and wakes, cancels and unsubscribes no other waiter', () =>
     virtual(({ lock, store, scheduler, expectObservable, flush }) => {
       store.acquires = [store.after(1, denied())];
       const shared = lock(TTL);
@@ -121,7 +121,7 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
-  it('for another name is another’s', () =>
+  it('for another name is ignored', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied())];
@@ -130,7 +130,7 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
-  it('to one that has gone, or was never known, is given back, and leaves the others waiting', () =>
+  it('to an owner that has left, or was never known, is released, and the others go on waiting', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied())];
@@ -140,7 +140,7 @@ describe('a grant', () => {
       assert.deepInclude(store.asked[1], { name: 'a', owner: 'b' });
     }));
 
-  it('to one that has gone is left alone where its leaving gave it back, which it overtook', () =>
+  it('to an owner that has left is not released again if the owner’s own release covers it', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied())];
@@ -150,7 +150,7 @@ describe('a grant', () => {
       ends(['0 acquire', '100 release']);
     }));
 
-  it('to a given owner that has gone is left alone: another process may hold by it', () =>
+  it('to an explicit owner that has left is not released: another process may hold under that owner', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied())];
@@ -188,7 +188,7 @@ describe('a grant', () => {
       assert.deepEqual(remaining, [600 - 8 - 100, 988 - 2]);
     }));
 
-  it('of which nothing may be left is confirmed before it is emitted', () =>
+  it('whose time may be over is confirmed before it is emitted', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied()), store.after(5, granted())];
@@ -197,7 +197,7 @@ describe('a grant', () => {
       ends(['0 acquire', '988 acquire', '1100 release']);
     }));
 
-  it('that arrives before the denial is not forgotten: it is asked for as soon as that is there', () =>
+  it('that arrives before the denial is not forgotten: the waiter asks for it as soon as the denial arrives', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(20, denied()), store.after(5, granted())];
@@ -206,7 +206,7 @@ describe('a grant', () => {
       ends(['0 acquire', '20 acquire', '100 release']);
     }));
 
-  it('that arrives while a heartbeat is on its way is emitted at once', () =>
+  it('that arrives while a heartbeat is in flight is emitted at once', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied({ wait: 99 })), store.after(20, granted())];
@@ -234,7 +234,7 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
-  it('is not given back where a heartbeat that was overtaken by it is answered too late', () =>
+  it('is not released if a heartbeat sent before it is answered too late', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
       store.acquires = [store.after(1, denied({ wait: 40 })), store.after(995, granted(9))];
@@ -243,7 +243,7 @@ describe('a grant', () => {
       ends(['0 acquire', '42 acquire', '900 renew', '1100 release']);
     }));
 
-  it('that arrives when nothing is left of it is given back, and asked for again', () =>
+  it('that arrives after its time is over is released, and asked for again', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(988, granted()), store.after(1, granted())];
       store.departures = [store.after(4, left())];
@@ -251,7 +251,7 @@ describe('a grant', () => {
       ends(['0 acquire', '988 release', '1042 acquire', '1100 release']);
     }));
 
-  it('that could not be given back is asked for again all the same', () =>
+  it('that could not be released is asked for again all the same', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(988, granted()), store.after(1, granted())];
       store.departures = [silence, store.after(1, left())];
@@ -269,7 +269,7 @@ describe('a waiter that may have missed a grant', () => {
       ends(['0 acquire', '100 acquire', '200 release']);
     }));
 
-  it('while it asks, asks once more', () =>
+  it('during a request asks once more after it', () =>
     virtual(({ lock, store, expectObservable, at, ends }) => {
       store.acquires = [store.after(30, denied()), store.after(1, denied())];
       at(10, () => store.grants$.next(undefined));
@@ -278,7 +278,7 @@ describe('a waiter that may have missed a grant', () => {
       ends(['0 acquire', '30 acquire', '200 release']);
     }));
 
-  it('comes in its order of arrival', () =>
+  it('keeps its order of arrival', () =>
     virtual(({ lock, store, at, flush }) => {
       store.acquires = [store.after(1, denied())];
       const lock$ = lock(TTL);
@@ -295,21 +295,21 @@ describe('a waiter that may have missed a grant', () => {
 });
 
 describe('an attempt that fails', () => {
-  it('while Redis is busy is made again after the back-off', () =>
+  it('while Redis is busy is repeated after the back-off', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(1, BUSY), store.failure(1, BUSY), store.after(1, granted())];
       expectObservable(shown(lock({ ...TTL, backoff: (attempt) => 10 * attempt })), '^ 99ms !').toBe('33ms L');
       ends(['0 acquire', '11 acquire', '32 acquire', '100 release']);
     }));
 
-  it('with an unknown outcome is made again after the back-off', () =>
+  it('with an unknown outcome is repeated after the back-off', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(1, UNKNOWN), store.after(1, granted())];
       expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('52ms L');
       ends(['0 acquire', '51 acquire', '100 release']);
     }));
 
-  it('is counted from one again after an answer', () =>
+  it('starts the back-off anew after an answer', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       const busy = store.failure(1, BUSY);
       store.acquires = [busy, busy, store.after(1, denied({ wait: 100 })), busy, store.after(1, granted())];
@@ -317,7 +317,7 @@ describe('an attempt that fails', () => {
       ends(['0 acquire', '11 acquire', '32 acquire', '134 acquire', '145 acquire', '200 release']);
     }));
 
-  it('before it could be sent is made again as soon as the connection is back', () =>
+  it('before it could be sent is repeated as soon as the connection is back', () =>
     virtual(({ lock, store, expectObservable, at, ends }) => {
       store.acquires = [store.failure(10, UNSENT), store.after(1, granted())];
       at(60, () => store.grants$.next(undefined));
@@ -325,7 +325,7 @@ describe('an attempt that fails', () => {
       ends(['0 acquire', '60 acquire', '100 release']);
     }));
 
-  it('before it could be sent is made again after the back-off, with no word of the connection', () =>
+  it('before it could be sent is repeated after the back-off if the connection tells nothing', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.failure(10, UNSENT), store.after(1, granted())];
       expectObservable(shown(lock(TTL)), '^ 99ms !').toBe('61ms L');

@@ -84,7 +84,7 @@ describe('acquire()', () => {
     assert.equal(error, 'REDIS_UNREACHABLE');
   });
 
-  it('gives the timeout no power over a lease that was granted in time', async () => {
+  it('is not affected by its timeout once the lease was granted', async () => {
     const held: boolean[] = [];
     await outcome((v) => {
       const promise = v.lock().acquire({ timeout: 100 });
@@ -94,7 +94,7 @@ describe('acquire()', () => {
     assert.deepEqual(held, [true]);
   });
 
-  it('takes back a grant that comes after the timeout', async () => {
+  it('releases a grant that comes after the timeout', async () => {
     let calls: readonly string[] = [];
     const error = await outcome((v) => {
       v.store.acquires = [v.store.after(150, granted())];
@@ -127,7 +127,7 @@ describe('acquire()', () => {
     assert.deepEqual(calls, ['0 acquire', '70 release']);
   });
 
-  it('asks nobody when the signal is aborted already', async () => {
+  it('sends nothing when the signal is aborted already', async () => {
     let calls: readonly string[] = [];
     const error = await outcome((v) => {
       calls = v.store.log;
@@ -137,7 +137,7 @@ describe('acquire()', () => {
     assert.deepEqual(calls, []);
   });
 
-  it('gives the signal no power over a lease that was granted before', async () => {
+  it('is not affected by its signal once the lease was granted', async () => {
     const aborter = new AbortController();
     const held: boolean[] = [];
     await outcome((v) => {
@@ -149,7 +149,7 @@ describe('acquire()', () => {
     assert.deepEqual(held, [true]);
   });
 
-  it('that is aborted by what it makes others hear is aborted all the same', async () => {
+  it('is aborted also by a listener of its own events', async () => {
     const aborter = new AbortController();
     const error = await outcome((v) => {
       v.store.acquires = [v.store.failure(0, new RedisRefusedError('a', true, new Error('BUSY')))];
@@ -273,7 +273,7 @@ describe('acquire()', () => {
     assert.equal(heard.code, 'LOCK_TIMEOUT');
   });
 
-  it('takes a signal of another make that quacks', async () => {
+  it('takes a signal that is like an AbortSignal, from another library', async () => {
     const listeners = new Set<() => void>();
     const foreign = {
       aborted: false,
@@ -317,11 +317,11 @@ describe('lease.release()', () => {
     return Promise.all(answers);
   };
 
-  it('resolves with true when the lease was given back', async () => {
+  it('resolves with true when the lease was released', async () => {
     assert.deepEqual(await released((v, release) => v.at(100, release)), [true]);
   });
 
-  it('called twice releases once; who calls it when that was acknowledged has given nothing up', async () => {
+  it('called twice releases once; a call after the acknowledgement resolves with false', async () => {
     let calls: readonly string[] = [];
     const answers = await released((v, release) => {
       calls = v.store.log;
@@ -333,7 +333,7 @@ describe('lease.release()', () => {
     assert.deepEqual(calls, ['0 acquire', '100 release']);
   });
 
-  it('resolves with false when the lease had gone already', async () => {
+  it('resolves with false when Redis did not have the lease any more', async () => {
     const answers = await released((v, release) => {
       v.store.departures = [v.store.after(1, left({ held: false }))];
       v.at(100, release);

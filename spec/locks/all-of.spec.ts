@@ -58,7 +58,7 @@ describe('allOf', () => {
       assert.equal(v.scheduler.pending, 0);
     }));
 
-  it('gives back what it has, and errors, when one cannot be had', () =>
+  it('releases what it has, and errors, when one cannot be acquired', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(1, granted()), v.store.failure(1, new Error('no b'))];
       v.expectObservable(allOf(v.lock({}, 'a'), v.lock({}, 'b')).pipe(names, labelled())).toBe('--#', {}, 'no b');
@@ -66,7 +66,7 @@ describe('allOf', () => {
       assert.deepEqual(calls(v), ['0 acquire a', '1 acquire b', '2 release a']);
     }));
 
-  it('errors with the loss of one, and gives the others back', () =>
+  it('errors with the loss of one, and releases the others', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(1, 'renewed'), v.store.after(1, 'taken')];
       v.expectObservable(allOf(v.lock({}, 'a'), v.lock({}, 'b')).pipe(names, labelled())).toBe(
@@ -130,7 +130,7 @@ describe('allOf', () => {
       v.flush();
     }));
 
-  it('tells each lease, before it is given back, that it is over for the loss of one', () =>
+  it('ends each lease, before it is released, for the loss of one', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(1, 'renewed'), v.store.after(1, 'taken')];
       const seen: string[] = [];
@@ -151,7 +151,7 @@ describe('allOf', () => {
       assert.includeMembers(calls(v), ['302 release a', '302 release b', '302 release c']);
     }));
 
-  it('has that loss in the signals also where it is worked under by an operator, and by promise', async () => {
+  it('aborts the signals with that loss also under an operator, and in promise code', async () => {
     const seen: unknown[] = [];
     const reason = (leases: readonly Lease[]) => seen.push(...leases.map(({ signal }) => label(signal.reason)));
     virtual((v) => {
@@ -181,7 +181,7 @@ describe('allOf', () => {
     await Promise.all([locks.close(), others.close()]);
   });
 
-  it('errors as released where one is given back before all are held', () =>
+  it('errors with released if one is released before all are held', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(1, granted()), v.store.after(1, denied())];
       const given = v.lock({}, 'a').pipe(tap((lease) => v.at(50, () => void lease.release())));
@@ -298,7 +298,7 @@ describe('anyOf', () => {
       assert.equal(v.scheduler.pending, 0);
     }));
 
-  it('gives back the second of two that were granted in one moment', () =>
+  it('releases the second of two that were granted at once', () =>
     virtual((v) => {
       const any = anyOf(v.lock({}, 'a'), v.lock({}, 'b'));
       v.expectObservable(any.pipe(map(({ name }) => name)), '^ 49ms !').toBe('-a');

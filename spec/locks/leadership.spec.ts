@@ -35,7 +35,7 @@ describe('leadership', () => {
       ends(['0 acquire', '300 renew', '301 release', '351 acquire', '400 release']);
     }));
 
-  it('is null after the lease was given back, and campaigns again after the back-off', () =>
+  it('is null after the lease was released, and campaigns again after the back-off', () =>
     virtual(({ lock, at, expectObservable, ends }) => {
       const leases: (Lease | null)[] = [];
       at(100, () => void leases.at(-1)?.release());
@@ -45,7 +45,7 @@ describe('leadership', () => {
       ends(['0 acquire', '100 release', '151 acquire', '200 release']);
     }));
 
-  it('gives the lease up before it says null, so that what it still does can be seen to be over', () =>
+  it('ends the lease before it emits null, so that its work can see that it is over', () =>
     virtual(({ lock, store, scheduler, flush, at }) => {
       const held: (boolean | undefined)[] = [];
       const leases: (Lease | null)[] = [];

@@ -22,7 +22,7 @@ describe('lock.using()', () => {
     return { memory, locks, told };
   };
 
-  it('gives what the work gives, and has released the lease by then', async () => {
+  it('resolves with the result of the work, and has released the lease by then', async () => {
     const { locks, told } = setUp();
     const seen: boolean[] = [];
     const result = await locks.mutex('a').using(async (lease) => {

@@ -158,7 +158,7 @@ describe('the decorators of redisync/nestjs', () => {
     expect([await jobs.skip(), await jobs.once(), await jobs.brief()]).to.deep.equal(['done', 'done', 'done']);
   });
 
-  it('let the leader alone work, and another lead when it leaves', async () => {
+  it('run the method in the leader alone, and let another process lead when that leaves', async () => {
     const [one, two] = [await start(), await start()];
     const fences = await Promise.all([one.jobs.lead(), one.jobs.lead(), one.jobs.lead()]);
     expect(new Set(fences).size).to.equal(1);
@@ -168,7 +168,7 @@ describe('the decorators of redisync/nestjs', () => {
     expect(await two.jobs.lead()).to.be.above(Number(fences[0]));
   });
 
-  it('cut off what a leader does when it leads no more, and let it lead again', async () => {
+  it('cut off the work of a leader that has lost its lease, and let it lead again', async () => {
     const { jobs, locks } = await start();
     const first = await jobs.lead();
     const led = rejection(jobs.follow());
@@ -177,7 +177,7 @@ describe('the decorators of redisync/nestjs', () => {
     expect(await jobs.lead()).to.be.above(Number(first));
   });
 
-  it('let what is under way end before the application has shut down, and then give the lease back', async () => {
+  it('let work under way end before the application has shut down, and then release the lease', async () => {
     const { jobs, stop } = await start();
     const [charging, leading] = [jobs.charge('9', 1), jobs.follow()];
     await eventually('both run', async () => jobs.log.length === 1 && (await redis.exists('lead')) === 1);

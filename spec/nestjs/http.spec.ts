@@ -65,7 +65,7 @@ describe('lockInterceptor', () => {
     return [response.status, await response.text()];
   };
 
-  it('holds the lock while the handler runs; 423 to who finds it busy, 409 to who loses it', async () => {
+  it('holds the lock while the handler runs; answers 423 if it is busy, and 409 if it is lost', async () => {
     const [app, at] = await start(server.url);
     expect(await get(at, 'pay/1')).to.deep.equal([200, 'paid 1']);
     const waiting = get(at, 'wait/1');

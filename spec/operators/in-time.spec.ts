@@ -137,7 +137,7 @@ describe('whileHeld(work, { timeout })', () => {
       }));
   }
 
-  it('looks no longer than a quarter of a second, and no failure of the look is that of the wait', () => {
+  it('looks who holds for a quarter of a second at most, and a failure of that look is not the error of the wait', () => {
     const looked = (look: (v: Virtual) => void): ReturnType<typeof lateOf> =>
       lateOf(
         (lock) => lock('a'),
@@ -188,7 +188,7 @@ describe('whileHeld(work, { timeout })', () => {
     });
   });
 
-  it('tells of the lock of allOf that it waited for, and of each of anyOf', () => {
+  it('names the lock of allOf that it waited for, and every lock of anyOf', () => {
     const all = lateOf(
       (lock) => allOf(lock('a'), lock('b')),
       ({ store }) => {
@@ -257,7 +257,7 @@ describe('whileHeld(work, { timeout })', () => {
       ends([]);
     }));
 
-  it('says no more than that where it cannot see the wait: another shares it, or it is no lock', () =>
+  it('names nobody if it cannot see the wait: if another subscription shares it, or it is no lock', () =>
     virtual((v) => {
       const { lock, store, flush } = v;
       store.acquires = [store.after(1, denied())];
@@ -279,7 +279,7 @@ describe('whileHeld(work, { timeout })', () => {
       );
     }));
 
-  it('tells an error of the source as it is, and ends with what completes empty', () =>
+  it('passes on an error of the source, and completes with a source that completes empty', () =>
     virtual(({ cold, expectObservable, flush }) => {
       const work = whileHeld(() => NEVER, { timeout: TIME_OUT });
       expectObservable(throwError(() => 'its own').pipe(work)).toBe('#', undefined, 'its own');
@@ -287,7 +287,7 @@ describe('whileHeld(work, { timeout })', () => {
       flush();
     }));
 
-  it('leaves when it is unsubscribed before, or while it looks who holds', () =>
+  it('leaves the queue when it is unsubscribed, before its time is over or while it looks who holds', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       store.acquires = [store.after(1, denied())];
       store.inspections = [store.after(9, heldBy())];
@@ -307,7 +307,7 @@ describe('whileHeld(work, { timeout })', () => {
       ends(['0 acquire', '1 release']);
     }));
 
-  it('is told as a time-out in the event of the waiter', () => {
+  it('is marked as timed out in the abandoned event', () => {
     const ends: unknown[] = [];
     lateOf(
       (lock) => lock('a').pipe(map((lease) => lease)),

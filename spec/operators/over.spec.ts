@@ -35,7 +35,7 @@ const kept = (v: Virtual, use: (lease: Lease) => void): void => {
 };
 
 describe('a lease that was released before it arrives', () => {
-  it('is an error before the work begins, and says how that comes about', () =>
+  it('is an error before the work begins, and names the usual cause', () =>
     virtual((v) => {
       const errors: unknown[] = [];
       let begun = 0;
@@ -58,7 +58,7 @@ describe('a lease that was released before it arrives', () => {
       assert.include(error.message, HINT);
     }));
 
-  it('is told when Redis has acknowledged that release', () =>
+  it('is reported when Redis has acknowledged that release', () =>
     virtual((v) => {
       v.store.departures = [v.store.after(20, left())];
       const lease$ = v.lock().pipe(
@@ -70,7 +70,7 @@ describe('a lease that was released before it arrives', () => {
       v.ends(['0 acquire', '1 release']);
     }));
 
-  it('is what firstValueFrom(lock) gives, and what a promise keeps of a lock', async () => {
+  it('is what firstValueFrom(lock) resolves with', async () => {
     const locks = memoryCoordinator();
     let begun = 0;
     const work = (): Observable<string> => {
@@ -164,7 +164,7 @@ describe('work whose lease somebody else releases', () => {
       assert.include(error.message, HINT);
     }));
 
-  it('errors with what the source errors with meanwhile, which tells more: timeout unsubscribes, and errors then', () =>
+  it('errors with the source’s own error if that comes before the acknowledgement, as that of timeout', () =>
     virtual((v) => {
       const work = v.cold('a');
       const bounded = v.lock().pipe(timeout({ each: 20, scheduler: v.scheduler }));
@@ -173,7 +173,7 @@ describe('work whose lease somebody else releases', () => {
       v.ends(['0 acquire', '21 release']);
     }));
 
-  it('under the same owner, where an inner section gives the one lease back, is cut off and says so', () =>
+  it('under the same owner is cut off when an inner section releases the one lease, and errors with released', () =>
     virtual((v) => {
       const lock$ = v.lock({ owner: 'me' });
       const inner = v.cold('a|').pipe(withLock(lock$));
@@ -210,7 +210,7 @@ describe('work whose lease somebody else releases', () => {
 });
 
 describe('works on one lease', () => {
-  it('end independently, and the last one out releases', () =>
+  it('end independently, and the last of them releases', () =>
     virtual((v) => {
       v.store.departures = [v.store.after(5, left())];
       const shared$ = v.lock().pipe(share());

@@ -47,7 +47,7 @@ describe('whileHeld', () => {
       ends(['0 acquire', '300 renew', '301 release']);
     }));
 
-  it('unsubscribes the work when the work itself gives the lease back, and errors', () =>
+  it('unsubscribes the work when the work itself releases the lease, and errors', () =>
     virtual(({ lock, store, at, expectObservable, ends }) => {
       let lease: Lease | undefined;
       store.departures = [store.after(3, left())];
@@ -71,7 +71,7 @@ describe('whileHeld', () => {
       ends(['0 acquire', '100 release']);
     }));
 
-  it('stops a work that never pauses for breath when nobody listens any more', () =>
+  it('stops work that emits synchronously when its subscriber has unsubscribed', () =>
     virtual(({ lock, ends, flush }) => {
       let made = 0;
       const endless = new Observable<number>((subscriber) => {
@@ -137,7 +137,7 @@ describe('whileHeld', () => {
       expectObservable(either).toBe('-a|', { a: 5 });
     }));
 
-  it('lets a work that listens to the signal end by itself before the loss is told', () =>
+  it('lets work that listens to the signal end by itself before the loss is reported', () =>
     virtual(({ lock, store, flush }) => {
       const seen: string[] = [];
       store.renewals = [store.after(1, 'taken')];

@@ -132,7 +132,7 @@ describe('withLock', () => {
       flush();
     }));
 
-  it('releases when the work is over in the moment it starts', () =>
+  it('releases when the work completes synchronously', () =>
     virtual(({ lock, expectObservable, ends }) => {
       expectObservable(of('a', 'b').pipe(withLock(lock()), toArray())).toBe('--(c|)', { c: ['a', 'b'] });
       ends(['0 acquire', '1 release']);
@@ -197,14 +197,14 @@ describe('withLock', () => {
       ends(['0 acquire', '100 renew', '101 release', '101 acquire', '201 renew', '202 release']);
     }));
 
-  it('hands the errors of the lock on', () =>
+  it('passes on the errors of the lock', () =>
     virtual(({ lock, store, cold, expectObservable, ends }) => {
       store.acquires = [store.failure(2, new Error('no lock'))];
       expectObservable(cold('a|').pipe(withLock(lock()), labelled())).toBe('--#', undefined, 'no lock');
       ends(['0 acquire']);
     }));
 
-  it('gives the values of concurrent works each under its own lock, in the user’s own flattening', () =>
+  it('emits the values of concurrent works, each under its own lock, in the order of the user’s flattening operator', () =>
     virtual(({ lock, cold, expectObservable, flush }) => {
       const work = (marbles: string) => cold(marbles).pipe(withLock(lock()));
       expectObservable(merge(work('a-c|'), work('-b|'))).toBe('-abc-|');

@@ -52,24 +52,22 @@ const over = (
 const fails = (error: Error): Observable<never> => throwError(() => error);
 const released = left();
 
-describe('what may have been granted', () => {
-  it('is taken back when Redis says so', () => over([of(released)], {}, '10ms (a|)', { a: released }));
+describe('a grant of unknown outcome', () => {
+  it('is cancelled when Redis acknowledges the release', () => over([of(released)], {}, '10ms (a|)', { a: released }));
 
-  it('is taken back on every node of a quorum, also once enough of them have answered', () =>
+  it('is cancelled on every node of a quorum, also after enough of them have answered', () =>
     over([concat(of(released), timer(20).pipe(ignoreElements()))], {}, '10ms a 19ms |', { a: released }));
 
-  it('is taken back where there was nothing', () => over([EMPTY], {}, '10ms |'));
+  it('is cancelled also if there was no lease', () => over([EMPTY], {}, '10ms |'));
 
-  it('when it is not known whether it was, can be ended for as long as the release’s not-after says: it waits for that', () =>
+  it('whose release is of unknown outcome is waited for until the release’s not-after', () =>
     over([fails(unknown)], {}, '101ms #', {}, unknown));
 
-  it('was not taken back where there was no connection: nothing is to be waited for', () =>
-    over([fails(unsent)], {}, '10ms #', {}, unsent));
+  it('is not waited for if there was no connection', () => over([fails(unsent)], {}, '10ms #', {}, unsent));
 
-  it('was not taken back where Redis refused: nothing is to be waited for', () =>
-    over([fails(refused)], {}, '10ms #', {}, refused));
+  it('is not waited for if Redis refused the release', () => over([fails(refused)], {}, '10ms #', {}, refused));
 
-  it('is waited for no longer than until the release can land no more', () =>
+  it('is waited for no longer than until the release can take no more effect', () =>
     over([NEVER.pipe(timeout({ first: 90, with: () => fails(unknown) }))], {}, '101ms #', {}, unknown));
 
   it('is waited for no longer than a timer can', () => {
@@ -78,22 +76,22 @@ describe('what may have been granted', () => {
     assert.equal(time.longest, 2 ** 31 - 1);
   });
 
-  it('is taken back again once nothing that was sent before can land any more', () => {
+  it('is released again once nothing that was sent before can take effect any more', () => {
     const [a, b] = [left({ now: 10 }), left({ now: 52, held: false })];
     over([of(a), of(b)], { notAfter: 50 }, '10ms a 50ms (b|)', { a, b });
   });
 
-  it('is taken back again by the own clock where the server’s has stepped back, and then no more', () => {
+  it('is released once more by our own clock if the server’s clock has stepped back', () => {
     const [a, b] = [left({ now: 1 }), left({ now: 2 })];
     over([of(a), of(b)], { notAfter: 1_000 }, '10ms a 100ms (b|)', { a, b });
   });
 
-  it('is tried again after a transient failure, soon at first, for as long as retryFor says', () => {
+  it('is released again after a transient failure, soon at first, for as long as retryFor says', () => {
     over([fails(busy), fails(unknown), of(released)], { retryFor: 60 }, '105ms (a|)', { a: released });
     over([fails(busy)], { retryFor: 60 }, '105ms #', {}, busy);
   });
 
-  it('is tried again for as long as a long lease lasts, with no stack that grows with it', () => {
+  it('is released again for as long as a long lease lasts, without a growing stack', () => {
     const time = new VirtualTime();
     const answers: unknown[] = [];
     const away = 7_200_000; // two hours, one release a second
@@ -106,6 +104,6 @@ describe('what may have been granted', () => {
     assert.deepEqual(answers, [released]);
   });
 
-  it('is not tried again after a refusal for good', () =>
+  it('is not released again after a final refusal', () =>
     over([fails(refused)], { retryFor: 60 }, '10ms #', {}, refused));
 });

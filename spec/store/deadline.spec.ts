@@ -14,7 +14,7 @@ import { MASTER, startSentinels, type Watched } from '../support/sentinel.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
 describe('a command without an answer', () => {
-  it('ends by its deadline, also one that was asked at the end of another', async () => {
+  it('ends by its deadline, also if it was sent when another ended', async () => {
     const redis = new Redis({ port: await freePort(), lazyConnect: true });
     const store = new RedisStore(redis, asyncScheduler);
     const ends: unknown[] = [];
@@ -33,7 +33,7 @@ describe('a command without an answer', () => {
     for (const error of ends) assert.instanceOf(error, RedisUnreachableError);
   });
 
-  it('shows that a connection is half-open, though another has more time', async () => {
+  it('shows that a connection is half-open, although another command has more time', async () => {
     const server = await startServer();
     const proxy = await TcpProxy.to(server.port);
     const redis = new Redis({ port: proxy.port, lazyConnect: true });
@@ -52,7 +52,7 @@ describe('a command without an answer', () => {
     }
   });
 
-  it('shows that a connection is half-open, though one that was sent before it was answered meanwhile', async () => {
+  it('shows that a connection is half-open, although an earlier command was answered meanwhile', async () => {
     const server = await startServer();
     const proxy = await TcpProxy.to(server.port);
     const redis = new Redis({ port: proxy.port, lazyConnect: true });
@@ -84,7 +84,7 @@ describe('a command without an answer', () => {
     }
   });
 
-  it('that has less time than others leaves them their connection, and their answers', async () => {
+  it('that has less time than others does not cost them their connection', async () => {
     const server = await startServer();
     const redis = new Redis(server.port);
     const locks = new LockCoordinator(redis);
@@ -132,7 +132,7 @@ const SOURCES: Readonly<Record<string, (ports: readonly number[]) => Source | re
 
 describe('a connection that is accepted and never answered', () => {
   for (const [kind, sourceOf] of Object.entries(SOURCES)) {
-    it(`is made anew, whatever the caller's own settings are: ${kind}`, async () => {
+    it(`is opened anew, whatever the caller's own settings are: ${kind}`, async () => {
       const paths = await Promise.all([1, 2, 3].map(silentPath));
       const locks = new LockCoordinator(sourceOf(paths.map(({ proxy }) => proxy.port)) as Source, {
         commandTimeout: 300,
@@ -152,7 +152,7 @@ describe('a connection that is accepted and never answered', () => {
   }
 
   for (const kind of ['a client of ioredis', 'a client of node-redis']) {
-    it(`is made anew where it would hear of grants: ${kind}`, async () => {
+    it(`for messages is opened anew: ${kind}`, async () => {
       const { server, proxy } = await silentPath();
       proxy.silent = false;
       const redis = new Redis(server.port);
@@ -182,7 +182,7 @@ describe('a connection that is accepted and never answered', () => {
 });
 
 describe('a Cluster', () => {
-  it('is entered by another of its nodes where one does not answer, whatever the caller’s own timeouts are', async () => {
+  it('is entered by another node if one does not answer, whatever the caller’s own timeouts are', async () => {
     const shards = await startCluster();
     const { proxy, server } = await silentPath();
     const [, second] = shards.servers;
@@ -202,7 +202,7 @@ describe('a Cluster', () => {
     }
   });
 
-  it('grants again when a node’s path is well that was silent while its connection opened', async () => {
+  it('grants again when a node answers again that was silent while its connection opened', async () => {
     const shards = await startCluster();
     const proxies = await Promise.all(shards.servers.map(({ port }) => TcpProxy.to(port)));
     const natMap = Object.fromEntries(
@@ -256,7 +256,7 @@ describe('a Sentinel that does not answer', function () {
     }
   });
 
-  it('costs no lease whose connection breaks meanwhile', async () => {
+  it('costs no lease if its connection breaks meanwhile', async () => {
     const locks = coordinator({ ttl: 4_000 });
     const node = watched.nodes[0];
     try {

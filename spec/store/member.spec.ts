@@ -43,7 +43,7 @@ describe('a node of a quorum', () => {
   });
   const granted: Answer = { granted: true, fence: 7 };
 
-  it('is left only after its answer has come', () =>
+  it('is released only after its answer has come', () =>
     at((scheduler, said) => {
       const member = new Member(
         node(scheduler, said, { acquire: () => timer(80).pipe(map(() => granted)) }),
@@ -57,7 +57,7 @@ describe('a node of a quorum', () => {
       expect(said).to.deep.equal(['7 at 80', 'left at 80', 'true at 80']);
     }));
 
-  it('is left again once what was sent to it can land no more', () =>
+  it('is released again once what was sent to it can take no more effect', () =>
     at((scheduler, said) => {
       const lost = timer(20).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'cut', 100))));
       const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
@@ -67,7 +67,7 @@ describe('a node of a quorum', () => {
       expect(said).to.deep.equal(['failed', 'left at 20', 'left at 101', 'done']);
     }));
 
-  it('is left again where it was left in the last ms in which that could land: it may have landed behind', () =>
+  it('is released again if it was released in the last ms in which that could take effect', () =>
     at((scheduler, said) => {
       const lost = timer(100).pipe(mergeMap(() => throwError(() => new RedisUnreachableError('x', 'late', 100))));
       const member = new Member(node(scheduler, said, { acquire: () => lost }), scheduler);
@@ -77,7 +77,7 @@ describe('a node of a quorum', () => {
       expect(said).to.deep.equal(['failed', 'left at 100', 'left at 101', 'done']);
     }));
 
-  it('has a vote once it is up for long enough, and abstains until then', () =>
+  it('has a vote once it has been up for long enough, and none before', () =>
     at((scheduler, said) => {
       const member = new Member(node(scheduler, said, { acquire: () => of(granted) }), scheduler);
       member.acquire(REQUEST, 5_000, 100).subscribe((vote) => said.push(`${vote}`));
@@ -104,7 +104,7 @@ describe('a node of a quorum', () => {
       member.release({ name: 'x', owner: 'me', fence: 9 }, 100).subscribe();
     };
 
-    it('is raised to the fence of the lease, and is then left by that', () =>
+    it('is raised to the fence of the lease, and is then released by that fence', () =>
       at((scheduler, said) => {
         const member = new Member(raised(scheduler, said, 20), scheduler);
         member.acquire(REQUEST, 0, 100).subscribe();
@@ -123,7 +123,7 @@ describe('a node of a quorum', () => {
         ]);
       }));
 
-    it('need not be raised to a fence of its own', () =>
+    it('is not raised to a fence that it drew itself', () =>
       at((scheduler, said) => {
         const member = new Member(raised(scheduler, said, 20), scheduler);
         member.acquire(REQUEST, 0, 100).subscribe();
@@ -132,7 +132,7 @@ describe('a node of a quorum', () => {
         expect(said).to.deep.equal(['true']);
       }));
 
-    it('is raised as soon as it has answered, also when nobody waits for it any more', () =>
+    it('is raised as soon as it has answered, also after the majority was found', () =>
       at((scheduler, said) => {
         const slow = { acquire: () => timer(80).pipe(map(() => granted)) };
         const member = new Member(raised(scheduler, said, 20, slow), scheduler);
@@ -214,7 +214,7 @@ describe('a node of a quorum', () => {
         expect(said).to.deep.equal(['asked for it, exclusive, at 0']);
       }));
 
-    it('is asked for it as it is by then: shared, after a downgrade', () =>
+    it('is asked for it as it is now: shared, after a downgrade', () =>
       at((scheduler, said) => {
         const member = new Member(without(scheduler, said, 50), scheduler);
         missed(member, true);
@@ -223,7 +223,7 @@ describe('a node of a quorum', () => {
         expect(said).to.deep.equal(['asked for it, exclusive, at 0', 'asked for it, shared, at 200']);
       }));
 
-    it('is left only after the answer to that has come, and is not asked once its leaving has begun', () =>
+    it('is released only after the answer to that has come, and is not asked once its release has begun', () =>
       at((scheduler, said) => {
         const member = new Member(without(scheduler, said, 50), scheduler);
         missed(member);
@@ -243,7 +243,7 @@ describe('a node of a quorum', () => {
         ]);
       }));
 
-    it('is left again where that may land behind its leaving', () =>
+    it('is released again if that request may take effect after the release', () =>
       at((scheduler, said) => {
         const lost = new RedisUnreachableError('x', 'cut', 300);
         const member = new Member(without(scheduler, said, 50, lost), scheduler);
@@ -257,7 +257,7 @@ describe('a node of a quorum', () => {
       }));
   });
 
-  it('that has missed that the lease was downgraded is told again at its next renewal', () =>
+  it('that has missed a downgrade is sent it again at the next renewal', () =>
     at((scheduler, said) => {
       const outcomes = [throwError(() => new RedisUnreachableError('x', 'cut', 100)), of<Renewal>('renewed')];
       const renew: Node['renew'] = (_request, _fence, _within, downgrade) => {

@@ -94,7 +94,7 @@ describe('the short ways of the scripts', () => {
     return [...trace, heard.splice(0).map((text) => plain(text.replace(name, 'name')))];
   };
 
-  it('answer, write and tell as the verbs in full do', async function () {
+  it('answer, write and publish as the verbs in full do', async function () {
     this.timeout(120_000);
     let i = 0;
     await fc.assert(

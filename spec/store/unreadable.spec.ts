@@ -231,7 +231,7 @@ describe('keys of a name that cannot be read', function () {
     });
   });
 
-  it('such as a count of permits that has gone, let in no more than a permit for each holder was', async () => {
+  it('such as a missing count of permits, count one permit for each holder', async () => {
     await corrupt('shared', [['ZREM', CLAIMS, '']]);
     assert.isString(await call('acquire, shared'), 'two holders are two permits at least');
     assert.isArray(await stage.call('acquire', 'e', specOf('s', 1, 3), LATER, '0', ''));

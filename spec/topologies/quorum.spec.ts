@@ -109,7 +109,7 @@ describe('a quorum of five', () => {
     return all.every((channels) => (channels as string[]).length === listeners);
   };
 
-  it('is handed over by the word of a release, long before the back-off would ask, also with two nodes down', async () => {
+  it('is granted soon after the message of a release, long before the back-off would ask, also with two nodes down', async () => {
     const backoff = constantBackoff(30_000);
     const long = { ttl: 60_000, waiterTtl: 60_000, backoff };
     const [a, b] = [coordinator(long), coordinator(long)];
@@ -125,7 +125,7 @@ describe('a quorum of five', () => {
     await eventually('nobody listens any more', () => heard('redisync:free:*', 0));
   });
 
-  it('forgets a waiter that ended with a final error: the word of a release wakes the next one, and then nobody listens', async () => {
+  it('forgets a waiter that ended with a final error: the message of a release wakes the next one, and then nobody listens', async () => {
     const terms = { ttl: 60_000, waiterTtl: 60_000, backoff: constantBackoff(30_000) }; // nothing but a word wakes in time
     const [a, b] = [coordinator(terms), coordinator(terms)];
     await Promise.all(redis.map((node) => node.set('final', 'no lock')));
@@ -145,7 +145,7 @@ describe('a quorum of five', () => {
     await eventually('nobody listens any more', () => heard('redisync:free:*', 0));
   });
 
-  it('tells nobody of what a minority granted, so attempts at a lock that is held cause no others', async () => {
+  it('publishes nothing about a minority grant, so attempts at a held lock cause no others', async () => {
     const [a, b, c] = [coordinator(), coordinator({ backoff: constantBackoff(30_000) }), coordinator()];
     await redis[4]?.set('quiet', 'somebody', 'PX', 500);
     const lease = await a.mutex('quiet', { renewEvery: TTL - 100, ttl: TTL }).acquire();
@@ -186,7 +186,7 @@ describe('a quorum of five', () => {
     expect(await Promise.all(redis.map((node) => node.acl('LOG')))).to.deep.equal(redis.map(() => []));
   });
 
-  it('gives back what a minority granted before it answers, and between attempts while it waits', async () => {
+  it('releases what a minority granted before it answers, and between the attempts of a wait', async () => {
     const locks = coordinator({ backoff: constantBackoff(200) });
     const others = redis.slice(0, 3);
     await Promise.all(others.map((node) => node.set('minority', 'other', 'PX', TTL)));
@@ -213,7 +213,7 @@ describe('a quorum of five', () => {
     }
   });
 
-  it('is held by whom a majority names: inspect, list and forceRelease count, a minority tells nothing', async () => {
+  it('is shown by inspect, list and forceRelease as a majority of nodes knows it', async () => {
     const locks = coordinator();
     await redis[0]?.set('view:minority', 'somebody', 'PX', TTL);
     const lease = await locks.mutex('view:held').acquire();
