@@ -1,4 +1,4 @@
-/** Measures redisync, its peers and the limit in one run: `npm run bench -- --help` tells how. */
+/** Measures redisync, its peers and the limit in one run. `npm run bench -- --help` lists the options. */
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { startServer } from '../spec/support/server.ts';

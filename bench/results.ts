@@ -16,7 +16,7 @@ export interface Results {
 
 /** Whatever was run last. */
 export const LATEST = 'bench/results/latest.json';
-/** The run that the document tells of. */
+/** The run that docs/performance.md reports. */
 export const PUBLISHED = 'bench/results.json';
 
 export const write = (path: string, results: Results): void => {

@@ -3,7 +3,7 @@
 /** The default ttl of a lock, in ms: longer than any run holds one. */
 export const TTL = 30_000;
 
-/** What is done under a lock; undefined for no work at all, which costs no turn of the event loop. */
+/** The work under a lock; undefined for no work at all, which does not pass through the event loop. */
 export type Work = () => Promise<void> | undefined;
 
 export interface Kept {

@@ -1,4 +1,4 @@
-/** redlock's own declarations are not among its exports, so no import finds them: what is used here. */
+/** Declares what is used here of redlock: its own declarations are not among its exports, so no import finds them. */
 declare module 'redlock' {
   import type { EventEmitter } from 'node:events';
   import type { Redis } from 'ioredis';

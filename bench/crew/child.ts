@@ -1,4 +1,4 @@
-/** A process of the crew: does what it is told, and answers. */
+/** A process of the crew: runs the tasks that it is sent, and answers with their results. */
 import { type Task, tasks } from './tasks.ts';
 
 interface Order {

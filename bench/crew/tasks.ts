@@ -1,4 +1,4 @@
-/** What a process of the crew can be told to do. The loops are the same for every contender. */
+/** The tasks of a process of the crew. The loops are the same for every contender. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Redis } from 'ioredis';
 import { contenderNamed } from '../contenders/all.ts';
@@ -11,7 +11,7 @@ const kept: Promise<Kept>[] = [];
 const gates: (() => void)[] = [];
 const turnsTaken: Promise<unknown>[] = [];
 
-/** ms between two looks at the event loop: fewer would miss stalls, more would cost what is measured. */
+/** ms between two looks at the event loop. Longer would miss stalls, shorter would take CPU time that is measured. */
 const LOOK = 10;
 const delays = monitorEventLoopDelay({ resolution: LOOK });
 
@@ -74,7 +74,7 @@ export const tasks = {
       }),
     ),
 
-  /** Many waiters on one name from an instant on. Each turn as asked, got, left: three numbers. */
+  /** Many waiters on one name from an instant on. Each turn is three numbers: when it was asked for, granted and released. */
   contend: async (name: string, waiters: number, from: number, ms: number, work: number) => {
     const turns: number[] = [];
     await sleep(from - now());
@@ -101,7 +101,7 @@ export const tasks = {
     return turns;
   },
 
-  /** Takes a turn that lasts until `letGo`; resolves with when it was got. */
+  /** Takes a turn that lasts until `letGo`; resolves with the time of its grant. */
   take: (name: string): Promise<number> =>
     new Promise((resolve, reject) => {
       const turn: Work = () => {

@@ -5,10 +5,10 @@ import type { Task, Tasks } from './tasks.ts';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
 
-/** While the others have their turn, V8 would tidy up an idle process, its compiled code too, which a busy one keeps. */
+/** Keeps V8 from throwing compiled code away while the process is idle and other contenders run: a busy service keeps it. */
 const FLAGS = ['--expose-gc', '--no-memory-reducer', '--no-warnings'];
 
-/** ms after which a task that should take none has not ended. */
+/** ms within which a task that takes no time must have ended. */
 const PATIENCE = 20_000;
 
 export class Unfinished extends Error {}

@@ -1,4 +1,4 @@
-/** The few statistics that are told. */
+/** The few statistics that the report needs. */
 
 export const quantile = (values: Iterable<number>, share: number): number => {
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** What the server says of a run: how many commands it was sent, and how long they took it. */
+/** What the server reports of a run: how many commands it was sent, and how long they took. */
 import type { Redis } from 'ioredis';
 
 export interface Served {
@@ -6,7 +6,7 @@ export interface Served {
   readonly [command: string]: { readonly calls: number; readonly usec: number };
 }
 
-/** Counts what an action causes. Nothing else may use the server meanwhile. */
+/** Counts the commands that an action causes. Nothing else may use the server meanwhile. */
 export const served = async <T>(admin: Redis, act: () => Promise<T>): Promise<[result: T, served: Served]> => {
   await admin.config('RESETSTAT');
   const result = await act();

@@ -11,7 +11,7 @@ export interface Stage {
   /** A connection of the program's own. */
   readonly admin: Redis;
   readonly quick: boolean;
-  /** Tells on stderr what is going on. */
+  /** Writes on stderr what is being measured. */
   say(what: string): void;
 }
 

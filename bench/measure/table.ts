@@ -1,4 +1,4 @@
-/** What a measurement comes to: tables, for the screen, the JSON and the document alike, and what was aimed at. */
+/** The result of a measurement: tables for the screen, the JSON and the document, and the targets. */
 
 export interface Column {
   readonly key: string;
@@ -39,7 +39,7 @@ export interface Table {
   readonly note?: string;
 }
 
-/** A target: what is wanted, the bound, what was seen. */
+/** A target: its name, its bound, and the value that was measured. */
 export interface Verdict {
   readonly target: string;
   readonly bound: string;

@@ -1,4 +1,4 @@
-/** Turns on one name, from whatever processes: how many, how long they were waited for, and whether any rule was broken. */
+/** The turns on one name, from all processes: how many, how long they were waited for, and whether a rule was broken. */
 import { median, quantile } from './numbers.ts';
 
 export interface Turn {
@@ -32,7 +32,7 @@ export const overlaps = (turns: readonly Turn[]): number => {
 
 /**
  * How many turns came after one that was asked for later, by more than `slack` ms: within one process the order in which
- * it asked is the order of arrival, between processes only where a request cannot have been on its way for so long.
+ * it asked is the order of arrival, between processes only if the request cannot have been in flight for that long.
  */
 export const overtaken = (turns: readonly Turn[], slack: number): number => {
   let count = 0;

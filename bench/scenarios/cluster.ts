@@ -1,4 +1,4 @@
-/** Whether more masters carry more locks: by the CPU time of the servers, for the cores here are fewer than the processes. */
+/** Whether more masters carry more locks. It counts the CPU time of the servers, because there are fewer cores here than processes. */
 import { startCluster } from '../../spec/support/cluster.ts';
 import { cluster as contender } from '../contenders/topologies.ts';
 import { median, sum } from '../measure/numbers.ts';
@@ -6,7 +6,7 @@ import type { Scenario, Stage } from '../measure/stage.ts';
 import { atLeast, type Row } from '../measure/table.ts';
 
 const { name: CLUSTER } = contender;
-/** At once for each master: with more of them more can come, and each is as busy as one alone. */
+/** Locks at once for each master, so that each of several masters is as busy as one alone. */
 const LANES = 20;
 const NAMES = 10_000;
 

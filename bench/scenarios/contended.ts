@@ -16,7 +16,7 @@ interface Setting {
   readonly work: number;
 }
 
-/** ms that a request can have been on its way between processes that share two cores with a server. */
+/** ms for which a request can be in flight between processes that share two cores with a server. */
 const SLACK = 10;
 
 /** ms from the order to the first request, so that all processes begin together. */
@@ -37,7 +37,7 @@ interface Played {
   readonly overtaken: number;
 }
 
-/** One window of `ms` on one name; all who wait when it ends are served before it is told. */
+/** One window of `ms` on one name. It is reported once all that still wait at its end have been served. */
 export const contend = async (
   { crew, server, admin, quick }: Stage,
   contender: string,
@@ -90,7 +90,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'overtaken', title: 'overtaken' },
 ];
 
-/** Everyone in one setting; one who did not finish has a row that says so. */
+/** All contenders in one setting. A contender that did not finish has a row that says so. */
 const race = async (
   stage: Stage,
   setting: Setting,
@@ -99,7 +99,7 @@ const race = async (
 ): Promise<{ rows: Row[]; played: Map<string, Played[]> }> => {
   stage.say(`${setting.processes} x ${setting.waiters} waiters, ${setting.work} ms of work`);
   const names = contenders(stage.quick);
-  const warmed = await rounds(stage, names, 1, (name) => warmUp(stage, name, setting)); // and shows who never finishes
+  const warmed = await rounds(stage, names, 1, (name) => warmUp(stage, name, setting)); // and shows which contender never finishes
   const finishers = names.filter((name) => (warmed.get(name) ?? []).length > 0);
   const played = await rounds(stage, finishers, count, async (name) => {
     await contend(stage, name, setting, stage.quick ? ms : LEAD);

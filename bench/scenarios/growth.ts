@@ -1,4 +1,4 @@
-/** Whether a lock costs the same however many names there are, and a turn however many wait for it. */
+/** Whether the cost of a lock depends on the number of names, and that of a turn on the number of waiters. */
 import { Redis } from 'ioredis';
 import { startServer } from '../../spec/support/server.ts';
 import { contenderNamed, LIMIT } from '../contenders/all.ts';
@@ -32,7 +32,7 @@ const fill = async (admin: Redis, from: number, to: number): Promise<void> => {
 const usedMemory = async (admin: Redis): Promise<number> =>
   Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1]);
 
-/** µs of the server for a lease, sent by tens: of the script that takes it, renews it, gives it back. */
+/** µs of server time for a lease, ten leases at a time: for the scripts that acquire, renew and release it. */
 const scripts = async ({ crew, server, admin, quick }: Stage, names: number): Promise<Record<string, number>> => {
   const worker = await crew.one(OURS, server.url);
   const usec = { acquire: 0, renew: 0, release: 0 };

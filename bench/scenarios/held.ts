@@ -9,7 +9,7 @@ import { atMost, type Row } from '../measure/table.ts';
 /** Ours, and the peer that renews by itself; the bounds of CPU and stalls hold for the first. */
 const names = [observableFace.name, promiseFace.name, redisSemaphore.name];
 
-/** How many leases, how long they last, and how long one looks on: for two renewals of each, at a third of the ttl. */
+/** How many leases there are, how long they last, and for how long they are measured: two renewals of each, at a third of the ttl. */
 interface Load {
   readonly leases: number;
   readonly ttl: number;

@@ -8,7 +8,7 @@ import { atMost, type Row, type Verdict } from '../measure/table.ts';
 const OURS = 'redisync';
 const PACKAGES: readonly string[] = [OURS, 'redis-semaphore', 'redlock', 'redlock-universal', 'node-redisson'];
 
-/** A fresh process, in which rxjs and ioredis are there already. */
+/** A fresh process that has loaded rxjs and ioredis already. */
 const imported = (what: string): number => {
   const program = `
     import 'ioredis'; import 'rxjs';

@@ -24,9 +24,9 @@ export interface Life {
   fence?: number;
   /** By when it was last told to be held for longer: until then, at least, it could be believed. */
   seen?: number;
-  /** Until when it believes, unless it hears more: what `remaining()` said when it was granted or last renewed. */
+  /** Until when the client believes the lease: what `remaining()` said when it was granted or last renewed. */
   until?: number;
-  /** When it stopped believing: a release begun, a loss told, a deadline passed. Absent where nobody lived to tell. */
+  /** When the client stopped believing: a release began, a loss was reported, a deadline passed. Absent if the client was killed. */
   ended?: number;
   /** Why its lease was lost, where it was. */
   lost?: LossReason;
@@ -61,7 +61,7 @@ export interface Allowance {
 }
 
 export type Held = Life & { readonly granted: number };
-/** A quorum gives leases without a fence. */
+/** A lease whose fence is known; a history without fences is not checked for their order. */
 type Fenced = Held & { readonly fence: number };
 
 export const isHeld = (life: Life): life is Held => life.granted !== undefined;

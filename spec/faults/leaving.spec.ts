@@ -1,4 +1,4 @@
-/** Leaving at any moment, in any number, and with no server to leave: nothing stays behind. */
+/** Unsubscribing at any moment, in any number, also while the server is stopped: nothing is left behind. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

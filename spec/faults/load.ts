@@ -1,4 +1,4 @@
-/** Work under a lock, by some clients in turn, for as long as something is done to its server. */
+/** Work under a lock, by several clients in turn, for as long as a fault is made at its server. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { acquired, type Recorder } from './recorder.ts';
 import type { Site } from './site.ts';

@@ -1,4 +1,4 @@
-/** A semaphore some of whose clients have a wrong clock, or a shorter ttl than the others: nobody's permit is the less for it. */
+/** A semaphore some of whose clients have a wrong clock, or a shorter ttl than the others: no other client loses its permit. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { acquired } from './recorder.ts';

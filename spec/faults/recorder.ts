@@ -1,4 +1,4 @@
-/** What a client process sees of its locks, as a history; and a register that refuses what comes with an old fence. */
+/** What a client process sees of its locks, as a history; and a register that refuses writes with an old fence. */
 import { defer, finalize, type Observable, tap } from 'rxjs';
 import {
   allOf,
@@ -47,7 +47,7 @@ export class Register {
   }
 }
 
-/** Resolves with the lease, and goes on holding it: until it is released, lost, or its coordinator closes. */
+/** Resolves with the lease, and holds it until it is released, lost, or its coordinator closes. */
 export const acquired = (lock$: Observable<Lease>): Promise<Lease> =>
   new Promise((resolve, reject) => void lock$.subscribe({ next: resolve, error: reject }));
 
@@ -70,7 +70,7 @@ export class Recorder {
   private readonly leases = new Map<string, Lease>();
   private count = 0;
 
-  /** @param wrote hears of each life, again whenever more is known of it */
+  /** @param wrote called with each life, and again whenever more is known of it */
   constructor(locks: LockCoordinator, label: string, wrote: (life: Life) => void) {
     this.locks = locks;
     this.label = label;

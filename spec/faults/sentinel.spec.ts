@@ -1,4 +1,4 @@
-/** A master that Sentinels replace, planned or dead, under load: who loses is told, who waits goes on waiting, fences rise. */
+/** A master that Sentinels replace, by plan or because it died, under load: losses are reported, waits go on, fences rise. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { LockLostError } from '../../src/index.ts';

@@ -1,4 +1,4 @@
-/** A server that stops, dies, forgets, pauses, is busy or is full, while its locks are held and waited for. */
+/** A server that stops, dies, loses its data, pauses, is busy or is full, while its locks are held and waited for. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -158,12 +158,12 @@ export class Site {
     return this.redis.zcount(`{${name}}~redisync:claims`, 1e14, '+inf');
   }
 
-  /** What was seen of all who asked for the name. */
+  /** The history of all clients that asked for the name. */
   livesOf(name: string): Life[] {
     return [...this.lives.values()].filter((life) => life.name === name);
   }
 
-  /** Of what is over: a lease that is still held counts until it was last renewed. */
+  /** Of what has ended; a lease that is still held counts until it was last renewed. */
   get overlap(): number {
     return longestOverlap([...this.lives.values()]);
   }
@@ -178,13 +178,13 @@ export class Site {
     );
   }
 
-  /** All clients leave, and the site closes. Resolves with what is left of them after that and one ttl. */
+  /** Ends all clients and closes the site. Resolves with what they have left behind one ttl later. */
   async depart(ttl = this.settings.ttl): Promise<string[]> {
     this.resume();
     await Promise.all(this.recorders.map(({ locks }) => locks.close()));
     await Promise.all(
       this.children.map(async (child) => {
-        child.process.send(['close'], () => undefined); // one that was killed does not hear it
+        child.process.send(['close'], () => undefined); // a process that was killed does not receive it
         await child.ended();
       }),
     );

@@ -28,7 +28,7 @@ export interface Setting {
   /** ms by which the clock of each node is off. */
   readonly skews: readonly number[];
   readonly delayedRestart: number;
-  /** ms on the way of each message, again from the first one after the last. */
+  /** ms that each message takes, starting over after the last one. */
   readonly delays: readonly number[];
   readonly steps: readonly Timed[];
 }

@@ -1,4 +1,4 @@
-/** Where a soak happens: a server that syncs its journal always, client processes on it, half of them behind the proxy, and what is done to them. */
+/** The processes of a soak: a server with appendfsync always, its clients, half of them behind the proxy, and the faults that are made. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,7 +112,7 @@ export class Arena {
     this.troubles.push({ kind, from, to: now(), ...(hit && { labels: hit.map(({ label }) => label) }) });
   }
 
-  /** All leave. Resolves with what is left of them. */
+  /** Ends all clients. Resolves with what they have left behind. */
   async leave(): Promise<string[]> {
     this.over = true;
     await this.looking;
@@ -150,7 +150,7 @@ export class Arena {
     const turn = `${label} ${first}`;
     if (word === 'read') {
       void this.registers.read(turn, String(second), Number(third)).then((accepted) => {
-        child.process.send(['wrote', first, accepted], () => undefined); // one that was killed does not hear it
+        child.process.send(['wrote', first, accepted], () => undefined); // a process that was killed does not receive it
       });
     } else if (word === 'write') {
       this.registers.write(turn);
@@ -173,7 +173,7 @@ export class Arena {
     }
   }
 
-  /** One of the clients; with `mortal`, not the first, which lives through it all and tells how its memory grew. */
+  /** One of the clients. With `mortal`, any but the first, which lives to the end and reports how its memory grew. */
   victim(whom: number, mortal = false): Client {
     const among = mortal ? this.clients.slice(1) : this.clients;
     const client = among[Math.floor(whom * among.length)];

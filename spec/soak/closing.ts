@@ -1,4 +1,4 @@
-/** A process that uses a coordinator in every way and closes it; then it says what is still active in it. ARGV: URL, file. */
+/** A process that uses a coordinator in every way, closes it, and reports what is still active. ARGV: URL, file. */
 import { writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Redis } from 'ioredis';

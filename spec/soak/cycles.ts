@@ -1,4 +1,4 @@
-/** Acquires and releases, again and again, and looks whether the memory of the process stays as it was. */
+/** Acquires and releases repeatedly, and checks that the memory of the process does not grow. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -19,7 +19,7 @@ export const GROWTH = 1_000_000;
 setFlagsFromString('--expose-gc');
 const gc: () => void = runInNewContext('gc');
 
-/** The heap in bytes, when all that can go has gone. */
+/** The heap in bytes after a full garbage collection. */
 export const heapUsed = async (): Promise<number> => {
   gc();
   await turn(); // what was only weakly held is dropped between two collections

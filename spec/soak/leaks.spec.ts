@@ -1,4 +1,4 @@
-/** Nothing grows: neither by cycles nor by waiters, and after close() nothing is active. */
+/** The heap does not grow, neither by cycles nor by waiters, and after close() nothing is active. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -9,7 +9,7 @@ export class Registers {
   /** What lets those go on that have read and not yet written. */
   private readonly reading = new Map<string, () => void>();
 
-  /** Resolves with whether the turn's write was accepted, which comes by `write`. */
+  /** Resolves with whether the turn's write was accepted. `write` answers that. */
   async read(turn: string, name: string, fence: number): Promise<boolean> {
     const register = this.registers.get(name) ?? new Register();
     this.registers.set(name, register);

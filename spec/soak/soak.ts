@@ -9,14 +9,14 @@ import { type Seen, type Verdict, verdictOn } from './verdict.ts';
 export interface Plan {
   readonly seconds: number;
   readonly seed: number;
-  /** Deletes what others hold, again and again, and tells nobody: a soak that misses it is no proof. */
+  /** Deletes the keys of others, again and again, and records nothing: a soak that does not notice proves nothing. */
   readonly sabotage?: boolean;
   /** Hears of each fault as it begins. */
   readonly tell?: (line: string) => void;
 }
 
 export interface Outcome extends Verdict {
-  /** What the verdict is on, for those who look into it. */
+  /** The history that the verdict is about, for a closer look. */
   readonly seen: Seen;
   readonly operations: number;
   readonly faults: ReadonlyMap<Kind, number>;

@@ -1,4 +1,4 @@
-/** What a soak comes to: its figures, and whatever in its history no fault excuses. */
+/** The result of a soak: its figures, and everything in its history that no fault excuses. */
 import {
   byName,
   endOf,
@@ -93,7 +93,7 @@ const allowance =
       for (const forgotten of [earlier, later]) {
         if (forgotten.asked > to || forgotten.granted > to + TIMEOUT || endOf(forgotten) < from) continue;
         const hit = troubles.filter((trouble) => !forgets(trouble) && hits(trouble, labelOf(forgotten.owner)));
-        const bound = Math.min(TTL, BOUND + troubled(hit, from, endOf(forgotten))); // who stands still does not renew
+        const bound = Math.min(TTL, BOUND + troubled(hit, from, endOf(forgotten))); // a process that stands still does not renew
         if (later.granted <= to + RECOVERY + bound) most = Math.max(most, bound);
       }
     }

@@ -1,4 +1,4 @@
-/** A client process of the soak: asks for locks of all kinds in all manners until it is told to rest. ARGV: URL, label, options as JSON. */
+/** A client process of the soak: asks for locks of all kinds in all ways until it is asked to stop. ARGV: URL, label, options as JSON. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -26,7 +26,7 @@ const locks = new LockCoordinator(redis, options);
 const recorder = new Recorder(locks, label, (life) => say('life', life));
 const draw = new Draw(seed);
 
-/** Every turn of the register is the parent's to judge: between its read and its write the lease is this process's. */
+/** Each turn of the register is judged by the parent: between its read and its write this process holds the lease. */
 const turns = new Map<number, (accepted: boolean) => void>();
 let turn = 0;
 const count = async (lease: Lease, ms: number): Promise<void> => {

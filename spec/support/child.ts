@@ -1,4 +1,4 @@
-/** Client processes of the specs' own: each runs a program of spec/support/programs, told what to do by messages. */
+/** Client processes of the specs: each runs a program of spec/support/programs and receives its tasks as messages. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { program } from './program.ts';

@@ -1,4 +1,4 @@
-/** Waits for a condition by looking again and again, and fails when it does not come true in time. */
+/** Waits for a condition by looking repeatedly, and fails if it does not come true in time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { patience } from './lateness.ts';
 

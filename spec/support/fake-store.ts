@@ -1,4 +1,4 @@
-/** A store that answers as it is told: each verb takes the next line of its script, and the last line again for ever. */
+/** A store that answers by a script: each verb takes the next line of its script, and repeats the last line for ever. */
 import {
   defer,
   delay,

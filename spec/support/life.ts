@@ -1,4 +1,4 @@
-/** One subscription to a lock, in a process of its own and over a ChosenStore: what becomes of it, and what is wrong with that. */
+/** One subscription to a lock, in a coordinator of its own over a ChosenStore: its state, and what is wrong with that state. */
 import type fc from 'fast-check';
 import { Subscription } from 'rxjs';
 import type { LockEvent } from '../../src/lease/events.ts';
@@ -138,7 +138,7 @@ export class Life {
     return told.held === 0 ? undefined : 'is not told of its end';
   }
 
-  /** What is wrong with one that waits for its turn, and for no answer. */
+  /** What is wrong with a subscription that is queued and has no request in flight. */
   private waiting(holds: boolean, waits: boolean): string | undefined {
     const { store } = this;
     const { waiterTtl } = this.world.times;

@@ -8,7 +8,7 @@ export interface Held {
   readonly bytes: Buffer;
   /** Lets it go on. The way to the server stays open for it even if the client has hung up since. */
   deliver(): void;
-  /** It never comes; what waits behind it goes on. */
+  /** Drops the chunk; what waits behind it is delivered. */
   drop(): void;
 }
 
@@ -27,7 +27,7 @@ interface Hooks {
   readonly closed: () => void;
 }
 
-/** A chunk on its way. */
+/** A chunk in flight. */
 interface Parcel {
   readonly bytes: Buffer;
   /** ms of the monotonic clock at which it arrives. */
@@ -87,7 +87,7 @@ class Way {
       this.parcels.shift();
       if (!this.to.destroyed) this.to.write(first.bytes);
       if (this.rules().split > 0) {
-        this.later(0); // written in one turn, pieces would be read as one
+        this.later(0); // pieces written in one run of the event loop would be read as one
         return;
       }
     }
@@ -149,7 +149,7 @@ export class Link {
     this.replies.flow();
   }
 
-  /** The client is told; what is kept back for the server can still be delivered. */
+  /** Closes the client's side; what is held back for the server can still be delivered. */
   end(): void {
     this.client.destroy();
   }
@@ -159,7 +159,7 @@ export class Link {
     this.server.destroy();
   }
 
-  /** One side has gone: the other is told when what is on its way has arrived. */
+  /** One side has closed: the other is closed when what is in flight has arrived. */
   private leave(): void {
     this.leaving = true;
     this.finish();

@@ -9,7 +9,7 @@ import { type Direction, type Held, Link } from './link.ts';
 
 export type { Direction, Held } from './link.ts';
 
-/** Which chunks to keep back, and whom to tell. */
+/** Which chunks to hold back, and what to call then. */
 interface Trap {
   readonly direction: Direction;
   readonly matches: (bytes: Buffer) => boolean;
@@ -23,7 +23,7 @@ export class TcpProxy {
   jitter = 0;
   /** The most bytes that arrive together; 0 for as they come. 1 splits every frame at every byte. */
   split = 0;
-  /** Half-open: connections stay, new ones are accepted, and whatever is sent either way is gone. They end by `cut`. */
+  /** Half-open: connections stay, new ones are accepted, and whatever is sent either way is lost. They end by `cut`. */
   silent = false;
   private frozen = false;
   private readonly links = new Set<Link>();
@@ -77,7 +77,7 @@ export class TcpProxy {
     if (last) this.muted.add(last);
   }
 
-  /** Cuts every connection, as a client sees it; what is on its way to the server still arrives. New ones are accepted. */
+  /** Cuts every connection, as a client sees it; what is in flight to the server still arrives. New ones are accepted. */
   cut(): void {
     for (const link of this.links) link.end();
   }

@@ -38,11 +38,11 @@ const ASKED: Readonly<Record<string, readonly (readonly [owner: string, spec: st
     ['c', specOf('x')],
   ],
 };
-/** One who shared and one who waited have lapsed: whatever is done next clears them away first. */
+/** A shared holder and a waiter have lapsed: the next call removes them first. */
 const LAPSED = 'shared and waited for by some who have lapsed';
 /** A client that knows of no keys but the lock's. */
 const FOREIGN = 'held by a foreign client';
-/** The same, with a token that an owner goes on with. */
+/** The same, with a token that is also the owner under which we ask. */
 const PLAIN = "held by an owner's plain token";
 const OVER = 'held over';
 export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN, PLAIN, OVER];
@@ -100,7 +100,7 @@ export class Stage {
     await this.call('release', 'a', 0, '-', LATER, LONG);
   }
 
-  /** All keys of the server: what DUMP tells, and when they expire. */
+  /** All keys of the server: their DUMP, and when they expire. */
   async snapshot(): Promise<Record<string, string | undefined>> {
     const keys = (await this.redis.keys('*')).sort();
     const reads = this.redis.pipeline();

@@ -3,7 +3,7 @@ import { defer, NEVER, type Observable, type SchedulerLike, Subject, tap, throwE
 import { RedisUnreachableError } from '../../src/errors.ts';
 import type { Answer, Grant, Inspection, Release, Released, Renewal, Request, Store } from '../../src/store/store.ts';
 
-/** What becomes of a command or a message: ms on the way there and back, undefined where it is lost; and ms until the connection closes. */
+/** What happens to a command or a message: ms until it and its answer arrive, undefined if they are lost; and ms until the connection closes. */
 export interface Fate {
   readonly there: number | undefined;
   readonly back: number | undefined;

@@ -21,7 +21,7 @@ import { FakeStore } from './fake-store.ts';
 /** More than any spec needs: a lease that nobody releases is renewed for ever. */
 const MOST = 50_000;
 
-/** Passes all on to another scheduler, and knows what is still to run. */
+/** Passes everything on to another scheduler, and counts what is still scheduled. */
 export class CountingScheduler implements SchedulerLike {
   /** The longest delay that was asked for: more than 2^31 - 1 ms a timer of Node's would not wait at all. */
   longest = 0;
@@ -82,7 +82,7 @@ const EXCLUSIVE: Kind = { mode: 'exclusive', permits: 1, limit: 0 };
 export interface Virtual extends Omit<RunHelpers, 'time'> {
   /** The virtual time itself. */
   readonly time: TestScheduler;
-  /** The scheduler that locks get: what is pending on it, a lock left behind. */
+  /** The scheduler of the locks. What is still pending on it at the end was left behind by a lock. */
   readonly scheduler: CountingScheduler;
   readonly store: FakeStore;
   readonly sessions: Sessions;

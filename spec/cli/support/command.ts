@@ -93,7 +93,7 @@ const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
 /**
  * The command on a terminal of 100 columns and 12 lines, under a shell with job control: what is typed arrives as keys,
- * Ctrl-C and Ctrl-Z as signals. When it is stopped, the shell says so, and goes on with it when it reads a line.
+ * Ctrl-C and Ctrl-Z as signals. When it is stopped, the shell says so, and continues it when it reads a line.
  */
 export const onTerminal = async (url: string, ...args: readonly string[]): Promise<Run> => {
   const words = [process.execPath, ...(await builtCommand()), ...args].map(quoted).join(' ');
@@ -116,7 +116,7 @@ export const found = async <T>(what: string, look: () => T | undefined): Promise
   return value as T;
 };
 
-/** The states of the processes in a group, as ps tells them; those that are dead and not yet reaped do not count. */
+/** The states of the processes in a group, by ps. Dead ones that are not reaped yet do not count. */
 export const statesIn = (group: number): string[] =>
   execFileSync('ps', ['-eo', 'pgid=,stat='], { encoding: 'utf8' })
     .split('\n')

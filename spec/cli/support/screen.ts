@@ -13,6 +13,6 @@ export const screenOf = (written: string): string[] | undefined => {
   return last === undefined ? last : stripVTControlCharacters(last).split('\r\r\n'); // the terminal adds a \r of its own
 };
 
-/** Whether the last that was done to it was to give it back: cursor and screen. */
+/** Whether the last change restored the terminal: its cursor and its screen. */
 export const givenBack = (written: string): boolean =>
   written.lastIndexOf(`\x1b[?25h${BACK}`) > Math.max(written.lastIndexOf(ALTERNATE), written.lastIndexOf('\x1b[?25l'));

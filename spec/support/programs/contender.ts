@@ -9,7 +9,7 @@ const redis = new Redis(url);
 const coordinators = [new LockCoordinator(redis), new LockCoordinator(redis)];
 const say = (...words: unknown[]): boolean | undefined => process.send?.(words);
 
-/** Reads the register, thinks, and writes it back: whoever comes between loses an update. */
+/** Reads the register, waits, and writes it back: a write in between is a lost update. */
 const turn = async (register: string): Promise<void> => {
   const value = Number(await redis.get(register));
   await sleep(1);
