@@ -4,7 +4,8 @@
  * npm run soak -- --cycles N: acquires and releases N times instead, and exits 1 if the heap grows.
  */
 import { parseArgs } from 'node:util';
-import { cycles, GROWTH } from './cycles.ts';
+import { cycles } from './cycles.ts';
+import { KEPT } from './heap.ts';
 import { report } from './report.ts';
 import { soak } from './soak.ts';
 
@@ -32,7 +33,7 @@ if (values.cycles === undefined) {
   if (outcome.findings.length > 0) process.exitCode = 1;
 } else {
   const count = Number(values.cycles);
-  const { seconds, growth } = await cycles(count, tell);
-  process.stdout.write(`${count} cycles in ${seconds.toFixed(0)} s, heap growth ${(growth / 1e6).toFixed(2)} MB\n`);
-  if (growth > GROWTH) process.exitCode = 1;
+  const { seconds, kept } = await cycles(count, tell);
+  process.stdout.write(`${count} cycles in ${seconds.toFixed(0)} s, ${kept.toFixed(1)} bytes of each stay\n`);
+  if (kept > KEPT) process.exitCode = 1;
 }
