@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { publint } from 'publint';
@@ -175,14 +175,19 @@ describe('the package', function () {
     npm(source, 'run', 'prepack');
     const { dependencies = {} } = manifestOf(ROOT);
     const names = closure([...Object.keys(dependencies), 'ioredis', 'rxjs', '@opentelemetry/api', '@types/node']);
-    const packing = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
-    const [own, ...others]: Packed[] = JSON.parse(
-      npm(source, ...packing, '.', ...names.map((name) => join(MODULES, name))),
+    const [own]: Packed[] = JSON.parse(
+      npm(source, 'pack', '--json', '--ignore-scripts', '--pack-destination', project),
     );
     packed = own;
     tarball = join(project, own?.filename ?? '');
     const entry = (name: string, file = ''): [string, string] => [name, `file:${file}`];
-    const needed = names.map((name, i) => entry(name, others[i]?.filename));
+    const needed = names.map((name, i) => {
+      const file = `${i}.tgz`;
+      const from = join(MODULES, name);
+      const what = ['--exclude', 'node_modules', '-C', dirname(from), basename(from)];
+      execFileSync('tar', ['-czf', join(project, file), ...what]);
+      return entry(name, file);
+    });
     write(
       'package.json',
       JSON.stringify({ dependencies: Object.fromEntries([entry('redisync', own?.filename), ...needed]) }),

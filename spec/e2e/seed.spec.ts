@@ -83,7 +83,7 @@ describe('the Go redisync, row by row', () => {
     await redis.pexpire('again', 1_000);
     const second = await mine.acquire({ timeout: 0 });
     assert.equal(second.fence, first.fence);
-    assert.isAbove(await redis.pttl('again'), 4_000);
+    assert.isAbove(await redis.pttl('again'), 1_000);
     assert.lengthOf((await firstValueFrom(locks.inspect('again'))).holders, 1);
     assert.isTrue(await second.release());
     assert.isFalse(first.held, 'releasing either releases it');
@@ -165,8 +165,8 @@ describe('the Go redisync, row by row', () => {
 
     it('we get it right after its expiry if it never releases, long before a slow back-off', async () => {
       const slow = locks.mutex('expired', { backoff: constantBackoff(60_000) });
-      await plain.tryLock('expired', 300);
       const since = performance.now();
+      await plain.tryLock('expired', 300);
       const lease = await slow.acquire();
       assert.isAtLeast(performance.now() - since, 290);
       assert.isBelow(performance.now() - since, patience(1_500));

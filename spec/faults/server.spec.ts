@@ -108,8 +108,8 @@ describe('a server', function () {
         await site.waiting('gone', 1);
         const lost = loss(lease);
         await lease.renew();
-        const least = lease.remaining();
         const since = now();
+        const least = lease.remaining();
         const back = away(site);
         const { reason, when } = await lost;
         assert.equal(reason, 'unreachable');
