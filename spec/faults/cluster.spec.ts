@@ -115,7 +115,7 @@ describe('a Cluster', function () {
       async (site, ground) => {
         const [doomed = '', safe = ''] = spread('death');
         const client = site.client();
-        const untouched = await acquired(client.mutex(safe));
+        const untouched = await acquired(client.mutex(safe, { ttl: 5 * TTL })); // a busy machine stops for as long as a short one
         const lease = await acquired(client.mutex(doomed));
         const next = acquired(site.client().mutex(doomed));
         await waiting(site, doomed);

@@ -2,11 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { acquired } from './recorder.ts';
-import { at, hears, type Site, TTL } from './site.ts';
+import { at, hears, RENEWAL, type Site, TTL } from './site.ts';
 
 const HOUR = 3_600_000;
+/** Renewed as often as with the short ttl, and not lost where a busy machine stops for as long as that. */
+const LASTING = { ttl: 5 * TTL, renewEvery: RENEWAL, waiterTtl: 5 * TTL };
 
-/** Two hold the two permits for longer than a ttl while a third asks again and again; then that one is let in. */
+/** Two hold the two permits across renewals while a third asks again and again; then that one is let in. */
 const crowded = async (site: Site, third: Promise<unknown>, leave: () => Promise<unknown>): Promise<void> => {
   await site.waiting('pool', 1);
   await sleep(2 * TTL);
@@ -26,12 +28,12 @@ describe('a semaphore', function () {
     it(
       `keeps its permits whatever a client does whose clock is an hour ${where}, and that client keeps its own`,
       at(async (site) => {
-        const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client().semaphore('pool', 2))));
-        const child = await site.child();
+        const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client(LASTING).semaphore('pool', 2))));
+        const child = await site.child(LASTING);
         child.tell('shift', ms);
         child.tell('share', 'pool', 2);
         await crowded(site, hears(child, 'held'), async () => assert.isTrue(await a?.release()));
-        const again = acquired(site.client().semaphore('pool', 2));
+        const again = acquired(site.client(LASTING).semaphore('pool', 2));
         await crowded(site, again, async () => assert.isTrue(await b?.release()));
         assert.isUndefined(child.said.find(([word]) => word === 'lost'));
       }),

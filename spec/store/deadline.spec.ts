@@ -25,7 +25,7 @@ describe('a command without an answer', () => {
       return look().pipe(catchError(noted));
     };
     await new Promise((resolve) => {
-      look().pipe(catchError(noted), timeout(1_000)).subscribe({ error: resolve });
+      look().pipe(catchError(noted), timeout(10_000)).subscribe({ error: resolve });
     });
     store.close();
     redis.disconnect();
@@ -164,7 +164,12 @@ describe('a connection that is accepted and never answered', () => {
       });
       try {
         const lease = await others.mutex('heard').acquire();
-        await firstValueFrom(locks.inspect('heard')); // the connection for commands is there
+        const answered = (): Promise<boolean> =>
+          firstValueFrom(locks.inspect('heard')).then(
+            () => true,
+            () => false,
+          );
+        await eventually('the connection for commands is there', answered);
         const held = proxy.hold((bytes) => /hello|auth|info|setinfo/i.test(bytes.toString()));
         const next = locks.mutex('heard').acquire({ timeout: 15_000 });
         await held; // and is not let go
