@@ -44,7 +44,7 @@ export const search = ({ model, defines, finds }: Search): Outcome => {
   const folder = mkdtempSync(join(tmpdir(), 'redisync-model-'));
   const live = defines.includes('-DLIVE');
   const run = (...command: string[]): string =>
-    execFileSync('nice', ['-n', '19', ...command], {
+    execFileSync('nice', ['-n', '5', ...command], {
       cwd: folder,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
