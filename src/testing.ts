@@ -49,8 +49,8 @@ export const memoryCoordinator = (options: MemoryOptions = {}): LockCoordinator 
 };
 
 /**
- * `TestScheduler.run` makes the asyncScheduler virtual, its `now()` included, but not the clocks that a lease is judged
- * by in its place (see clock). Any other scheduler is its own clock, so this one is made another.
+ * `TestScheduler.run` makes the asyncScheduler virtual, its `now()` included, but not the real clocks that a lease on the
+ * asyncScheduler is judged by (see clock). Any other scheduler is its own clock, so this wraps it as another scheduler.
  */
 const onItsOwnClock = (scheduler: SchedulerLike): SchedulerLike => ({
   now: () => scheduler.now(),

@@ -21,7 +21,7 @@ const writeAll = async (text: Buffer): Promise<void> => {
     try {
       rest = rest.subarray((await promisify(write)(STDERR, rest)).bytesWritten);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // the reader has closed it; go on, for locks have to be released
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // the reader has closed stderr; continue, for locks have to be released
       await pause(FULL);
     }
   }

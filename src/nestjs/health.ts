@@ -2,12 +2,12 @@
 import { catchError, firstValueFrom, map, of } from 'rxjs';
 import type { LockCoordinator } from '../index.ts';
 
-/** A name that nobody locks: inspecting it asks Redis. */
+/** A name that nobody locks. It is inspected, which needs an answer of Redis. */
 const PROBE = 'redisync:health';
 
 /**
- * Asks Redis, on the coordinator's own connection and within its `commandTimeout`, and gives what a health indicator of
- * `@nestjs/terminus` gives: `{ redisync: { status: 'up' } }`, or 'down' with the reason.
+ * A health indicator for `@nestjs/terminus`. It asks Redis on the coordinator's own connection, within its `commandTimeout`,
+ * and resolves with `{ redisync: { status: 'up' } }`, or 'down' with the reason.
  *
  * @example const check = (health: HealthCheckService, redis: RedisyncHealthIndicator) => health.check([() => redis.isHealthy()]);
  */
@@ -18,7 +18,7 @@ export class RedisyncHealthIndicator {
     this.locks = locks;
   }
 
-  /** @param key what the answer goes by */
+  /** @param key the name of the indicator in the answer */
   isHealthy(key = 'redisync'): Promise<Record<string, { status: 'up' } | { status: 'down'; reason: string }>> {
     return firstValueFrom(
       this.locks.inspect(PROBE).pipe(

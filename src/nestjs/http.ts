@@ -4,7 +4,7 @@ import { BaseExceptionFilter, type HttpAdapterHost } from '@nestjs/core';
 import { RedisyncError } from '../index.ts';
 
 /**
- * From an error of a lock to an HTTP status; undefined leaves it to `httpStatusOf`.
+ * Maps an error of a lock to an HTTP status; where it returns undefined, `httpStatusOf` decides.
  *
  * @example const conflict: HttpStatusOf = ({ code }) => (code === 'LOCK_TIMEOUT' ? 409 : undefined);
  */
@@ -21,7 +21,7 @@ const STATUS: Readonly<Record<string, HttpStatus>> = {
 };
 
 /**
- * 423 Locked: the lock was busy, at once or until the time was out. 409 Conflict: the lease was lost as the work went on.
+ * 423 Locked: the lock was busy, at once or until the time was out. 409 Conflict: the lease was lost during the work.
  * 503 Service Unavailable: Redis is out of reach or refuses, or this process shuts down. Anything else is a 500.
  *
  * @example const status = (error: RedisyncError): number => httpStatusOf(error);
@@ -29,8 +29,8 @@ const STATUS: Readonly<Record<string, HttpStatus>> = {
 export const httpStatusOf = ({ code }: RedisyncError): number => STATUS[code] ?? HttpStatus.INTERNAL_SERVER_ERROR;
 
 /**
- * Answers what a lock throws by its status and its code, such as `{ "statusCode": 423, "error": "LOCK_TIMEOUT" }`. The
- * message is not told: it names the lock, and who holds it. RedisyncModule puts it over the whole application.
+ * Answers a lock's error with its status and its code, as in `{ "statusCode": 423, "error": "LOCK_TIMEOUT" }`. The message is
+ * left out, because it names the lock and its holders. RedisyncModule applies this filter to the whole application.
  *
  * @example app.useGlobalFilters(new RedisyncExceptionFilter(app.get(HttpAdapterHost), ({ code }) => (code === 'LOCK_TIMEOUT' ? 409 : undefined)));
  */

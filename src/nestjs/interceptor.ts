@@ -18,15 +18,15 @@ import { coordinatorToken } from './tokens.ts';
  * @example const options: InterceptorOptions = { timeout: 0, coordinator: 'billing' };
  */
 export interface InterceptorOptions extends WaitOptions {
-  /** The name of the coordinator, where it is not the one without a name. */
+  /** The name of the coordinator. Default: the coordinator without a name. */
   readonly coordinator?: string | undefined;
 }
 
 /**
- * An interceptor under whose lock the handler runs, and what comes after it. A caller that finds the lock busy until the
- * `timeout` is answered as the module says: 423, unless it is mapped.
+ * An interceptor that holds a lock while the handler, and what follows it, runs. A request that finds the lock busy until the
+ * `timeout` is answered with 423, unless the module maps it to another status.
  *
- * @param name the lock, or several; or a function of what is executed
+ * @param name the lock, or several; or a function of the execution context
  * @example
  * ```ts
  * const byOrder = lockInterceptor((context) => `order:${context.switchToHttp().getRequest().params.id}`, { timeout: 0 });

@@ -10,7 +10,7 @@ import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.
  */
 export interface LeaderOptions extends LockOptions, MethodOptions {}
 
-/** A process that leads, until its lease is lost, or until it resigns and nothing runs under the lease any more. */
+/** Leads while its lease is held: until it is lost, or until the leader resigns and no method runs under it any more. */
 class Leader {
   private readonly lock: Lock;
   private term: Promise<Lease | null> = Promise.resolve(null);
@@ -75,9 +75,9 @@ export const resignAll = (locks: LockCoordinator): void => {
 };
 
 /**
- * Runs the method in one process of all, the leader, and gives undefined (or completes empty) in the others: for `@Cron`
- * on every instance. The process whose call comes first leads, and goes on leading between calls until it shuts down
- * or loses its lease; the next call elsewhere then leads. What runs as the lease is lost ends as under `@Locked`.
+ * Runs the method in one process, the leader, and resolves with undefined (or completes empty) in all others: for `@Cron` on
+ * every instance. The process whose call comes first leads. It leads until it shuts down or loses its lease, also between
+ * calls; then the process of the next call leads. A method that runs when the lease is lost ends as under `@Locked`.
  *
  * @example
  * ```ts

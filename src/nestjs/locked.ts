@@ -13,7 +13,7 @@ export type NameOf<A extends readonly unknown[]> = Names | ((...args: A) => Name
  * @example const options: WaitOptions = { ttl: 10_000, timeout: 5_000 };
  */
 export interface WaitOptions extends LockOptions {
-  /** How long to wait for the lock, in ms, before a LockTimeoutError; 0 for a single attempt. Default: for its turn. */
+  /** How long to wait for the lock, in ms, before a LockTimeoutError; 0 for a single attempt. Default: without a bound. */
   readonly timeout?: number | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface WaitOptions extends LockOptions {
  * @example const options: LockedOptions = { skip: true, ttl: 60_000 };
  */
 export interface LockedOptions extends WaitOptions, MethodOptions {
-  /** Whether a call that finds the lock busy does nothing, and gives undefined (or completes empty). Default: false. */
+  /** Whether a call that finds the lock busy does nothing, and resolves with undefined (or completes empty). Default: false. */
   readonly skip?: boolean | undefined;
 }
 
@@ -40,11 +40,11 @@ export const lockOf = (
 };
 
 /**
- * Runs the method under a lock, which it waits for. A method that gives an Observable runs when that is subscribed to,
- * and is unsubscribed from when the lease is lost; any other gives a promise, which then rejects with the LockLostError.
- * The lease itself, whose `signal` ends what a promise cannot, is had by `@InjectLease()`.
+ * Waits for a lock and runs the method under it. A method that returns an Observable runs when that is subscribed to; it is
+ * unsubscribed from when the lease is lost. Any other returns a promise, which rejects with the LockLostError then. The code
+ * behind a promise goes on: give it the lease by `@InjectLease()`, and end it by `lease.signal`.
  *
- * With `skip` it runs where the lock is free, and nowhere else: for `@Cron` on every instance.
+ * With `skip` the method runs only if the lock is free: for `@Cron` on every instance.
  *
  * @param name the lock, or several; or a function of the method's arguments
  * @example

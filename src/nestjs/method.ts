@@ -13,11 +13,11 @@ export type MethodDecoratorOf<A extends readonly unknown[]> = <P extends [...A, 
 ) => void;
 
 export interface MethodOptions {
-  /** The name of the coordinator, where it is not the one without a name. */
+  /** The name of the coordinator. Default: the coordinator without a name. */
   readonly coordinator?: string | undefined;
   /**
-   * Whether the method gives an Observable rather than a promise. Default: what its declared return type says, where
-   * the compiler tells (`emitDecoratorMetadata`); a promise elsewhere.
+   * Whether the method returns an Observable rather than a promise. Default: what its declared return type says, if the
+   * compiler emits it (`emitDecoratorMetadata`); otherwise a promise.
    */
   readonly stream?: boolean | undefined;
 }
@@ -32,7 +32,7 @@ export type RunCall = (
 const LEASE = Symbol('redisync:lease');
 
 /**
- * Marks the parameter in which a method under `@Locked` or `@LeaderOnly` gets its lease; of several names, the leases.
+ * Marks the parameter that receives the lease of a method under `@Locked` or `@LeaderOnly`, or the leases of several names.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export const InjectLease = (): ParameterDecorator => (target, key, index) => {
   if (key !== undefined) Reflect.defineMetadata(LEASE, index, target, key);
 };
 
-/** Nest sets it where it makes the instance: a class that is made by hand has none. */
+/** The property into which Nest injects the coordinator. An instance that is made by hand has none. */
 const injectedInto = (target: object, name: string | undefined): symbol => {
   const property = Symbol.for(`redisync:coordinator:${name ?? ''}`);
   Inject(coordinatorToken(name))(target, property);

@@ -24,14 +24,14 @@ import { coordinatorToken } from './tokens.ts';
 export type RedisyncOptions = Settings & (OfClient | OfUrl);
 
 interface Settings extends CoordinatorOptions {
-  /** How long what is held may go on when the application shuts down, in ms; then it is cut off. Default: 10 000. */
+  /** How long leases may still be held when the application shuts down, in ms; then they are ended. Default: 10 000. */
   readonly drain?: number | undefined;
-  /** What becomes of a lock's error over HTTP; undefined leaves it to `httpStatusOf`. */
+  /** Maps a lock's error to an HTTP status; where it returns undefined, `httpStatusOf` decides. */
   readonly httpStatus?: HttpStatusOf | undefined;
 }
 
 interface OfClient {
-  /** What a LockCoordinator is made with. It stays the caller's to close. */
+  /** The client, or the nodes of a quorum, for the LockCoordinator. The caller closes it. */
   readonly client: Source | readonly Source[];
 }
 
@@ -41,7 +41,7 @@ interface OfUrl {
 }
 
 interface Named {
-  /** What the coordinator goes by where there are several; see InjectCoordinator. */
+  /** The name of the coordinator if there are several; see InjectCoordinator. */
   readonly name?: string | undefined;
 }
 
@@ -121,10 +121,11 @@ const moduleOf = (name: string | undefined, imports: ModuleMetadata['imports'], 
 };
 
 /**
- * Provides a LockCoordinator to the whole application. When that shuts down, after the last request, no lease is granted
- * any more, jobs that hold one may end within `drain`, and then it closes. Import it once for each coordinator; of several, all but one have a `name`.
+ * Provides a LockCoordinator to the whole application. When the application shuts down, after the last request, no lease is
+ * granted any more, jobs that hold one may end within `drain`, and then the coordinator closes. Import the module once for
+ * each coordinator; of several, all but one have a `name`.
  *
- * What a lock throws over HTTP is answered as RedisyncExceptionFilter says.
+ * Errors of locks are answered over HTTP by RedisyncExceptionFilter.
  *
  * @example
  * const imports = [

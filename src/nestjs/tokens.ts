@@ -11,8 +11,8 @@ export const coordinatorToken = (name?: string): InjectionToken<LockCoordinator>
   name === undefined ? LockCoordinator : `redisync:${name}`;
 
 /**
- * Injects the coordinator of that name into a constructor's parameter or a property. The one without a name needs no
- * decorator: its type says what it is.
+ * Injects the coordinator of that name into a constructor's parameter or a property. The coordinator without a name needs no
+ * decorator, because it is injected by its type.
  *
  * @example class Invoices { @InjectCoordinator('billing') readonly locks?: LockCoordinator }
  */
