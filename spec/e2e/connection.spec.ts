@@ -282,7 +282,7 @@ describe('an answer that a transformer of the application has changed', () => {
       Command.setReplyTransformer('evalsha', () => null);
       const error = await firstValueFrom(locks.mutex('a').try()).catch((reason) => reason);
       assert.instanceOf(error, RedisUnreachableError);
-      assert.match(error.message, /The command failed/); // at once, not when its time is over
+      assert.match(error.message, /A command to Redis failed/); // at once, not when its time is over
     } finally {
       Reflect.deleteProperty(Reflect.get(Command, '_transformer').reply, 'evalsha');
       await locks.close();

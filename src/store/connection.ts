@@ -125,7 +125,8 @@ export class Connection {
       this.missed = true;
       liveness.forget();
       this.closing$.next();
-      for (const call of calls.all) if (call.sentAt !== undefined) sender.unknown(call, 'The connection closed');
+      for (const call of calls.all)
+        if (call.sentAt !== undefined) sender.unknown(call, 'The connection to Redis closed before it answered');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
     this.line = line;

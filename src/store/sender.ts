@@ -137,7 +137,7 @@ export class Sender {
   private refuse(call: Call, error: Error): void {
     const refusal = refusalOf(call.command, error);
     if (refusal) this.calls.fail(call, refusal);
-    else this.unknown(call, 'The command failed', error);
+    else this.unknown(call, 'A command to Redis failed, and its outcome is unknown', error);
   }
 
   /** The key has moved ahead of its slot (ASK): the node to which the slot moves serves it, after ASKING. */
