@@ -347,7 +347,7 @@ inline settle() {
   at = 0; q = 0; ok = 0
 }
 
-/* src: fast.lua: acquire, acquire.lua: acquire,
+/* src: fast.lua: acquire, joinshared.lua: joinShared, acquire.lua: acquire,
    acquire.lua: again */
 inline acquire(c) {
   fits(c);
@@ -390,7 +390,7 @@ inline acquire(c) {
 #endif
 
 /* By owner; a release by its holder names the fence as well, and a stale one does nothing.
-   src: fast.lua: release, release.lua: release */
+   src: fast.lua: release, passon.lua: passOn, release.lua: release */
 inline release(c) {
   if
   :: doing == CANCEL || hold[c] > 0 && IS_OF(c, about) ->

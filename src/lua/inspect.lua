@@ -22,7 +22,7 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
     add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
   end
   local limit = count > 0 and count or -1
-  local members = redis.call('ZRANGEBYSCORE', claimsKey, '(' .. call.now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  local members = redis.call('ZRANGEBYSCORE', claimsKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   local stored = count == 0 and redis.call('HGETALL', specsKey) or {}
   for i = 1, #stored, 2 do specs[stored[i]] = stored[i + 1] end
   for i = 1, #members, 2 do
@@ -33,9 +33,9 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
       local fence, over = digits(spec.deadlineOrFence), spec.over and 1 or 0
-      add(holders, owner, 's', spec.permits, spec.limit, score - call.now, fence, over)
-    elseif score >= FIRST and spec and spec.deadlineOrFence > call.now then
-      add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, call.now - math.floor(score / 1000)))
+      add(holders, owner, 's', spec.permits, spec.limit, score - now, fence, over)
+    elseif score >= FIRST and spec and spec.deadlineOrFence > now then
+      add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, now - math.floor(score / 1000)))
     end
   end
   return { holders, waiting }

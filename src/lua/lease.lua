@@ -13,10 +13,10 @@ if not saved then
   end
   return answers
 end
-if #call.messages > 0 then
+if #messages > 0 then
   local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it
   replicate(redis.REPL_NONE) -- who listens to a replica must not hear of it, too
-  for _, message in ipairs(call.messages) do redis.pcall(unpack(message)) end
+  for _, message in ipairs(messages) do redis.pcall(unpack(message)) end
   replicate(redis.REPL_ALL)
 end
 return answers

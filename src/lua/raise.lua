@@ -13,7 +13,7 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   if owner == '' or not whole(fenceHere, 0, HIGHEST) or not number or (more or '') ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence here, fence')
   end
-  local clockNow = highest()
+  highest() -- is there a clock that can be raised?
   local holder = parseHolder(redis.call('GET', lockKey))
   local name = loadName(lockKey, claimsKey, specsKey, holder and 0 or redis.call('ZCARD', claimsKey), holder)
   local claim = claimOf(name, owner)
@@ -25,7 +25,7 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   elseif claim and claim.shares and not claim.over and (fenceHere == '0' or digits(claim.deadlineOrFence) == fenceHere) then
     name.fields = { owner, claim.asked .. ' ' .. digits(number) }
   end
-  clock.drawn = math.max(clockNow, number)
+  raiseTo(number)
   commit(name)
   return 1
 end

@@ -5,11 +5,12 @@
 -- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is there no more · -1 came too late
 --include batch
 --include holder
+--include late
 
 local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
-  local latest = whole(notAfter, 0, HIGHEST)
-  if owner == '' or not latest or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
-  if call.now > latest then return -1 end
+  local late = isLate(notAfter)
+  if owner == '' or late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
+  if late then return -1 end
   local value = redis.call('GET', lockKey)
   if value == owner .. ' ' .. fence .. ' ' .. ttl then -- as below, sooner; the only write, so nothing fails behind it
     redis.call('PEXPIRE', lockKey, ttl)

@@ -6,16 +6,17 @@
 --include commit
 --include fence
 --include holder
+--include late
 --include plan
 --include settle
 
 return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
-  local latest, spec = whole(notAfter, 0, HIGHEST), parseSpec(text)
-  if owner == '' or not latest or not whole(fence, 0, HIGHEST) or (more or '') ~= ''
+  local late, spec = isLate(notAfter), parseSpec(text)
+  if owner == '' or late == nil or not whole(fence, 0, HIGHEST) or (more or '') ~= ''
     or not spec or spec.asked ~= text or spec.mode ~= 's' then
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence, spec of a shared lease, not-after')
   end
-  if call.now > latest then return -1 end
+  if late then return -1 end
   local count, holder = redis.call('ZCARD', claimsKey), parseHolder(redis.call('GET', lockKey))
   local name = loadName(lockKey, claimsKey, specsKey, count, holder)
   local claim = claimOf(name, owner)

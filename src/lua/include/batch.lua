@@ -17,11 +17,11 @@ local function batch(verbs, shared, each)
   if names < 1 or names % 1 ~= 0 or width < 1 or width % 1 ~= 0 then
     return redis.error_reply('REDISYNC_ARGUMENT KEYS and ARGV are as many for each name')
   end
-  local answers, messages = { call.now }, call.messages
+  local answers = { now }
   for i = 0, names - 1 do
     local key, arg, sent = shared + each * i, width * i, #messages
     local verb, ok, reply = verbs[ARGV[arg + 1]], true, nil
-    call.dirty = false
+    dirty = false
     if verb then
       ok, reply = pcall(verb, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], unpack(ARGV, arg + 2, arg + width))
     else
@@ -29,7 +29,7 @@ local function batch(verbs, shared, each)
     end
     if not ok then
       for j = #messages, sent + 1, -1 do messages[j] = nil end
-      reply = failure(reply, call.dirty and 'REDISYNC_UNFINISHED ' or '')
+      reply = failure(reply, dirty and 'REDISYNC_UNFINISHED ' or '')
     end
     answers[i + 2] = reply
   end

@@ -3,6 +3,8 @@ local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
 local LONGEST = 2147483647 -- 2^31 - 1: the most ms, permits and limit
 local FIRST = 100000000000000 -- the lowest ticket and fence: µs are above it since 1973, ms below it until 5138
 local BELOW = '(100000000000000' -- scores below FIRST, as the bound of a ZSET's range
+-- What is asked for, and what is stored behind it: see claims
+local SPEC = '^(([xs]) ([1-9]%d*) (%d+) ([1-9]%d*) ([1-9]%d*) ([psc%-]%S*))( ?%d*)( ?%l*)$'
 
 -- The whole number that a text tells, if it is within the bounds.
 local function whole(text, least, most)

@@ -13,7 +13,7 @@ local LEFT = 0 -- the score of a shared holder whose permits have been given bac
 -- round, tells of a call that failed half-way.
 local function parseSpec(text)
   local asked, mode, permits, limit, ttl, waiterTtl, channel, number, over =
-    string.match(text or '', '^(([xs]) ([1-9]%d*) (%d+) ([1-9]%d*) ([1-9]%d*) ([psc%-]%S*))( ?%d*)( ?%l*)$')
+    string.match(text or '', SPEC)
   number = number == '' and 0 or tonumber(number)
   if not mode or not number or number > HIGHEST or over ~= '' and over ~= ' over' then return nil end
   permits, limit, ttl, waiterTtl = tonumber(permits), tonumber(limit), tonumber(ttl), tonumber(waiterTtl)
@@ -38,7 +38,7 @@ local function loadName(lockKey, claimsKey, specsKey, count, holder)
   }
   if count > 0 and not holder then name.nonWaiters = redis.call('ZCOUNT', claimsKey, '-inf', BELOW) end
   if name.nonWaiters == 0 then return name end
-  local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', call.now, 'WITHSCORES') -- '' is below all times
+  local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', now, 'WITHSCORES') -- '' is below all times
   name.sharers, name.lapsed = name.nonWaiters - #lapsed / 2, #lapsed / 2
   if lapsed[1] == '' then name.storedBeyond = math.max(1, math.min(-lapsed[2], HIGHEST)) end
   name.beyond = name.sharers > 0 and name.storedBeyond or 0
@@ -57,7 +57,7 @@ local function claimOf(name, owner)
   if not score then return nil end
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
   score = tonumber(score)
-  if score <= call.now then return nil end
+  if score <= now then return nil end
   if score < FIRST and (not name.holder or spec and spec.deadlineOrFence >= FIRST) then
     if not spec or spec.deadlineOrFence == 0 then
       error(redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable'))
@@ -65,7 +65,7 @@ local function claimOf(name, owner)
     spec.shares = true
     return spec
   end
-  if not spec or spec.deadlineOrFence <= call.now or spec.deadlineOrFence >= FIRST then return nil end
+  if not spec or spec.deadlineOrFence <= now or spec.deadlineOrFence >= FIRST then return nil end
   spec.queued = whole(score, FIRST, HIGHEST - 1) or 0 -- its ticket
   return spec
 end

@@ -4,19 +4,19 @@
 --include call
 local MEMORY = 7200000 -- ms for which it is kept, beyond its lead on the server's time
 local SPELL = 1073741824 -- µs, some 18 minutes: its expiry is set anew once in each, for KEEPTTL takes half the time of PX
-local clock = { stored = nil, drawn = nil } -- the number at KEYS[1], and the highest of this call; both once it is read
+local stored, drawn, drawnText -- the number at KEYS[1], and the highest of this call; both once it is read
 
 local function highest()
-  if clock.drawn then return clock.drawn end
+  if drawn then return drawn end
   local text = redis.pcall('GET', KEYS[1])
   if type(text) == 'table' and string.find(text.err, 'WRONGTYPE', 1, true) then
     error(redis.error_reply('REDISYNC_CORRUPTED the clock at ' .. KEYS[1] .. ' is no string'))
   elseif type(text) == 'table' then
     error(text)
   end
-  local stored = tonumber(text) or 0
+  stored = tonumber(text) or 0
   if stored < 0 or stored > HIGHEST or stored % 1 ~= 0 then stored = 0 end -- what cannot be read starts from the time
-  clock.stored, clock.drawn = stored, stored
+  drawn = stored
   return stored
 end
 
@@ -24,21 +24,27 @@ end
 local function upcoming()
   local number = highest()
   if number >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
-  return math.max(number + 1, call.micros, FIRST)
+  return math.max(number + 1, micros, FIRST)
 end
 
+-- Draws the upcoming number, and returns it and its text.
 local function draw()
-  clock.drawn = upcoming()
-  return clock.drawn
+  drawn = upcoming()
+  drawnText = digits(drawn)
+  return drawn, drawnText
+end
+
+-- The clock is to be at this number at least.
+local function raiseTo(number)
+  if number > highest() then drawn, drawnText = number, digits(number) end
 end
 
 local function keepClock()
-  local drawn, stored = clock.drawn, clock.stored
   if drawn == stored then return end
   if stored > 0 and math.floor(drawn / SPELL) == math.floor(stored / SPELL) then
-    redis.call('SET', KEYS[1], digits(drawn), 'KEEPTTL')
+    redis.call('SET', KEYS[1], drawnText, 'KEEPTTL')
   else
-    local lead = math.max(0, math.ceil((drawn - call.micros) / 1000))
-    redis.call('SET', KEYS[1], digits(drawn), 'PX', MEMORY + lead)
+    local lead = math.max(0, math.ceil((drawn - micros) / 1000))
+    redis.call('SET', KEYS[1], drawnText, 'PX', MEMORY + lead)
   end
 end

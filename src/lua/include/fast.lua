@@ -3,33 +3,35 @@
 --include batch
 --include bounds
 --include clock
+--include late
 
-local ways
-local function contended()
-  ways = ways or (function()
+local contended
+local function need(way)
+  contended = contended or (function()
 --embed contended
   end)()
-  return ways
+  return contended(way)
 end
 
 local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, ticketTold, more)
-  local latest = whole(notAfter, 0, HIGHEST)
-  if owner == '' or not latest or not ticketTold or more then
+  local late = isLate(notAfter)
+  if owner == '' or late == nil or not ticketTold or more then
     return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
   end
-  if call.now > latest then return -1 end
+  if late then return -1 end
   local count = redis.call('ZCARD', claimsKey)
   local ttl = count == 0 and ticketTold == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
-    local fence = digits(upcoming())
+    local number = upcoming()
+    local fence = digits(number)
     if redis.call('SET', lockKey, owner .. ' ' .. fence .. ' ' .. ttl, 'NX', 'PX', ttl) then
-      draw()
+      drawn, drawnText = number, fence
       return fence
     end
   end
-  local isNew = stay == '1' and ticketTold == ''
-  local joined = isNew and contended().join(count, lockKey, claimsKey, specsKey, owner, text)
-  return joined or contended().inFull('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketTold)
+  local way = string.byte(text) == 120 and 'join' or 'joinshared' -- "x": see claims
+  local reply = ticketTold == '' and need(way)(count, lockKey, claimsKey, specsKey, owner, text, stay == '1')
+  return reply or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketTold)
 end
 
 -- Whether a value tells of the owner's lease, and of the one with this fence where one is told ("0" is none): see holder.
@@ -40,30 +42,30 @@ local function tells(value, owner, fence)
 end
 
 local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
-  local latest = whole(notAfter, 0, HIGHEST)
-  if not latest or more then
-    return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep')
-  end
-  if call.now > latest then return -1 end
+  local late = isLate(notAfter)
+  if late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep') end
+  if late then return -1 end
   local value = redis.call('GET', lockKey)
-  local queues = string.sub(channel, 1, 1) ~= '!' -- see release
-  if keep == '0' and queues and owner ~= '' and tells(value, owner, fence) then
+  local holds = tells(value, owner, fence)
+  local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
+  if (holds or not value) and keep == '0' and keepsQueue and owner ~= '' then
     local count = redis.call('ZCARD', claimsKey)
-    if count == 0 then
+    if holds and count == 0 then
       redis.call('DEL', lockKey)
       return 1
     end
     -- Without a fence its owner may have a place in the queue, too, which goes with the lease.
-    local handed = fence ~= '0' and contended().handOver(count, lockKey, claimsKey, specsKey, channel)
-    if handed then return handed end
+    local way = holds and 'handover' or 'passon'
+    local reply = fence ~= '0' and count > 0 and need(way)(count, lockKey, claimsKey, specsKey, owner, fence, channel)
+    if reply then return reply end
   end
-  return contended().inFull('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
+  return need('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
 end
 
 local function share(...)
-  return contended().inFull('share')(...)
+  return need('share')(...)
 end
 
 local function raise(...)
-  return contended().inFull('raise')(...)
+  return need('raise')(...)
 end

@@ -14,11 +14,11 @@ end
 local function sharedLeft(name)
   if name.lapsed == name.nonWaiters then return LONGEST end
   local owner, lapses = unpack(redis.call('ZRANGE', name.claims, name.lapsed, name.lapsed, 'WITHSCORES'))
-  local spec, left = parseSpec(redis.call('HGET', name.specs, owner)), lapses - call.now
+  local spec, left = parseSpec(redis.call('HGET', name.specs, owner)), lapses - now
   if not spec or left <= spec.ttl then return left end
   for _, each in ipairs(redis.call('ZRANGE', name.claims, name.lapsed, name.nonWaiters - 1)) do
     local its, score = parseSpec(redis.call('HGET', name.specs, each)), redis.call('ZSCORE', name.claims, each)
-    name.scores = add(name.scores, its and math.min(call.now + its.ttl, tonumber(score)) or score, each)
+    name.scores = add(name.scores, its and math.min(now + its.ttl, tonumber(score)) or score, each)
   end
   return spec.ttl
 end

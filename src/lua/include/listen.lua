@@ -3,7 +3,7 @@
 --include call
 -- Long enough to subscribe and to ask again.
 local SILENT = 300 -- ms for which a grant holds that nobody can be told of yet
-local channels = {} -- whether a waiter of a channel may be granted
+local heardOf -- channel -> whether a waiter of it may be granted
 
 local function isSilent(channel)
   return string.sub(channel, 1, 1) == '-'
@@ -11,7 +11,8 @@ end
 
 -- A coordinator that may listen by now, or will soon, counts. One that has gone is passed over.
 local function mayBeGranted(channel)
-  local heard = channels[channel]
+  heardOf = heardOf or {}
+  local heard = heardOf[channel]
   if heard ~= nil then return heard end
   local how = string.sub(channel, 1, 1)
   heard = how == '-' or how == 'c'
@@ -19,11 +20,11 @@ local function mayBeGranted(channel)
     local counted = redis.pcall('PUBSUB', how == 's' and 'SHARDNUMSUB' or 'NUMSUB', string.sub(channel, 2))
     heard = not counted.err and tonumber(counted[2]) > 0
   end
-  channels[channel] = heard
+  heardOf[channel] = heard
   return heard
 end
 
 local function tell(channel, text)
   local command = string.sub(channel, 1, 1) == 's' and 'SPUBLISH' or 'PUBLISH'
-  call.messages[#call.messages + 1] = { command, string.sub(channel, 2), text }
+  messages[#messages + 1] = { command, string.sub(channel, 2), text }
 end

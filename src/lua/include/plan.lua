@@ -12,14 +12,14 @@ end
 
 -- The owner waits from now on, or goes on waiting.
 local function await(name, owner, spec)
-  name.fields = add(name.fields, owner, spec.asked .. ' ' .. (call.now + spec.waiterTtl))
+  name.fields = add(name.fields, owner, spec.asked .. ' ' .. (now + spec.waiterTtl))
   name.lasting = math.max(name.lasting, spec.waiterTtl)
   if name.gone[owner] then name.gone[owner] = nil end
 end
 
 -- The owner has a shared lease for ms from now, with a spec that says so.
 local function planShare(name, owner, text, ms)
-  name.fields, name.scores = add(name.fields, owner, text), add(name.scores, call.now + ms, owner)
+  name.fields, name.scores = add(name.fields, owner, text), add(name.scores, now + ms, owner)
   name.lasting, name.soonest = math.max(name.lasting, ms), math.min(name.soonest or ms, ms)
   name.gone[owner] = nil
 end

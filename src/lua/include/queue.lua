@@ -13,7 +13,7 @@ end
 
 -- Plans that the owner is a holder for ms from now, and returns its fence.
 local function grant(name, owner, spec, ms)
-  local fence = digits(draw())
+  local _, fence = draw()
   if spec.mode == 's' then
     admit(name, owner, spec, fence, ms)
   else
@@ -40,12 +40,12 @@ end
 -- by asking now.
 local function waiterOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
-  if spec and spec.deadlineOrFence > call.now and spec.deadlineOrFence < FIRST then
-    if spec.deadlineOrFence > call.now + spec.waiterTtl then await(name, owner, spec) end
+  if spec and spec.deadlineOrFence > now and spec.deadlineOrFence < FIRST then
+    if spec.deadlineOrFence > now + spec.waiterTtl then await(name, owner, spec) end
     return spec
   end
   local score = spec and spec.deadlineOrFence >= FIRST and tonumber(redis.call('ZSCORE', name.claims, owner)) or 0
-  if score > call.now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
+  if score > now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
     name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
   else
     name.gone[owner] = true

@@ -1,0 +1,28 @@
+-- The short way to acquire exclusively what another holds exclusively: joins the queue behind all. Nobody is to be granted
+-- anything. It answers nothing, with nothing written, wherever it is not as plain as that: see contended.
+-- KEYS   see lease
+-- Reply  see acquire
+--include bounds
+--include call
+--include clock
+--include expire
+
+return function(count, lockKey, claimsKey, specsKey, owner, text, stays)
+  local asked, waiterTtl = string.match(text, '^x 1 0 ([1-9]%d*) ([1-9]%d*) [psc%-]%S*$')
+  if not asked or not stays or #asked > 9 or #waiterTtl > 9 then return nil end
+  local value = redis.call('GET', lockKey)
+  local from, _, fence, ttl = string.find(value or '', ' ([1-9]%d*) ([1-9]%d*)$', 2) -- behind its owner: see holder
+  if not from or #fence > 15 and tonumber(fence) > HIGHEST or #ttl > 9 or string.sub(value, 1, from - 1) == owner then
+    return nil
+  end
+  if count > 0 and redis.call('ZSCORE', claimsKey, owner) then return nil end
+  local left = redis.call('PTTL', lockKey)
+  if left < 0 or left > tonumber(ttl) then return nil end
+  local ticket, ticketText = draw()
+  local ms, specsPttl = tonumber(waiterTtl), count > 0 and redis.call('PTTL', specsKey) or -2
+  write('HSET', specsKey, owner, text .. ' ' .. digits(now + ms))
+  if specsPttl < ms then expire(specsKey, ms, specsPttl == -2) end
+  write('ZADD', claimsKey, ticketText, owner)
+  if specsPttl < ms then expire(claimsKey, ms, count == 0) end
+  return { left, count, 0, math.min(ticket, HIGHEST - 1), ticket, {} }
+end
