@@ -1,4 +1,4 @@
-/** The words of src, spec and bench: those of CONTRIBUTING's glossary, and none of those that it replaced. */
+/** The words of src (with its Lua), spec and bench: those of CONTRIBUTING's glossary, and none of those that it replaced. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 
@@ -38,7 +38,7 @@ const THEIRS =
 
 const filesOf = (folder: string): string[] =>
   readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !/(?:scripts|words\.spec)\.ts$/.test(file))
+    .filter((file) => /\.(?:ts|lua)$/.test(file) && !/(?:scripts|words\.spec)\.ts$/.test(file))
     .map((file) => `${folder}${file}`)
     .sort();
 
@@ -49,7 +49,7 @@ const textOf = (file: string): string => readFileSync(new URL(file, ROOT), 'utf8
 
 /** Without its comments and its strings, but for what is computed in these. */
 const codeOf = (file: string): string =>
-  textOf(file)
+  (file.endsWith('.lua') ? textOf(file).replace(/--.*$/gm, '') : textOf(file))
     .replace(/\/\*[\s\S]*?\*\//g, '')
     .replace(/(?<![:'"`])\/\/.*$/gm, '')
     .replace(/'(?:[^'\\\n]|\\.)*'/g, "''")

@@ -285,7 +285,7 @@ inline grant(c, ticks) {
   hold[c] = ticks
 }
 
-/* src: queue.lua: planHandOver, listen.lua: tell */
+/* src: queue.lua: planHandOver, listen.lua: publish */
 inline tell(c) {
   if
   :: HOPES(c) -> told[c] = granted[c]; old[c] = 0; newer[c] = 0
@@ -348,7 +348,7 @@ inline settle() {
 }
 
 /* src: fast.lua: acquire, joinshared.lua: joinShared, acquire.lua: acquire,
-   acquire.lua: again */
+   acquire.lua: renewOwn */
 inline acquire(c) {
   fits(c);
   if

@@ -1,5 +1,7 @@
--- What there is to do once a lock is not free, defined where it is needed, since that takes time at every call. What is
--- usual goes by short ways, which answer, write and tell as the verbs in full do: a spec holds the two against each other.
+-- What a verb does when the lock is not free. Each part is defined when it is first needed, because Redis runs the whole
+-- script anew for every call, and each function that it defines takes time. The usual states of a name have short ways: they
+-- answer, write and publish exactly as the full verbs would. In any other state a short way returns nil and has written
+-- nothing, and the full verb runs. spec/store/short-ways.spec.ts compares the two in random histories.
 -- KEYS   see lease
 -- Reply  see acquire, release, share, raise
 --include expire

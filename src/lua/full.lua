@@ -1,4 +1,4 @@
--- The verbs in full: see contended, which asks for one where nothing shorter does.
+-- The full verbs, for all states of a name: contended runs one if its shorter verb does not apply.
 -- KEYS   see lease
 -- Reply  see each
 --include claims
@@ -8,7 +8,7 @@
 --include plan
 --include settle
 
--- Each verb's functions are defined where it runs, since that takes time at every call.
+-- The functions of a verb are defined only when it runs, because defining them takes time in every call.
 return function(verb)
   if verb == 'acquire' then
 --embed acquire

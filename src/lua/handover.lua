@@ -1,5 +1,5 @@
--- The short way to release an exclusive lease that others wait for: makes the first waiter the exclusive holder.
--- It answers nothing, with nothing written, wherever it is not as plain as that: see contended.
+-- The short way to release an exclusive lease for which others wait: the first waiter becomes the exclusive holder.
+-- In any other state this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see release
 --include call
@@ -16,7 +16,7 @@ return function(count, lockKey, claimsKey, specsKey, _, _, asking)
   local isAskers = channel == asking
   if not isAskers and (isSilent(channel) or not mayBeGranted(channel)) then return nil end
   local _, fence = draw()
-  write('HDEL', specsKey, '') -- of nothing: see commit
+  write('HDEL', specsKey, '') -- deletes nothing; a full memory refuses no later write: see commit
   write('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', tonumber(ttl) < most and ttl or waiterTtl)
   if count > 1 then
     write('ZREM', claimsKey, head)
@@ -26,6 +26,6 @@ return function(count, lockKey, claimsKey, specsKey, _, _, asking)
     write('DEL', specsKey)
   end
   if isAskers then return { 1, 1, { head, fence } } end
-  tell(channel, cjson.encode({ lockKey, head, fence }))
+  publish(channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1, {} }
 end

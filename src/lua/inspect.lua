@@ -1,6 +1,6 @@
--- Tells who holds and who waits, in the order of the queue, and writes nothing.
+-- Returns who holds and who waits, in the order of the queue. Writes nothing.
 -- KEYS   of each name lock, claims, specs
--- ARGV   of each name inspect, how many claims beside an exclusive holder's to tell of, the foremost; 0 for all
+-- ARGV   of each name inspect, the most claims to return beside an exclusive holder, from the front; 0 for all
 -- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, limit, ms left, fence or "", 1 if held
 --        over … }, { owner, mode, permits, limit, ms waited … } }; limit 0 for none, -1 ms left where a key has no expiry, and
 --        so is no lock

@@ -1,5 +1,5 @@
--- The short way to acquire exclusively what another holds exclusively: joins the queue behind all. Nobody is to be granted
--- anything. It answers nothing, with nothing written, wherever it is not as plain as that: see contended.
+-- The short way of an exclusive request for a lock that another owner holds exclusively: it joins the end of the queue. There
+-- is nothing to grant. In any other state this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see acquire
 --include bounds

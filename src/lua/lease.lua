@@ -1,5 +1,5 @@
--- What changes who holds a name, for many names in one call. First all is written, the key of the clock last;
--- then it is told. A line of --include or --embed stands for a file: see embed.ts.
+-- All verbs that may change who holds a name, for many names in one call. Everything is written first, the clock last; only
+-- then are grants published. Lines of --include and --embed stand for files: embed.ts puts them in.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   of each name a verb and what that takes: acquire, release, share, raise
 -- Reply  { server time in ms, answer … }
@@ -14,8 +14,8 @@ if not saved then
   return answers
 end
 if #messages > 0 then
-  local replicate = redis.set_repl or function() end -- what only resembles Redis may not have it
-  replicate(redis.REPL_NONE) -- who listens to a replica must not hear of it, too
+  local replicate = redis.set_repl or function() end -- servers that only resemble Redis may lack it
+  replicate(redis.REPL_NONE) -- listeners of a replica must not receive it, too
   for _, message in ipairs(messages) do redis.pcall(unpack(message)) end
   replicate(redis.REPL_ALL)
 end

@@ -1,5 +1,5 @@
--- Gives a lease of a quorum its fence, which another of its nodes may have drawn, and lets the clock be there at least. The
--- lease is known by the fence that it has here, so what comes late finds another and leaves that alone.
+-- Raises a node of a quorum: the lease gets the fence that another node may have drawn, and the clock becomes at least that.
+-- The lease is recognised by the fence that it has here, so a late call finds another lease and leaves it alone.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1

@@ -1,10 +1,10 @@
--- Gives up what an owner has, as a holder or as a waiter: whoever is next is a holder before the reply is sent.
+-- Releases what an owner has, as a holder or as a waiter. The next waiters are holders before the reply is sent.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   release, owner or "" to break every lease on the name, fence of the lease or "0" for whatever the owner has,
 --        own channel, not-after in ms of server time, ms for which the lease is held over
---        where no queue is kept the channel is "!" and one on which to tell that a lease was given up
--- Reply  1 a lease was given up, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
---        -1 came too late
+--        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
+-- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
+--        -1 the call came after its not-after
 --include claims
 --include commit
 --include fence
@@ -13,10 +13,10 @@
 --include plan
 --include settle
 
--- The lease is nobody's any more, and the name is not free before it lapses.
+-- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.
 local function holdOver(name, owner, fence, claim, ms)
   if claim then
-    goOn(name, owner, claim, ms, ' over')
+    prolong(name, owner, claim, ms, ' over')
     return commit(name, true)
   end
   local value = owner .. ' ' .. fenceOf(name.holder, fence) .. ' ' .. ms .. ' over'
@@ -27,8 +27,8 @@ end
 local function breakAll(name)
   local broken = (name.holder or name.sharers > 0) and 1 or 0
   local claims = name.count > 0 and redis.call('ZRANGEBYSCORE', name.claims, '-inf', BELOW) or {}
-  for _, owner in ipairs(claims) do name.gone[owner] = true end
-  name.storedBeyond = name.gone[''] and HIGHEST or 0 -- so that it goes with them
+  for _, owner in ipairs(claims) do name.removed[owner] = true end
+  name.storedBeyond = name.removed[''] and HIGHEST or 0 -- so that the entry for permits is removed, too
   name.dropLock, name.holder, name.sharers, name.beyond = name.holder, nil, 0, 0
   return broken
 end
@@ -49,15 +49,15 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   elseif shared then
     leave(name, owner, claim)
   elseif name.claimed and fence == '0' and not (claim and claim.over) then
-    name.gone[owner] = true
+    name.removed[owner] = true
   elseif not exclusive and fence ~= '0' then
-    return { 0, 0, {} } -- an earlier lease of its owner: nothing is touched
+    return { 0, 0, {} } -- the release is about an earlier lease of this owner: nothing is touched
   end
   if exclusive then name.dropLock, name.holder = true, nil end
   settle(name, channel)
   local public = held == 1 and string.match(channel, '^!(.*)')
   local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
-  if listeners > 0 then tell('p' .. public, listeners .. '') end -- how many they are: else all would ask at once
+  if listeners > 0 then publish('p' .. public, listeners .. '') end -- with how many listen, so that not all ask at once
   commit(name, true)
   return { held, name.grants, name.inReply }
 end

@@ -1,8 +1,8 @@
--- Gives exclusive holders their ttl afresh. One key each, so that a slot that moves to another node is no hindrance; what a
+-- Renews exclusive leases. Each needs one key only, so it is served while its slot moves to another node; what a
 -- verb is given behind that are the keys of other names.
 -- KEYS   the lock of each name
 -- ARGV   of each name renew, owner, fence or "0" for none, ttl in ms, not-after in ms of server time
--- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is there no more · -1 came too late
+-- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is not there any more · -1 the call came after its not-after
 --include batch
 --include holder
 --include late
@@ -12,7 +12,7 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   if owner == '' or late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
   if late then return -1 end
   local value = redis.call('GET', lockKey)
-  if value == owner .. ' ' .. fence .. ' ' .. ttl then -- as below, sooner; the only write, so nothing fails behind it
+  if value == owner .. ' ' .. fence .. ' ' .. ttl then -- the usual case, without parsing; nothing fails after its one write
     redis.call('PEXPIRE', lockKey, ttl)
     return 1
   end

@@ -1,7 +1,7 @@
--- One slice of the keys that tell of names which are held or waited for: locks by their values, and claims by their keys.
--- A script, so that it ends by its deadline as every other call.
+-- Scans one slice of the keys for names that are held or waited for: locks by their values, claims by their keys.
+-- It is a script, so that it has a deadline like every other call.
 -- KEYS   none
--- ARGV   cursor, the glob of claims, the prefix of locks: of other keys the values are not looked at
+-- ARGV   cursor, the glob of claims, the prefix of locks: the values of other keys are not read
 -- Reply  { next cursor, { locks … }, { claims … } }
 local strings = redis.call('SCAN', ARGV[1], 'COUNT', 1000, 'TYPE', 'string')
 local claims = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000, 'TYPE', 'zset')

@@ -1,7 +1,7 @@
--- Gives a shared holder its ttl afresh, or turns an exclusive lease into a shared one. Makes a holder of nobody who is none.
+-- Renews a shared lease, or turns an exclusive lease into a shared one. An owner without a lease gets none.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
--- Reply  1 renewed · { 1, { owner, fence … of others who were let in } } · 0 the lease is there no more · -1 came too late
+-- Reply  1 renewed · { 1, { owner, fence … of others that this call granted } } · 0 the lease is not there · -1 too late
 --include claims
 --include commit
 --include fence
@@ -25,7 +25,7 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
     name.dropLock, name.holder = true, nil
     settle(name, spec.channel)
   elseif claim and claim.shares and not claim.over and (fence == '0' or digits(claim.deadlineOrFence) == fence) then
-    goOn(name, owner, claim, spec.ttl, '')
+    prolong(name, owner, claim, spec.ttl, '')
   else
     return 0
   end

@@ -1,4 +1,4 @@
--- The short ways to share a lock, and to release what is shared.
+-- The short ways for shared leases: see contended.
 -- KEYS   see lease
 -- Reply  see acquire, release
 --include joinshared

@@ -1,4 +1,4 @@
--- Tells how long the server has been up, in whole seconds: a quorum lets no server vote that may have forgotten a lock.
+-- Returns how long the server has been up, in whole seconds: in a quorum a server that may have forgotten a lock has no vote.
 -- KEYS   none
 -- Reply  { seconds }
 return { tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')) }

@@ -1,11 +1,12 @@
--- Runs a verb for each of the names that a script is called with: what is sent in one tick travels in one call.
--- A name has its share of KEYS, behind those that are for all, and its share of ARGV: the verb, what that takes, and ""
--- up to the width of the others. It has an answer of its own, which may be an error; one that comes behind a write begins
--- with REDISYNC_UNFINISHED, for its outcome is unknown. A verb that takes the most is never widened: "more" is nil there.
+-- Runs a verb for each name of a call: what a coordinator sends in one tick travels in one call. KEYS begins with the keys
+-- for all names; then, like ARGV, it is divided equally among the names. The arguments of a name are the verb, its own
+-- arguments, and "" up to the common width. Each name has an answer of its own, which may be an error. An error that came
+-- after a write begins with REDISYNC_UNFINISHED, because its outcome is unknown. The last parameter of a verb, "more", is
+-- nil unless the verb was given too many arguments.
 --include bounds
 --include call
 
--- What ends a verb: an error of Redis's, as a table or as a text, or one of Lua's, where values are none of ours.
+-- The error of a verb that has failed: one of Redis, as a table or as text; or one of Lua, for values that are not ours.
 local function failure(reason, code)
   local text = type(reason) == 'table' and reason.err or string.match(reason, '%u[%u_]+ .*')
   return { err = code .. (text or 'REDISYNC_CORRUPTED ' .. reason) }

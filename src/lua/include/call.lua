@@ -1,11 +1,11 @@
--- What is the same for all names of a call. The server's time is read once.
+-- The state that all names of a call share. The server's time is read once.
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000) -- ms
-local messages = {} -- what is to be published when all is written: { command, channel, text } each
+local messages = {} -- to be published when everything is written: { command, channel, text } each
 local dirty = false -- whether the verb that runs has written something
 
--- Writes, so that an error behind it is known to be one of unknown outcome.
+-- Writes, and remembers that: the outcome of a verb that fails after a write is unknown.
 local function write(...)
   local reply = redis.call(...)
   dirty = true

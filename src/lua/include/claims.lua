@@ -1,4 +1,4 @@
--- Everyone but the exclusive holder who has a claim on a name.
+-- The claims on a name: of shared holders and of waiters. (The exclusive holder is in the value of the lock.)
 -- claims  ZSET  owner -> of a shared holder the ms at which it lapses; of a waiter its ticket, which is FIRST at least
 --               '' -> -(permits in use beyond one for each shared holder), where there are such
 -- specs   HASH  owner -> "mode permits limit ttl waiterTtl channel", as it asked, and behind that of a shared holder its
@@ -6,14 +6,13 @@
 -- mode is x or s, limit 0 for none. The channel is that of the owner's coordinator: see listen.
 --include bounds
 --include call
-local LEFT = 0 -- the score of a shared holder whose permits have been given back
+local LEFT = 0 -- the score of a shared holder whose permits are free again
 
--- A spec, asked for or stored; nil where it is none. "deadlineOrFence" is the number behind it, 0 where there is none: of
+-- Parses a spec, requested or stored; nil if it is none. "deadlineOrFence" is the number behind it, 0 if there is none: of
 -- a waiter the deadline, below FIRST; of a shared holder its fence. So a fence beside a waiter's score, or the other way
--- round, tells of a call that failed half-way.
+-- round, shows that a call failed half-way.
 local function parseSpec(text)
-  local asked, mode, permits, limit, ttl, waiterTtl, channel, number, over =
-    string.match(text or '', SPEC)
+  local asked, mode, permits, limit, ttl, waiterTtl, channel, number, over = string.match(text or '', SPEC)
   number = number == '' and 0 or tonumber(number)
   if not mode or not number or number > HIGHEST or over ~= '' and over ~= ' over' then return nil end
   permits, limit, ttl, waiterTtl = tonumber(permits), tonumber(limit), tonumber(ttl), tonumber(waiterTtl)
@@ -27,14 +26,14 @@ end
 -- The table of a name: its keys, what there is, and what is planned. The first "nonWaiters" of its "count" claims do not
 -- wait: '', then "lapsed" shared holders ('' is counted with them), then "sharers". Beside an exclusive holder there are none.
 -- Planned, for commit to write, are: value and left of the lock, dropLock, or shortenTo; fields of the specs and scores of
--- the claims, which last for "lasting" ms, the first of them for "soonest"; those who are gone; and for the reply how many
--- grants were made, and which of them are told in it.
+-- the claims, which last for "lasting" ms, the first of them for "soonest"; and the owners that are removed. For the reply it
+-- has the number of grants, and those for the coordinator that asks.
 local function loadName(lockKey, claimsKey, specsKey, count, holder)
   local name = {
     lock = lockKey, claims = claimsKey, specs = specsKey, count = count, holder = holder,
     nonWaiters = 0, lapsed = 0, sharers = 0,
-    beyond = 0, storedBeyond = 0, -- permits in use, but for one for each sharer: as they are now, and as '' tells
-    gone = {}, inReply = {}, lasting = 0, grants = 0,
+    beyond = 0, storedBeyond = 0, -- permits in use, but for one for each sharer: as they are now, and as '' says
+    removed = {}, inReply = {}, lasting = 0, grants = 0,
   }
   if count > 0 and not holder then name.nonWaiters = redis.call('ZCOUNT', claimsKey, '-inf', BELOW) end
   if name.nonWaiters == 0 then return name end
@@ -45,15 +44,15 @@ local function loadName(lockKey, claimsKey, specsKey, count, holder)
   for i = name.storedBeyond > 0 and 3 or 1, #lapsed, 2 do
     local spec = parseSpec(redis.call('HGET', specsKey, lapsed[i]))
     if spec and tonumber(lapsed[i + 1]) > LEFT then name.beyond = math.max(0, name.beyond - spec.permits + 1) end
-    name.gone[lapsed[i]] = true
+    name.removed[lapsed[i]] = true
   end
   return name
 end
 
--- What the owner has by its claim: its spec, as one that "shares" or is "queued"; nil where that has lapsed, or is none.
+-- The claim of an owner: its spec, with "shares" for a shared holder or "queued" for a waiter; nil if it has lapsed or is none.
 local function claimOf(name, owner)
   local score = name.count > 0 and redis.call('ZSCORE', name.claims, owner)
-  name.claimed = score and true -- also by a claim that has lapsed
+  name.claimed = score and true -- true also for a claim that has lapsed
   if not score then return nil end
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
   score = tonumber(score)

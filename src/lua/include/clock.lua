@@ -1,9 +1,9 @@
 -- The clock of the server: the highest number that was ever drawn, for a ticket or for a fence. KEYS[1] keeps it.
--- It is read at most once a call and written at most once, behind what it numbers and before anybody is told: see lease.
+-- A call reads it at most once, and writes it at most once: after the leases and before any grant is published, see lease.
 --include bounds
 --include call
-local MEMORY = 7200000 -- ms for which it is kept, beyond its lead on the server's time
-local SPELL = 1073741824 -- µs, some 18 minutes: its expiry is set anew once in each, for KEEPTTL takes half the time of PX
+local MEMORY = 7200000 -- its expiry, in ms, plus the time by which it is ahead of the server's time
+local SPELL = 1073741824 -- µs, some 18 minutes: the expiry is set once in each, because KEEPTTL takes half the time of PX
 local stored, drawn, drawnText -- the number at KEYS[1], and the highest of this call; both once it is read
 
 local function highest()
@@ -15,12 +15,12 @@ local function highest()
     error(text)
   end
   stored = tonumber(text) or 0
-  if stored < 0 or stored > HIGHEST or stored % 1 ~= 0 then stored = 0 end -- what cannot be read starts from the time
+  if stored < 0 or stored > HIGHEST or stored % 1 ~= 0 then stored = 0 end -- an unreadable clock starts from the server's time
   drawn = stored
   return stored
 end
 
--- The number that is drawn next. It keeps up with the time, so that it rises where the clock was forgotten.
+-- The number that is drawn next. It is at least the time in µs, so that numbers rise also if the clock was lost.
 local function upcoming()
   local number = highest()
   if number >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
@@ -34,7 +34,7 @@ local function draw()
   return drawn, drawnText
 end
 
--- The clock is to be at this number at least.
+-- Raises the clock to at least this number.
 local function raiseTo(number)
   if number > highest() then drawn, drawnText = number, digits(number) end
 end

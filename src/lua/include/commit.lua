@@ -1,7 +1,7 @@
--- Writes what was planned for a name, so that what fails half-way leaves nothing wrong behind: first what somebody shares
--- or waits with from now on, then the lock and what goes. A key is written over as it stands, and none is touched once
--- it may be gone: in a slot that moves to another node a deleted key counts as one that has moved, so Redis fails a script
--- that touches it, and undoes nothing. Claims and specs are written together, and expire together.
+-- Writes the planned changes of a name, in an order in which a failure half-way leaves nothing wrong behind: first the claims
+-- that are new, then the lock, then the claims that are removed. No key is touched after it may have been deleted: in a slot
+-- that moves to another node a deleted key counts as moved, so Redis fails a script that touches it, and undoes nothing.
+-- Claims and specs are written together, and expire together.
 --include expire
 --include plan
 local CHUNK = 1000 -- values in one command
@@ -24,29 +24,29 @@ local function putLock(name)
   end
 end
 
--- Redis looks at maxmemory up to the first write of a script, and not behind it. What must not fail for a full memory begins
--- with an HDEL of nothing, which is not refused. That also tells whether the key is of another type, before anything goes.
+-- A full memory refuses the first write of a script, if that may need memory, and no later one. What must not be refused
+-- begins with an HDEL that deletes nothing. That HDEL also fails if the key is of another type, before anything is removed.
 local function commit(name, mustNotFail)
-  local fields, gone = name.fields, {}
-  name.gone[''] = name.beyond == 0 and (name.gone[''] or name.storedBeyond > 0) or nil
+  local fields, removed = name.fields, {}
+  name.removed[''] = name.beyond == 0 and (name.removed[''] or name.storedBeyond > 0) or nil
   if name.beyond > 0 and name.beyond ~= name.storedBeyond then name.scores = add(name.scores, -name.beyond, '') end
-  for owner in pairs(name.gone) do gone[#gone + 1] = owner end
-  if not mustNotFail and #gone > 0 then redis.call('HGET', name.specs, '') end -- of another type: an error before any write
+  for owner in pairs(name.removed) do removed[#removed + 1] = owner end
+  if not mustNotFail and #removed > 0 then redis.call('HGET', name.specs, '') end -- of another type: fails before any write
   local left = fields and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- of claims, too
   local short = fields and left < name.lasting
   local gains = name.value or fields or name.scores
-  if mustNotFail and gains or not gains and #gone > 0 then write('HDEL', name.specs, '') end
+  if mustNotFail and gains or not gains and #removed > 0 then write('HDEL', name.specs, '') end
   if fields then writeAll('HSET', name.specs, fields) end
   if short then expire(name.specs, name.lasting, left == -2) end
   local new = name.count == 0
   if name.scores then name.count = name.count + writeAll('ZADD', name.claims, name.scores) end
   if short and name.count > 0 then expire(name.claims, name.lasting, new) end
   putLock(name)
-  name.count = name.count - #gone
-  if #gone > 0 and name.count > 0 then
-    writeAll('ZREM', name.claims, gone)
-    writeAll('HDEL', name.specs, gone)
-  elseif #gone > 0 then
+  name.count = name.count - #removed
+  if #removed > 0 and name.count > 0 then
+    writeAll('ZREM', name.claims, removed)
+    writeAll('HDEL', name.specs, removed)
+  elseif #removed > 0 then
     write('DEL', name.claims)
     write('DEL', name.specs)
   end

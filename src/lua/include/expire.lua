@@ -1,7 +1,7 @@
--- How long claims and specs stay where nobody comes back to them.
+-- The expiry of claims and specs, after which they are removed if no owner comes back to them.
 --include call
 
--- An expiry for a key that was just written, and is needed for some ms. A key that is new and gets none does not stay.
+-- Sets the expiry of a key that was just written and is needed for some ms. If that fails, a new key is deleted.
 local function expire(key, ms, new)
   local done = redis.pcall('PEXPIRE', key, math.floor(1.25 * ms) + 1000)
   if type(done) ~= 'table' then return end

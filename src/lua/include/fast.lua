@@ -1,5 +1,5 @@
--- The fast path: a lock that nobody waits for or shares is taken and given up by few calls, of which one writes, so that an
--- error is never behind a write. The rest is defined where it is needed, since that takes as long as a free lock does.
+-- The verbs of lease. A lock that nobody waits for or shares is acquired and released here, by few calls of Redis, of which
+-- one writes, so no error comes after a write. Everything else is defined only when it is needed: see contended.
 --include batch
 --include bounds
 --include clock
@@ -13,14 +13,14 @@ local function need(way)
   return contended(way)
 end
 
-local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, ticketTold, more)
+local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, ticketNamed, more)
   local late = isLate(notAfter)
-  if owner == '' or late == nil or not ticketTold or more then
+  if owner == '' or late == nil or not ticketNamed or more then
     return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
   end
   if late then return -1 end
   local count = redis.call('ZCARD', claimsKey)
-  local ttl = count == 0 and ticketTold == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
+  local ttl = count == 0 and ticketNamed == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
     local number = upcoming()
     local fence = digits(number)
@@ -30,12 +30,12 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
     end
   end
   local way = string.byte(text) == 120 and 'join' or 'joinshared' -- "x": see claims
-  local reply = ticketTold == '' and need(way)(count, lockKey, claimsKey, specsKey, owner, text, stay == '1')
-  return reply or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketTold)
+  local reply = ticketNamed == '' and need(way)(count, lockKey, claimsKey, specsKey, owner, text, stay == '1')
+  return reply or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNamed)
 end
 
--- Whether a value tells of the owner's lease, and of the one with this fence where one is told ("0" is none): see holder.
-local function tells(value, owner, fence)
+-- Whether a lock's value is that of the owner's lease, and of the one with this fence unless that is "0": see holder.
+local function isLeaseIn(value, owner, fence)
   if not value or string.sub(value, 1, #owner) ~= owner then return false end
   local itsFence = string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1)
   return itsFence and (fence == '0' or itsFence == fence)
@@ -46,7 +46,7 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
   if late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep') end
   if late then return -1 end
   local value = redis.call('GET', lockKey)
-  local holds = tells(value, owner, fence)
+  local holds = isLeaseIn(value, owner, fence)
   local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
   if (holds or not value) and keep == '0' and keepsQueue and owner ~= '' then
     local count = redis.call('ZCARD', claimsKey)
@@ -54,7 +54,7 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
       redis.call('DEL', lockKey)
       return 1
     end
-    -- Without a fence its owner may have a place in the queue, too, which goes with the lease.
+    -- Without a fence its owner may have a place in the queue, too, which is released with the lease.
     local way = holds and 'handover' or 'passon'
     local reply = fence ~= '0' and count > 0 and need(way)(count, lockKey, claimsKey, specsKey, owner, fence, channel)
     if reply then return reply end

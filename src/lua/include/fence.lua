@@ -1,8 +1,8 @@
--- Which fence a lease has that is written anew.
+-- The fence of a lease whose value is written again.
 --include clock
 
--- The fence of a lease, as text. A plain client's value has none: then the one that its owner tells, or else a new one.
-local function fenceOf(holder, fenceTold)
-  local number = tonumber(holder.fence or fenceTold)
+-- The fence of a lease, as text. A plain client's value has none; then it is the one that the request names, or a new one.
+local function fenceOf(holder, fenceNamed)
+  local number = tonumber(holder.fence or fenceNamed)
   return digits(number > 0 and number or draw())
 end

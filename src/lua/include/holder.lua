@@ -1,6 +1,6 @@
--- The exclusive holder, as the value of the lock tells: "owner fence ttl", with " over" behind it where the lease was
--- released and is held over, so that it ends by lapsing alone. A value of any other form is a plain client's token: the
--- owner is that token itself, announces nothing, and has no fence.
+-- The exclusive holder, from the value of the lock: "owner fence ttl"; with " over" behind it if the lease was released and
+-- is held over, so that it ends only by lapsing. A value of any other form is a plain client's: the whole value is the
+-- owner, which announces nothing and has no fence.
 --include bounds
 --include call
 
@@ -14,13 +14,13 @@ local function parseHolder(value)
   return { owner = value, plain = true }
 end
 
--- Whether it is the owner's lease, and the one with this fence where one is told ("0" is none).
+-- Whether it is the owner's lease, with this fence ("0": with any).
 local function isLease(holder, owner, fence)
   if not holder or holder.over or holder.owner ~= owner then return false end
   return holder.plain or fence == '0' or holder.fence == fence
 end
 
--- The ttl afresh. A full memory refuses no PEXPIRE, and nothing behind it.
+-- Gives the lease its full ttl. PEXPIRE comes first: a full memory refuses neither it nor any later write.
 local function extend(lockKey, holder, ttl)
   write('PEXPIRE', lockKey, ttl)
   if holder.plain or holder.ttl == ttl then return end

@@ -1,5 +1,5 @@
--- How long until a holder lapses. One that has more left than its own ttl shows that the server's time stepped back: then
--- each gets what it would have, had it been renewed now.
+-- How long until a holder lapses. If a holder has more left than its own ttl, the server's clock has stepped back; then what
+-- is left of each lease is cut to its ttl.
 --include claims
 --include holder
 --include plan
@@ -23,7 +23,7 @@ local function sharedLeft(name)
   return spec.ttl
 end
 
--- ms for those who held before this call, and those whom it has let in.
+-- ms until the first lapses, of the holders before this call and those that it has granted.
 local function untilLapse(name)
   if name.left then return name.left end
   return math.min(name.holder and exclusiveLeft(name) or sharedLeft(name), name.soonest or LONGEST)

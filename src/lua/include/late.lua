@@ -1,9 +1,9 @@
--- The not-after of a call: the server's time, in ms, behind which it has no effect.
+-- The not-after of a verb: the ms of server time after which it must have no effect.
 --include bounds
 --include call
-local bound, boundIsOver -- what was asked last: it is the same for most names of a call
+local bound, boundIsOver -- the last not-after that was compared; most names of a call have the same
 
--- Whether a call comes too late; nil where its not-after is no such time.
+-- Whether the call came after its not-after; nil if the not-after is no valid time.
 local function isLate(notAfter)
   if notAfter == bound then return boundIsOver end
   local latest = whole(notAfter, 0, HIGHEST)

@@ -1,15 +1,15 @@
--- Who can be told of a grant. How says the first letter of a channel: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster, which
--- does not count who listens elsewhere, - not yet: such a waiter asks again as soon as its coordinator listens.
+-- Whether a grant can be announced on a channel. Its first letter says how: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster,
+-- which cannot count who listens on other nodes; -: not yet, and its waiter asks again as soon as its coordinator listens.
 --include call
 -- Long enough to subscribe and to ask again.
-local SILENT = 300 -- ms for which a grant holds that nobody can be told of yet
+local SILENT = 300 -- ms for which a grant holds whose coordinator does not listen yet
 local heardOf -- channel -> whether a waiter of it may be granted
 
 local function isSilent(channel)
   return string.sub(channel, 1, 1) == '-'
 end
 
--- A coordinator that may listen by now, or will soon, counts. One that has gone is passed over.
+-- Whether a waiter of this channel may be granted: its coordinator listens, may listen, or will listen soon.
 local function mayBeGranted(channel)
   heardOf = heardOf or {}
   local heard = heardOf[channel]
@@ -24,7 +24,7 @@ local function mayBeGranted(channel)
   return heard
 end
 
-local function tell(channel, text)
+local function publish(channel, text)
   local command = string.sub(channel, 1, 1) == 's' and 'SPUBLISH' or 'PUBLISH'
   messages[#messages + 1] = { command, string.sub(channel, 2), text }
 end

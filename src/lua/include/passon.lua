@@ -1,5 +1,6 @@
--- The short way to release a shared lease of one permit. The first waiter gets it, if it asked for such a one.
--- It answers nothing, with nothing written, wherever it is not as plain as that: see contended.
+-- The short way to release a shared lease of one permit. If the first waiter asked for one permit, too, and has room now, it
+-- becomes a holder; the second waiter must then have no room. If the first waiter has no room, the owner only leaves.
+-- In any other state this returns nil and has written nothing: see contended.
 --include bounds
 --include call
 --include clock
@@ -7,7 +8,7 @@
 --include listen
 --include spec
 
--- Takes an owner out of the claims, of which there are so many.
+-- Removes one of the "count" claims. With the last one both keys are deleted.
 local function drop(count, claimsKey, specsKey, owner)
   if count > 1 then
     write('ZREM', claimsKey, owner)
@@ -22,7 +23,7 @@ local function passOn(count, lockKey, claimsKey, specsKey, owner, itsFence, aski
   local text, rank = redis.call('HGET', specsKey, owner), redis.call('ZRANK', claimsKey, owner)
   local mode, permits, limit, ttl, waiterTtl, channel, number, asked = partsOf(text)
   if not rank or mode ~= 's' or permits ~= 1 or number ~= ' ' .. itsFence then return nil end
-  if redis.call('ZCOUNT', claimsKey, '-inf', digits(now)) > 0 then return nil end -- one has lapsed, or several permits
+  if redis.call('ZCOUNT', claimsKey, '-inf', digits(now)) > 0 then return nil end -- lapsed, or several permits
   local sharers = redis.call('ZCOUNT', claimsKey, '-inf', BELOW)
   if rank >= sharers then return nil end
   local head, second = unpack(sharers < count and redis.call('ZRANGE', claimsKey, digits(sharers), digits(sharers + 1)) or {})
@@ -50,6 +51,6 @@ local function passOn(count, lockKey, claimsKey, specsKey, owner, itsFence, aski
   if short then expire(claimsKey, ms, false) end
   drop(count, claimsKey, specsKey, owner)
   if isAskers then return { 1, 1, { head, fence } } end
-  tell(channel, cjson.encode({ lockKey, head, fence }))
+  publish(channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1, {} }
 end

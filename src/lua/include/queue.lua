@@ -1,10 +1,10 @@
--- How settle grants, once no exclusive holder is in the way.
+-- What settle needs to grant, once no exclusive holder is in the way.
 --include claims
 --include clock
 --include listen
 --include plan
 
--- Exclusive: alone. Shared: beside other shared holders while the permits in use stay within the limit.
+-- Whether a request can be granted now: an exclusive one alone; a shared one if the permits in use stay within its limit.
 local function fits(name, spec)
   if name.holder or highest() >= HIGHEST then return false end
   if spec.mode == 'x' then return name.sharers == 0 end
@@ -18,12 +18,12 @@ local function grant(name, owner, spec, ms)
     admit(name, owner, spec, fence, ms)
   else
     name.value, name.left, name.holder = owner .. ' ' .. fence .. ' ' .. spec.ttl, ms, spec
-    name.gone[owner] = true
+    name.removed[owner] = true
   end
   return fence
 end
 
--- Plans that a waiter is a holder, and is told so: in the reply, if the coordinator that asks is its own.
+-- Plans that a waiter is a holder, and the message to it; if the asking coordinator is its own, the reply says it instead.
 local function planHandOver(name, owner, spec, asking)
   local isAskers = spec.channel == asking
   local silent = not isAskers and isSilent(spec.channel)
@@ -32,12 +32,12 @@ local function planHandOver(name, owner, spec, asking)
   if isAskers then
     add(name.inReply, owner, fence)
   elseif not silent then
-    tell(spec.channel, cjson.encode({ name.lock, owner, fence }))
+    publish(spec.channel, cjson.encode({ name.lock, owner, fence }))
   end
 end
 
--- The spec of a waiter that is alive; a dead one goes. Where the server's time stepped back, none lives longer than
--- by asking now.
+-- The spec of a waiter that is alive; a dead one is removed. After the server's clock has stepped back its deadline is cut to
+-- what asking now would give it.
 local function waiterOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
   if spec and spec.deadlineOrFence > now and spec.deadlineOrFence < FIRST then
@@ -45,21 +45,21 @@ local function waiterOf(name, owner)
     return spec
   end
   local score = spec and spec.deadlineOrFence >= FIRST and tonumber(redis.call('ZSCORE', name.claims, owner)) or 0
-  if score > now and score < FIRST then -- a shared holder, beside an exclusive one: it was made by half
+  if score > now and score < FIRST then -- a shared holder beside an exclusive one: a script that granted it has failed half-way
     name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
   else
-    name.gone[owner] = true
+    name.removed[owner] = true
   end
 end
 
--- Whether self comes before the owner at the head: none is there, it is self, or self's ticket, as told to it, is lower. That
+-- Whether self comes before the owner at the head: none is there, it is self, or the ticket that self named is lower. That
 -- ticket may not be in the queue any more.
 local function isSelfsTurn(name, self, owner)
   return not owner or self.queued and owner == self.owner
     or self.ticket and self.ticket <= tonumber(redis.call('ZSCORE', name.claims, owner))
 end
 
--- Who cannot be told keeps its place, and is passed over.
+-- A waiter whose coordinator does not listen keeps its place, and is passed over.
 return function(name, asking, self)
   local at = name.nonWaiters
   while not name.holder do
@@ -71,7 +71,7 @@ return function(name, asking, self)
       return
     else
       at = at + 1
-      local spec = not name.gone[owner] and not (self and self.owner == owner) and waiterOf(name, owner)
+      local spec = not name.removed[owner] and not (self and self.owner == owner) and waiterOf(name, owner)
       if spec and not fits(name, spec) then return end
       if spec and (spec.channel == asking or mayBeGranted(spec.channel)) then planHandOver(name, owner, spec, asking) end
     end

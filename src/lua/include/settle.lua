@@ -1,4 +1,4 @@
--- Grants from the head of the queue for as long as the head fits. How that is done is defined where it is needed: see queue.
+-- Grants from the head of the queue for as long as the head fits. The functions for it are defined only if needed: see queue.
 --include call
 --include claims
 --include clock
@@ -6,8 +6,8 @@
 --include plan
 local grantFromHead
 
--- asking is the channel of the coordinator that asks. self, if one of its owners does, has its turn by its ticket or behind
--- all, and reads its grant, with its full ttl, from self.fence.
+-- asking: the channel of the coordinator that asks. self: its owner, if it asks for a lease. It is served in the order of its
+-- ticket, or last without one, gets its full ttl, and reads its grant from self.fence.
 local function settle(name, asking, self)
   if name.holder then return end
   grantFromHead = grantFromHead or (function()
