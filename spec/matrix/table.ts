@@ -11,7 +11,7 @@ export interface Ran {
 const BEGIN = '<!-- npm run matrix -->';
 const END = '<!-- until here -->';
 
-const cell = (text: string): string => text.replaceAll('|', '\\|');
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 export const row = (name: string, { passes, pending, failed, minutes }: Ran): string =>
   `| ${cell(name)} | ${passes} | ${pending} | ${failed.length} | ${minutes.toFixed(1)} | ${cell(failed.join('; '))} |`;
