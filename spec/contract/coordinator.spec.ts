@@ -224,7 +224,7 @@ class Run {
 }
 
 describe('Locks of all kinds over one memory', function () {
-  this.timeout(120_000); // for the search of a smaller counterexample; without one it takes seconds
+  this.timeout(300_000); // for the search of a smaller counterexample; without one it takes seconds
   it('exclude each other, free themselves from the dead, and leave nothing', async () => {
     await fc.assert(
       fc.asyncProperty(

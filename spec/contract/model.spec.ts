@@ -269,7 +269,7 @@ const mustHold = (before: Inspection, { holders, waiting }: Inspection, limit?: 
 };
 
 describe('Memory and Redis', function () {
-  this.timeout(120_000); // for the search of a smaller counterexample; without one it takes seconds
+  this.timeout(300_000); // for the search of a smaller counterexample; without one it takes seconds
   let server: Server;
   let redis: Redis;
   let real: Side;

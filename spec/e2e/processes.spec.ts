@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 describe('several processes', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
   let children: Child[];

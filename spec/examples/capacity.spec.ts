@@ -29,7 +29,7 @@ for i = 1, tonumber(ARGV[1]) - 1 do
 end`;
 
 describe('the sizes in docs/capacity.md', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
   let locks: LockCoordinator;

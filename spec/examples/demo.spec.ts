@@ -7,7 +7,7 @@ import { run, start } from './run.ts';
 const TRANSFERS = 500;
 
 describe('the demo', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
 

@@ -20,7 +20,7 @@ const anchorOf = (title: string): string =>
     .replace(/\s/g, '-')}`;
 
 describe('the documents', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it('have TypeScript that compiles', () => {
     const snippets = DOCS.flatMap((doc) =>

@@ -28,7 +28,7 @@ const examplesOf = (text: string): string[] =>
   );
 
 describe('the docstrings', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it('give an example of every export', () => {
     const all = ['index.ts', 'testing.ts', 'otel.ts', 'nestjs.ts'].flatMap(exportsOf);

@@ -25,7 +25,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe('over a quorum', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let servers: Server[];
 
   before(async () => {

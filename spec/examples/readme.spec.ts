@@ -18,7 +18,7 @@ ${example.replace('new Redis()', 'new Redis(process.env.REDIS_URL ?? "")')}
 `;
 
 describe('the README’s first example', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   const folder = join(ROOT, '.scratch', `readme-${process.pid}`); // inside the repository, so that packages are found
   let server: Server;
   let redis: Redis;

@@ -10,7 +10,7 @@ import { run, start } from './run.ts';
 const ELSEWHERE = ['testing.ts']; // runs without Redis, and has a spec of its own
 
 describe('the examples', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
   const ran = new Set<string>();

@@ -37,7 +37,7 @@ const refused = async (site: Site, child: Child, fence: number, next: Lease): Pr
 };
 
 describe('a client process', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
 
   it(
     'that is killed while it holds is followed by the next waiter within its ttl and a second',

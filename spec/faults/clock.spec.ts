@@ -6,7 +6,7 @@ import { clockShim, type Shim } from './shim.ts';
 import { at, hears, RENEWAL, SLACK, TIMEOUT, TTL } from './site.ts';
 
 describe('a server whose clock steps', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
   const shim: Shim | string = clockShim();
   if (typeof shim === 'string') {
     it.skip(`is not tried: ${shim}`);

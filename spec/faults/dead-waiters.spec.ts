@@ -14,7 +14,7 @@ const TTL = 1_500;
 const WAITER_TTL = 90_000;
 
 describe('behind dead waiters', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
 

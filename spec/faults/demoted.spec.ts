@@ -12,7 +12,7 @@ import { LATER, specOf } from '../support/scenes.ts';
 import { replicated } from './grounds.ts';
 
 describe('a master that becomes a replica', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
 
   it('is left for the new master: leases are renewed there, and waiters are granted the lock there', async () => {
     const { servers, nodes, stop } = await replicated();

@@ -6,7 +6,7 @@ import { acquired, loss, now } from './recorder.ts';
 import { at, RENEWAL, type Site, SLACK } from './site.ts';
 
 describe('the key of a lock', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
 
   const GONE: Record<string, (site: Site) => Promise<unknown>> = {
     deleted: (site) => site.redis.del('key'),

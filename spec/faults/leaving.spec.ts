@@ -17,7 +17,7 @@ import { at, SLACK } from './site.ts';
 const BUSY = 1_000;
 
 describe('leaving', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('at any moments of three contending lives, a thousand times over, leaves nothing at all', () => {
     const settings = { ttl: 60, renewEvery: 20, waiterTtl: 90, commandTimeout: 50 };

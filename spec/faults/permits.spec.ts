@@ -19,7 +19,7 @@ const crowded = async (site: Site, third: Promise<unknown>, leave: () => Promise
 };
 
 describe('a semaphore', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
 
   for (const [where, ms] of [
     ['ahead', HOUR],

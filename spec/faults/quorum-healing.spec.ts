@@ -15,7 +15,7 @@ type Ground = Awaited<ReturnType<ReturnType<typeof nodes>>>;
 const ALLOWED = { unordered: true };
 
 describe('a quorum heals', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
   const warm = async (client: Recorder, { owners }: Ground): Promise<void> => {

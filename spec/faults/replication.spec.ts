@@ -16,7 +16,7 @@ const failureOf = (promise: Promise<unknown>) =>
   );
 
 describe('a master that refuses to write', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
 
   it(
     'for want of replicas grants nothing, loses a lease by its deadline, and grants again when they are back',
@@ -74,7 +74,7 @@ describe('a master that refuses to write', function () {
 });
 
 describe('a replica that must have a lease, and is stopped', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
   const replicas = { count: 1, timeout: 100 };
 
   it(

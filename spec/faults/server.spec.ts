@@ -31,7 +31,7 @@ const forgets = async (site: Site, forget: () => Promise<unknown>): Promise<void
 };
 
 describe('a server', function () {
-  this.timeout(30_000);
+  this.timeout(300_000);
   const allowed = { allowance: { overlap: BOUND } };
 
   it(

@@ -18,7 +18,7 @@ const least = async (): Promise<number> => {
 };
 
 describe('a hundred waiters whose every attempt is answered too late', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const { stackTraceLimit } = Error;
   before(() => {
     Error.stackTraceLimit = 10; // Node's own: mocha's is infinite, and the frames of the one error that is kept hold much alive

@@ -55,7 +55,7 @@ class Contest {
 }
 
 describe('beside the clients that docs/migration.md names', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let servers: [Server, Server, Server];
   let redis: Redis;
   let clients: Redis[];

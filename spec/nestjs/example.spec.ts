@@ -12,7 +12,7 @@ const jsonIn = (output: string): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line));
 
 describe('the example application of NestJS', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
 

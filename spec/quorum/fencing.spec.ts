@@ -48,7 +48,7 @@ const found = (regime: Regime, wrong: (outcome: Outcome) => readonly unknown[], 
   ).failed;
 
 describe('on a quorum', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   for (const nodes of [3, 5]) {
     for (const [when, regime] of RESTARTS) {

@@ -38,7 +38,7 @@ const others = (nodes: number): fc.Arbitrary<Timed> => {
 };
 
 describe('a lease on a quorum', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   for (const nodes of [3, 5]) {
     it(`stays through restarts of all ${nodes} nodes, each of which comes back empty and without a vote, and the next has a higher fence`, () => {

@@ -14,7 +14,7 @@ import { cycles } from './cycles.ts';
 import { heapUsed, KEPT, keptOf } from './heap.ts';
 
 describe('what does not grow', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
   before(async () => {

@@ -14,7 +14,7 @@ const run = (...args: string[]): Promise<[code: number | string | null | undefin
   });
 
 describe('npm run soak', function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
 
   it('for a while finds no violation, and says on one page what it did', async () => {
     const [code, page] = await run('--seconds', '20', '--seed', '6');

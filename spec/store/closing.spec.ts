@@ -95,7 +95,7 @@ describe('close() of a connection that opens', () => {
 });
 
 describe('close() behind Sentinels', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('leaves nothing unhandled, at whatever step of the opening it comes', async () => {
     const watched = await startSentinels();
@@ -144,7 +144,7 @@ const closesEarly = async (client: string): Promise<void> => {
 };
 
 describe('close() of a Cluster', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('leaves nothing unhandled, at whatever step of the opening it comes', async () => {
     const shards = await startCluster();

@@ -231,7 +231,7 @@ describe('a Cluster', () => {
 });
 
 describe('a Sentinel that does not answer', function () {
-  this.timeout(40_000);
+  this.timeout(300_000);
   let watched: Watched;
 
   before(async () => {

@@ -166,7 +166,7 @@ for (const [library, callerOf] of Object.entries({ ioredis: ofIoredis, 'node-red
 }
 
 describe('a coordinator on a Cluster', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('is refused within the time of a command where the server is none of a Cluster', async () => {
     const server = await startServer();

@@ -112,7 +112,7 @@ const request = (mode: 'exclusive' | 'shared'): Request => ({
 });
 
 describe('garbage at the keys of a name', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let server: Server;
   let redis: Redis;
   let store: RedisStore;

@@ -146,7 +146,7 @@ const NAMES = Object.keys(ARGUMENTS) as (keyof typeof ARGUMENTS)[];
 const COMMAND = { script: lease, keys: [], args: () => [], read: () => undefined };
 
 describe('a script that is called by hand', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let stage: Stage;
 
   before(async () => {

@@ -107,7 +107,7 @@ describe('the short ways of the scripts', () => {
   };
 
   it('answer, write and publish as the verbs in full do', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let i = 0;
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {

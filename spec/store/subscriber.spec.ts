@@ -80,7 +80,7 @@ const crossing = async (
 const SLOW = { ttl: 600_000, waiterTtl: 600_000 }; // nobody asks again by himself
 
 describe('a first wait', function () {
-  this.timeout(40_000);
+  this.timeout(300_000);
 
   it('is heard, also where its request was on its way when the channel came to be heard', async () => {
     const server = await startServer();
@@ -135,7 +135,7 @@ describe('a first wait', function () {
 });
 
 describe('a connection that is listened on, and has gone deaf', function () {
-  this.timeout(40_000);
+  this.timeout(300_000);
 
   const clients = {
     ioredis: (port: number) => new Redis({ port, lazyConnect: true }),

@@ -66,7 +66,7 @@ const corruption: fc.Arbitrary<Write> = fc.oneof(
 );
 
 describe('keys of a name that cannot be read', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let stage: Stage;
 
   before(async () => {

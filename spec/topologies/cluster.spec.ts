@@ -14,7 +14,7 @@ import { startServer } from '../support/server.ts';
 const TTL = 2_000;
 
 describe('a server of a Cluster that is asked as a single Redis', function () {
-  this.timeout(40_000);
+  this.timeout(300_000);
 
   it('grants and renews locks of several slots at once, one command each', async () => {
     const server = await startServer(['--cluster-enabled', 'yes']);
@@ -43,7 +43,7 @@ describe('a server of a Cluster that is asked as a single Redis', function () {
 });
 
 describe('a Cluster', function () {
-  this.timeout(40_000);
+  this.timeout(300_000);
   let shards: Shards;
   const open: LockCoordinator[] = [];
 

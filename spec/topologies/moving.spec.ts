@@ -71,7 +71,7 @@ const STATES: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe('a slot that moves', function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
   let shards: Shards;
   let source: Redis;
   let target: Redis;

@@ -21,7 +21,7 @@ const WITHIN = 2_000;
 const TIMES = { ttl: 60_000, waiterTtl: 60_000 };
 
 describe('a right that is taken away', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let server: Server;
   let admin: Redis;
   let store: RedisStore;

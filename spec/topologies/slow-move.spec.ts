@@ -17,7 +17,7 @@ const NAME = '{moved}report';
 const SLOT = slotOf(NAME);
 
 describe('a slot of 20,000 keys that moves for longer than a lease lasts', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let shards: Shards;
   let masters: Redis[];
   let source: Redis;
