@@ -1,5 +1,5 @@
 /** One call of a script: what is sent, by when it ends, and which error an error reply becomes. */
-import type { AsyncSubject } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import {
   FenceExhaustedError,
   LockCorruptedError,
@@ -62,7 +62,7 @@ export interface Call<T = unknown> {
   readonly command: Command<T>;
   /** Called also when its time is over: the reply may bring grants for others. */
   readonly hear: Hear<T>;
-  readonly outcome: AsyncSubject<T>;
+  readonly outcome: Subscriber<T>;
   readonly within: number;
   /** Its deadline, in monotonic ms. */
   deadline: number;

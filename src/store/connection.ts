@@ -1,6 +1,6 @@
 /** A connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Cluster } from 'ioredis';
-import { AsyncSubject, type Observable, Subject, tap } from 'rxjs';
+import { Observable, Subject, type Subscriber, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
@@ -47,12 +47,15 @@ export class Connection {
     this.calls = new Pending(scheduler, this.clock, (late, all) => this.endLate(late, all));
   }
 
-  /** Runs a command at once, whether or not the outcome is subscribed to. */
+  /** Runs a command when it is subscribed to. Once sent it goes on, also if it is unsubscribed: its reply may bring grants for others. */
   run<T>(command: Command<T>, within: number, hear: Hear<T> = ({ value }) => value): Observable<T> {
-    const outcome = new AsyncSubject<T>();
+    return new Observable((subscriber) => this.begin(command, within, hear, subscriber));
+  }
+
+  private begin<T>(command: Command<T>, within: number, hear: Hear<T>, outcome: Subscriber<T>): void {
     if (this.closed) {
       outcome.error(new CoordinatorClosedError(command.lock));
-      return outcome;
+      return;
     }
     const sender = this.open();
     const call: Call<T> = {
@@ -68,7 +71,6 @@ export class Connection {
     };
     this.calls.add(call as Call);
     if (this.client?.status === 'ready' && !this.resuming) sender.send(call as Call);
-    return outcome;
   }
 
   close(): void {
