@@ -1,7 +1,7 @@
 /** Cancels what may have been granted: a release by owner, repeated until nothing that was sent before it can take effect. */
-import { Observable, type SchedulerLike } from 'rxjs';
+import { Observable, type Observer, type SchedulerLike, type Subscriber } from 'rxjs';
 import { soon } from '../backoff.ts';
-import { clockOf } from '../clock.ts';
+import { type Clock, clockOf } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { LONGEST } from '../options.ts';
 import type { Released } from './store.ts';
@@ -21,48 +21,70 @@ export interface Cancellation {
 /**
  * Emits the outcome of each release that was answered; the first one tells whether there was anything to release. Errors
  * when a release has failed for good, but only when that release can no longer take effect: otherwise it could end the
- * next lease of the same owner. Written by hand, not as a pipeline, because every release of a lease comes through here.
+ * next lease of the same owner.
  */
-export const cancel = (
-  release: () => Observable<Released>,
-  { notAfter = 0, within, retryFor = 0, scheduler, failed }: Cancellation,
-): Observable<Released> =>
-  new Observable((subscriber) => {
-    const clock = clockOf(scheduler);
-    const began = clock.now();
-    let sent = began;
-    let failures = 0;
-    const after = (ms: number, act: () => void): void => {
-      subscriber.add(scheduler.schedule(act, Math.min(ms, LONGEST)));
-    };
-    let left = 1; // releases that go on, or are to be made: one of a quorum goes on when it has its outcome
-    const complete = (): void => {
-      left -= 1;
-      if (left === 0) subscriber.complete();
-    };
-    const send = (): void => {
-      sent = clock.now();
-      subscriber.add(release().subscribe({ next, error, complete }));
-    };
-    const next = (released: Released): void => {
-      failures = 0;
-      subscriber.next(released);
-      const over = began + within; // an earlier command cannot take effect after a release that is sent later than this
-      if (notAfter === 0 || released.now > notAfter || sent > over) return;
-      left += 1;
-      after(Math.max(0, Math.min(notAfter - released.now, over - clock.now())) + 1, send);
-    };
-    const error = (reason: unknown): void => {
-      failed?.();
-      if (isTransient(reason) && clock.now() - began < retryFor) {
-        failures += 1;
-        after(soon(failures), send);
-        return;
-      }
-      const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
-      const rest = unknown ? sent + within + 1 - clock.now() : 0; // + 1: in the ms of its not-after it may take effect
-      if (rest > 0) after(rest, () => subscriber.error(reason));
-      else subscriber.error(reason);
-    };
-    send();
-  });
+export const cancel = (release: () => Observable<Released>, options: Cancellation): Observable<Released> =>
+  new Observable((subscriber) => new Releases(subscriber, release, options).send());
+
+/** The releases of one cancellation. One object, no pipeline and no closures, because every release of a lease comes through here. */
+class Releases implements Observer<Released> {
+  private readonly subscriber: Subscriber<Released>;
+  private readonly release: () => Observable<Released>;
+  private readonly options: Cancellation;
+  private readonly clock: Clock;
+  private readonly began: number;
+  private sent: number;
+  private failures = 0;
+  /** Releases that go on, or are to be made: one of a quorum goes on when it has its outcome. */
+  private left = 1;
+
+  constructor(subscriber: Subscriber<Released>, release: () => Observable<Released>, options: Cancellation) {
+    this.subscriber = subscriber;
+    this.release = release;
+    this.options = options;
+    this.clock = clockOf(options.scheduler);
+    this.began = this.sent = this.clock.now();
+  }
+
+  send(): void {
+    this.sent = this.clock.now();
+    this.subscriber.add(this.release().subscribe(this));
+  }
+
+  next(released: Released): void {
+    const { notAfter = 0, within } = this.options;
+    this.failures = 0;
+    this.subscriber.next(released);
+    const over = this.began + within; // an earlier command cannot take effect after a release that is sent later than this
+    if (notAfter === 0 || released.now > notAfter || this.sent > over) return;
+    this.left += 1;
+    this.sendAfter(Math.max(0, Math.min(notAfter - released.now, over - this.clock.now())) + 1);
+  }
+
+  error(reason: unknown): void {
+    const { within, retryFor = 0, failed } = this.options;
+    failed?.();
+    if (isTransient(reason) && this.clock.now() - this.began < retryFor) {
+      this.failures += 1;
+      this.sendAfter(soon(this.failures));
+      return;
+    }
+    const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
+    const rest = unknown ? this.sent + within + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
+    if (rest > 0) this.after(rest, () => this.subscriber.error(reason));
+    else this.subscriber.error(reason);
+  }
+
+  complete(): void {
+    this.left -= 1;
+    if (this.left === 0) this.subscriber.complete();
+  }
+
+  private sendAfter(ms: number): void {
+    this.after(ms, () => this.send());
+  }
+
+  private after(ms: number, act: () => void): void {
+    this.subscriber.add(this.options.scheduler.schedule(act, Math.min(ms, LONGEST)));
+  }
+}
