@@ -726,7 +726,7 @@ proctype Client(byte c) {
   /* src: acquisition.ts: handOff */
   :: d_step { HOPES(c) && told[c] != 0 -> handed(c) }
 
-  /* One at a time. src: held.ts: send */
+  /* One at a time. src: holding.ts: send */
   :: d_step { phase[c] == HOLDS && left[c] > 0 && call[c] == NONE && may_renew ->
       send(c, RENEW); wears;
 #ifdef TERMS
@@ -745,7 +745,7 @@ proctype Client(byte c) {
       lateN[c] = KEEPS(c); send(c, RENEW); longer[c] = 1 }
 #endif
 #endif
-  /* src: held.ts: renewed */
+  /* src: holding.ts: renewed */
   :: d_step { phase[c] == HOLDS && down[c] == RENEWED ->
       if
       :: left[c] > 0 ->
@@ -777,7 +777,7 @@ proctype Client(byte c) {
       :: left[c] > 0 -> left[c] = 0; phase[c] = DETACHED
       :: else -> lose(c)
       fi }
-  /* src: held.ts: landed */
+  /* src: holding.ts: landed */
   :: d_step { phase[c] == DETACHED && LANDED(c) -> over(c) }
 #endif
   :: d_step { HOPES(c) && may_leave ->

@@ -20,7 +20,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'acquisition.ts': 'lease',
   'departure.ts': 'lease',
   'pace.ts': 'lease',
-  'held.ts': 'lease',
+  'holding.ts': 'lease',
   'session.ts': 'lease',
   'sessions.ts': 'lease',
   'cancel.ts': 'store',

@@ -8,7 +8,7 @@ import type { Lease } from './lease.ts';
 import type { Kind, Terms } from './terms.ts';
 
 /** What a subscription wants, and of whom. */
-export interface Wanted {
+export interface AttachedLock {
   readonly name: string;
   readonly kind: Kind;
   readonly terms: Terms;
@@ -56,10 +56,10 @@ export class Attachment extends AsyncResource {
   host: Host | undefined;
   /** Whether its `timeout` has ended the wait. */
   timedOut = false;
-  readonly wanted: Wanted;
+  readonly wanted: AttachedLock;
   private readonly subscriber: Subscriber<Lease>;
 
-  constructor(subscriber: Subscriber<Lease>, wanted: Wanted) {
+  constructor(subscriber: Subscriber<Lease>, wanted: AttachedLock) {
     super('redisync.Lock', UNTRACKED);
     this.subscriber = subscriber;
     this.wanted = wanted;

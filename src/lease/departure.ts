@@ -1,11 +1,12 @@
 /** The last phase of a session, 'releasing': its owner is released in Redis, and whoever ended it is told whether there was a lease. */
-import { AsyncSubject, concat, defer, EMPTY, type Observable, Subject, type Subscription } from 'rxjs';
+import { concat, defer, EMPTY, type Observable, type Subscription } from 'rxjs';
 import type { LossReason } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Released } from '../store/store.ts';
 import type { Acquisition } from './acquisition.ts';
 import type { Attachment } from './attachment.ts';
-import type { Held } from './held.ts';
+import type { Holding } from './holding.ts';
+import { Once } from './once.ts';
 import type { Owner } from './owner.ts';
 
 /** What is released, and for how long it may stay in Redis. */
@@ -31,9 +32,9 @@ export class Departure {
   private readonly owner: Owner;
   private readonly leaving: Leaving | undefined;
   private answered = false;
-  private answer$: AsyncSubject<boolean> | undefined;
+  private answer$: Once<boolean> | undefined;
   private clearing: Subscription | undefined;
-  private done$: Subject<void> | undefined;
+  private done$: Once<void> | undefined;
 
   constructor(owner: Owner, leaving?: Leaving) {
     this.owner = owner;
@@ -46,15 +47,15 @@ export class Departure {
 
   /** Emits when nothing is left in Redis. */
   over(): Observable<void> {
-    this.done$ ??= new Subject();
-    return this.done$;
+    this.done$ ??= new Once();
+    return this.done$.value$;
   }
 
   /** Emits whether there was a lease to release; undefined once that was emitted. */
   answer(): Observable<boolean> | undefined {
     if (this.answered) return undefined;
-    this.answer$ ??= new AsyncSubject();
-    return this.answer$;
+    this.answer$ ??= new Once();
+    return this.answer$.value$;
   }
 
   /** Ends a wait. @param queued whether it waited: if its release finds a lease, the message about that grant may still arrive */
@@ -63,7 +64,7 @@ export class Departure {
   }
 
   /** Ends a lease. Two stay in Redis: one that was detached, and one that was lost under an explicit owner, under which another process may hold. */
-  giveUp(held: Held, acquisition: Acquisition, lost: LossReason | undefined): void {
+  giveUp(held: Holding, acquisition: Acquisition, lost: LossReason | undefined): void {
     const { leaving, explicitOwner } = this;
     const { lease, ttl, keepUntil } = held;
     const detached = leaving?.detached === true;
@@ -89,7 +90,7 @@ export class Departure {
     const over = (): void => {
       this.tell(false);
       this.owner.over(leaves);
-      this.done$?.next();
+      this.done$?.emit();
     };
     const next = ({ held, grants }: Released): void => {
       this.tell(held);
@@ -110,11 +111,7 @@ export class Departure {
       owner.tell(detached ? { type: 'detached', held: duration } : released);
       for (const one of leaving.streams) one.complete();
     }
-    if (!answer$) return;
-    owner.first.runInAsyncScope(() => {
-      answer$.next(held);
-      answer$.complete();
-    });
+    if (answer$) owner.first.runInAsyncScope(() => answer$.emit(held));
   }
 
   /**

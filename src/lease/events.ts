@@ -42,4 +42,4 @@ export type LockEvent = About &
   );
 
 /** An event before the fields that all events share. */
-export type Told<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;
+export type EventBody<E = LockEvent> = E extends LockEvent ? Omit<E, 'name' | 'owner' | 'at'> : never;

@@ -1,6 +1,6 @@
 /** The implementation of a lease: how long it can be believed, and how it ended. */
 import { setMaxListeners } from 'node:events';
-import { AsyncSubject, defer, firstValueFrom, lastValueFrom, type Observable, of } from 'rxjs';
+import { defer, lastValueFrom, type Observable, of } from 'rxjs';
 import type { Instant } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
@@ -8,10 +8,11 @@ import type { Mode } from '../store/store.ts';
 import { inOwnContext } from './context.ts';
 import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
+import { Once } from './once.ts';
 import type { Granted, Owner } from './owner.ts';
 
 /** The session of a lease, as the lease sees it. */
-interface Keeper {
+interface Renewer {
   readonly owner: Owner;
   /** Renews now, or right after the renewal in flight. */
   ask(ttl?: number, downgrade?: boolean): Observable<void>;
@@ -37,13 +38,13 @@ export class HeldLease implements Lease {
   readonly owner: string;
   readonly fence: number;
   /** Private at run time too (#): a log of the lease must not show the connection behind it, with its password. */
-  readonly #keeper: Keeper;
+  readonly #renewer: Renewer;
   private aborter: AbortController | undefined;
-  private over: AsyncSubject<End> | undefined;
+  private over: Once<End> | undefined;
 
-  constructor(keeper: Keeper, { fence, since, ttl }: Granted) {
-    const { name, owner, mode } = keeper.owner.request;
-    this.#keeper = keeper;
+  constructor(renewer: Renewer, { fence, since, ttl }: Granted) {
+    const { name, owner, mode } = renewer.owner.request;
+    this.#renewer = renewer;
     this.name = name;
     this.owner = owner;
     this.mode = mode;
@@ -68,13 +69,13 @@ export class HeldLease implements Lease {
   /** Emits how the lease ended, before anything else happens. */
   get over$(): Observable<End> {
     if (this.end) return of(this.end);
-    this.over ??= new AsyncSubject();
-    return this.told(this.over);
+    this.over ??= new Once();
+    return this.told(this.over.value$);
   }
 
   /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   get settled$(): Observable<unknown> {
-    return this.told(defer(() => this.#keeper.owner.settled()));
+    return this.told(defer(() => this.#renewer.owner.settled()));
   }
 
   /** The error for calls after its end. */
@@ -86,19 +87,19 @@ export class HeldLease implements Lease {
     if (this.end) return 0;
     const { left } = this;
     if (left > 0) return left;
-    this.#keeper.owner.check();
+    this.#renewer.owner.check();
     return 0;
   }
 
   /** ms for which Redis keeps it at least, not counting maxHold. */
   get valid(): number {
-    return remaining(this.#keeper.owner.terms.clock, this.since, this.ttl);
+    return remaining(this.#renewer.owner.terms.clock, this.since, this.ttl);
   }
 
   /** ms for which it can be believed, and its maxHold is not over. */
   get left(): number {
     const { valid, until } = this;
-    return until === undefined ? valid : Math.min(valid, until - this.#keeper.owner.terms.clock.now());
+    return until === undefined ? valid : Math.min(valid, until - this.#renewer.owner.terms.clock.now());
   }
 
   assertHeld(minimum = 0): void {
@@ -111,18 +112,20 @@ export class HeldLease implements Lease {
 
   renew(ttl?: number): Promise<void> {
     if (ttl !== undefined) duration('ttl', ttl, 10);
-    return this.renewed((keeper) => keeper.ask(ttl));
+    return this.renewed((renewer) => renewer.ask(ttl));
   }
 
   downgrade(): Promise<void> {
-    if (this.#keeper.owner.first.wanted.kind.writes) return this.renewed((keeper) => keeper.ask(undefined, true));
+    if (this.#renewer.owner.first.wanted.kind.writes) return this.renewed((renewer) => renewer.ask(undefined, true));
     return Promise.reject(
       new TypeError(`The lease on ${quote(this.name)} cannot be downgraded: only that of a write lock can`),
     );
   }
 
   release(): Promise<boolean> {
-    return firstValueFrom(this.#keeper.owner.release());
+    return new Promise((resolve) => {
+      this.#renewer.owner.release().subscribe(resolve);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -130,10 +133,10 @@ export class HeldLease implements Lease {
   }
 
   async detach(): Promise<Detached> {
-    await this.renewed((keeper) => keeper.last());
+    await this.renewed((renewer) => renewer.last());
     if (!this.held) throw this.loss;
     const { name, owner, fence, left: remaining } = this;
-    this.#keeper.owner.release(true);
+    this.#renewer.owner.release(true);
     return { name, owner, fence, remaining };
   }
 
@@ -146,7 +149,7 @@ export class HeldLease implements Lease {
   /** A renewal is sent, and its answer may get lost. So a shorter ttl counts from now on, and a lease that is to be downgraded is shared from now on. */
   concede(since: Instant, ttl: number, downgrade: boolean): void {
     if (downgrade) this.mode = 'shared';
-    if (remaining(this.#keeper.owner.terms.clock, since, ttl) < this.valid) this.extend(since, ttl);
+    if (remaining(this.#renewer.owner.terms.clock, since, ttl) < this.valid) this.extend(since, ttl);
   }
 
   extend(since: Instant, ttl: number): void {
@@ -162,19 +165,18 @@ export class HeldLease implements Lease {
   /** Ends the lease. No later call makes it held again or changes the reason. */
   finish(end: End): void {
     this.end ??= end;
-    this.over?.next(this.end);
-    this.over?.complete();
+    this.over?.emit(this.end);
     this.abort();
   }
 
-  private async renewed(how: (keeper: Keeper) => Observable<unknown>): Promise<void> {
+  private async renewed(how: (renewer: Renewer) => Observable<unknown>): Promise<void> {
     if (!this.held) throw this.loss;
-    await lastValueFrom(how(this.#keeper));
+    await lastValueFrom(how(this.#renewer));
   }
 
   /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
   private told<T>(source: Observable<T>): Observable<T> {
-    return this.#keeper.owner.terms.owner === undefined ? source : inOwnContext(source);
+    return this.#renewer.owner.terms.owner === undefined ? source : inOwnContext(source);
   }
 
   private abort(): void {
@@ -184,3 +186,9 @@ export class HeldLease implements Lease {
     this.aborter.abort(loss);
   }
 }
+
+/** The leases in what a lock emits: one lease, or an array of them. */
+export const leasesIn = (emitted: unknown): readonly HeldLease[] => {
+  if (Array.isArray(emitted)) return emitted.filter((one) => one instanceof HeldLease);
+  return emitted instanceof HeldLease ? [emitted] : [];
+};

@@ -15,7 +15,7 @@ import {
   timeout,
 } from 'rxjs';
 import { type Busy, LockTimeoutError, RedisUnreachableError } from '../errors.ts';
-import { type Attachment, endLate, type Wanted } from './attachment.ts';
+import { type AttachedLock, type Attachment, endLate } from './attachment.ts';
 import { inOwnContext } from './context.ts';
 
 /** ms that the error waits for Redis's answer who holds the lock. */
@@ -26,7 +26,7 @@ const FEW = 8;
 
 /** What is known of a wait, or of a single attempt, that ended without a lease. */
 interface Late {
-  readonly wanted: Wanted;
+  readonly wanted: AttachedLock;
   readonly rank?: number | undefined;
   /** The last error since Redis's last answer. */
   readonly failure?: Error | undefined;

@@ -4,7 +4,7 @@ import type { Instant } from '../clock.ts';
 import type { LossReason } from '../errors.ts';
 import type { Request, Store } from '../store/store.ts';
 import type { Attachment } from './attachment.ts';
-import type { Told } from './events.ts';
+import type { EventBody } from './events.ts';
 import type { Terms } from './terms.ts';
 import type { Timer, Timers } from './timers.ts';
 
@@ -50,15 +50,15 @@ export interface Owner {
   over(leavesGrant: boolean): void;
 
   /** Emits an event in the async context of the first subscription, by which spans and logs are attributed. */
-  tell(event: Told): void;
+  tell(event: EventBody): void;
 }
 
 /** The coordinator's sessions, as one of them sees the rest. */
-export interface Surroundings {
+export interface Registry {
   readonly store: Store;
   timers(terms: Terms): Timers;
   readonly events$: { readonly observed: boolean };
-  tell(owner: Owner, event: Told): void;
+  tell(owner: Owner, event: EventBody): void;
   /** The session is over. With `leavesGrant` a grant that arrives later is left alone, otherwise it is released. */
   ended(owner: Owner, leavesGrant: boolean): void;
 }

@@ -5,10 +5,10 @@ import type { Request, Store } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
 import { type Attachment, conflictOf } from './attachment.ts';
 import { Departure } from './departure.ts';
-import type { Told } from './events.ts';
-import { Held } from './held.ts';
+import type { EventBody } from './events.ts';
 import type { End } from './held-lease.ts';
-import type { Granted, Owner, Surroundings } from './owner.ts';
+import { Holding } from './holding.ts';
+import type { Granted, Owner, Registry } from './owner.ts';
 import type { Terms } from './terms.ts';
 import { Timer } from './timers.ts';
 
@@ -17,7 +17,7 @@ import { Timer } from './timers.ts';
  *       ├────────────── granted ──────────────┘                        │
  *       └─────────── left, or failed for good; from queued, too ───────┘
  */
-type State = Acquisition | Held | Departure | { readonly is: 'over' };
+type State = Acquisition | Holding | Departure | { readonly is: 'over' };
 
 export class Session implements Owner {
   readonly store: Store;
@@ -29,18 +29,18 @@ export class Session implements Owner {
   /** The subscriptions, nearly always one. The array is replaced at each change, because one that grows reserves room for 16 more. */
   private attached: readonly Attachment[] = [];
   readonly first: Attachment;
-  private readonly around: Surroundings;
+  private readonly registry: Registry;
 
   /** @param first the subscription for which the session is made, and which is attached next */
-  constructor(around: Surroundings, request: Request, first: Attachment) {
+  constructor(registry: Registry, request: Request, first: Attachment) {
     const { terms } = first.wanted;
-    this.around = around;
-    this.store = around.store;
+    this.registry = registry;
+    this.store = registry.store;
     this.request = request;
     this.terms = terms;
     this.first = first;
     this.state = this.acquisition = new Acquisition(this);
-    this.timer = new Timer(around.timers(terms), this.acquisition);
+    this.timer = new Timer(registry.timers(terms), this.acquisition);
   }
 
   get waits(): boolean {
@@ -99,7 +99,7 @@ export class Session implements Owner {
   grant(granted: Granted): void {
     if (!this.waits) return;
     const { acquisition, attached } = this;
-    const held = new Held(this, granted, acquisition.bound);
+    const held = new Holding(this, granted, acquisition.bound);
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
     for (const { wanted } of attached) held.heed(wanted.terms);
@@ -148,11 +148,11 @@ export class Session implements Owner {
 
   over(leavesGrant: boolean): void {
     this.state = { is: 'over' };
-    this.around.ended(this, leavesGrant);
+    this.registry.ended(this, leavesGrant);
   }
 
-  tell(event: Told): void {
-    if (this.around.events$.observed) this.first.runInAsyncScope(() => this.around.tell(this, event));
+  tell(event: EventBody): void {
+    if (this.registry.events$.observed) this.first.runInAsyncScope(() => this.registry.tell(this, event));
   }
 
   /** Detaches and returns all subscriptions. What they are told now is the last. */
@@ -180,7 +180,7 @@ export class Session implements Owner {
    * held → releasing: first every face of the lease says that it is over, then its owner is released in Redis. Returns the
    * subscriptions to tell. (With `how` they complete by themselves once that is done.)
    */
-  private end(held: Held, end: End, how?: 'detached' | 'completed'): readonly Attachment[] {
+  private end(held: Holding, end: End, how?: 'detached' | 'completed'): readonly Attachment[] {
     const duration = this.terms.clock.now() - held.began;
     const all = this.take();
     const lost = end === 'released' ? undefined : end;

@@ -13,10 +13,10 @@ import {
 import { v4 as uuid } from 'uuid';
 import { CoordinatorClosedError, quote } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
-import { Attachment, notLong, type Wanted } from './attachment.ts';
-import type { LockEvent, Told } from './events.ts';
+import { type AttachedLock, Attachment, notLong } from './attachment.ts';
+import type { EventBody, LockEvent } from './events.ts';
 import type { Lease } from './lease.ts';
-import type { Owner, Surroundings } from './owner.ts';
+import type { Owner, Registry } from './owner.ts';
 import { Refusal } from './refusal.ts';
 import { Session } from './session.ts';
 import { Strays } from './strays.ts';
@@ -35,11 +35,11 @@ interface Entry {
 let sequence = 0;
 
 /** A lock's definition: what it wants, and the sessions of its coordinator. */
-export interface LockDefinition extends Wanted {
+export interface LockDefinition extends AttachedLock {
   readonly sessions: Sessions;
 }
 
-export class Sessions implements Surroundings {
+export class Sessions implements Registry {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
   /** Whether new leases are refused, from the beginning of a drain on. */
@@ -122,7 +122,7 @@ export class Sessions implements Surroundings {
     return timers;
   }
 
-  tell({ request: { name, owner }, terms: { clock } }: Owner, event: Told): void {
+  tell({ request: { name, owner }, terms: { clock } }: Owner, event: EventBody): void {
     if (event.type === 'hindered' && !this.warned) {
       this.warned = true;
       const message = `The wait for the lock ${quote(name)} goes on, but is hindered: ${event.error.message}`;

@@ -21,6 +21,8 @@ interface DelayRow {
   first: Timer | undefined;
   last: Timer | undefined;
   alarm: Subscription | undefined;
+  /** When the alarm fires; nothing in the row is due before. */
+  rings: number;
 }
 
 /**
@@ -72,6 +74,8 @@ export class Timer {
 /** The timers that go by one scheduler. */
 export class Timers {
   private readonly rows = new Map<number, DelayRow>();
+  /** How many timers are set. */
+  private count = 0;
   private tasks: Task[] = [];
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
@@ -84,8 +88,8 @@ export class Timers {
   /** @internal */
   enter(timer: Timer, delay: number, since = this.clock.now()): void {
     this.strike(timer);
-    const row = this.rows.get(delay) ?? { delay, first: undefined, last: undefined, alarm: undefined };
-    if (!row.last) this.rows.set(delay, row);
+    const row = this.rows.get(delay) ?? this.add(delay);
+    this.count += 1;
     const due = since + delay;
     let before = row.last;
     while (before && before.due > due) before = before.before;
@@ -99,7 +103,7 @@ export class Timers {
     if (before) before.after = timer;
     else {
       row.first = timer;
-      this.wind(row);
+      if (due < row.rings) this.wind(row);
     }
   }
 
@@ -112,9 +116,9 @@ export class Timers {
     else row.first = after;
     if (after) after.before = before;
     else row.last = before;
-    if (row.first) return; // if it was the first, the alarm fires and finds nothing due, which is cheaper than setting it anew
-    row.alarm?.unsubscribe();
-    this.rows.delete(row.delay);
+    this.count -= 1;
+    if (this.count === 0) for (const each of this.rows.values()) this.end(each);
+    // Otherwise the alarm stays, fires and finds nothing due: that is cheaper than setting it anew for each short lease.
   }
 
   /** Adds a task to those that run in slices. */
@@ -122,22 +126,35 @@ export class Timers {
     if (this.tasks.push(task) === 1) this.runSome();
   }
 
+  private add(delay: number): DelayRow {
+    const row = { delay, first: undefined, last: undefined, alarm: undefined, rings: Number.POSITIVE_INFINITY };
+    this.rows.set(delay, row);
+    return row;
+  }
+
+  private end(row: DelayRow): void {
+    row.alarm?.unsubscribe();
+    if (this.rows.get(row.delay) === row) this.rows.delete(row.delay);
+  }
+
   private wind(row: DelayRow): void {
     row.alarm?.unsubscribe();
-    const { due } = row.first ?? { due: 0 };
-    row.alarm = this.scheduler.schedule(() => this.ring(row, due), Math.max(0, due - this.clock.now()));
+    row.rings = row.first?.due ?? 0;
+    row.alarm = this.scheduler.schedule(() => this.ring(row), Math.max(0, row.rings - this.clock.now()));
   }
 
   /** Wakes the timers that are due, and those of the next ms. Timers that are set meanwhile come later. */
-  private ring(row: DelayRow, due: number): void {
-    const now = Math.max(due, this.clock.now());
+  private ring(row: DelayRow): void {
+    const now = Math.max(row.rings, this.clock.now());
     try {
       for (let { first } = row; first && first.due < now + 1; { first } = row) {
         first.clear();
         first.sleeper.wake();
       }
     } finally {
-      if (row.first) this.wind(row); // also if a sleeper throws, as a user's teardown may
+      if (row.first)
+        this.wind(row); // also if a sleeper throws, as a user's teardown may
+      else this.end(row);
     }
   }
 

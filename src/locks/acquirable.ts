@@ -1,6 +1,6 @@
 /** The base of locks, `allOf` and `anyOf`: an Observable of leases with a promise face. */
 import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
-import { HeldLease } from '../lease/held-lease.ts';
+import { type HeldLease, leasesIn } from '../lease/held-lease.ts';
 import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { LockDefinition } from '../lease/sessions.ts';
@@ -58,7 +58,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    */
   acquire(options: AcquireOptions = {}): Promise<T> {
     const { timeout, signal } = waitOf(options);
-    return acquire(timeout === undefined ? this : this.inTime(timeout), this.names, signal);
+    return acquire(timeout === undefined ? this : this.inTime(timeout), this, signal);
   }
 
   /**
@@ -68,7 +68,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * @example const lease = await locks.mutex('nightly').tryAcquire();
    */
   tryAcquire(): Promise<T | null> {
-    return acquire(this.try().pipe(defaultIfEmpty(null)), this.names);
+    return acquire(this.try().pipe(defaultIfEmpty(null)), this);
   }
 
   /**
@@ -82,7 +82,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
   async using<R>(work: (held: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
     if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
     const held = await this.acquire(options);
-    const leases = [held].flat().filter((lease) => lease instanceof HeldLease);
+    const leases = leasesIn(held);
     try {
       const result = await Promise.race([run(work, held), ...leases.map(lossOf)]);
       for (const lease of leases) lease.assertHeld(); // its time may be over without anything having read the clocks
@@ -92,7 +92,8 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
     }
   }
 
-  private get names(): string {
+  /** @internal The names of all parts, for errors. */
+  get names(): string {
     return this.parts.map(({ name }) => name).join(', ');
   }
 }

@@ -1,7 +1,7 @@
 /** The promise face of a lock: a subscription that stays until the lease is released or lost. */
-import { fromEvent, type Observable, Subscription, share } from 'rxjs';
+import { fromEvent, noop, type Observable, Subscriber, share } from 'rxjs';
 import { LockAbortedError } from '../errors.ts';
-import { HeldLease } from '../lease/held-lease.ts';
+import { leasesIn } from '../lease/held-lease.ts';
 import { duration, optionsIn, reading, show } from '../options.ts';
 
 /**
@@ -30,27 +30,34 @@ export const waitOf = (options: AcquireOptions): AcquireOptions => {
 /**
  * Subscribes, and resolves with the first value; the subscription goes on. A wait that is aborted is unsubscribed.
  *
- * @param name the lock's name, for the error of an abort
+ * @param locks what is acquired, for the error of an abort
  */
-export const acquire = <T>(source: Observable<T>, name: string, signal?: AbortSignal): Promise<T> =>
+export const acquire = <T>(
+  source: Observable<T>,
+  locks: { readonly names: string },
+  signal?: AbortSignal,
+): Promise<T> =>
   new Promise((resolve, reject) => {
-    if (signal?.aborted) throw new LockAbortedError(name, signal.reason);
-    const subscription = new Subscription();
-    const next = (value: T): void => {
-      aborted?.unsubscribe();
-      for (const lease of [value].flat()) if (lease instanceof HeldLease) lease.byPromise = true;
-      resolve(value);
-    };
+    if (signal?.aborted) throw new LockAbortedError(locks.names, signal.reason);
     const error = (reason: unknown): void => {
       aborted?.unsubscribe();
       reject(reason);
     };
+    const subscriber = new Subscriber<T>({
+      next: (value) => {
+        aborted?.unsubscribe();
+        for (const lease of leasesIn(value)) lease.byPromise = true;
+        resolve(value);
+      },
+      error,
+      complete: noop,
+    });
     const leave = (): void => {
-      subscription.unsubscribe();
-      error(new LockAbortedError(name, signal?.reason));
+      subscriber.unsubscribe();
+      error(new LockAbortedError(locks.names, signal?.reason));
     };
     const aborted = signal && abortOf(signal).subscribe(leave);
-    subscription.add(source.subscribe({ next, error }));
+    source.subscribe(subscriber);
   });
 
 /** Whether it works as an AbortSignal. A polyfill's or another realm's is no instance of ours, and works as well. */

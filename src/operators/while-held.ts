@@ -10,7 +10,7 @@ import {
   Subscription,
 } from 'rxjs';
 import { LockLostError, quote } from '../errors.ts';
-import { HeldLease } from '../lease/held-lease.ts';
+import { type HeldLease, leasesIn } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
 import { show } from '../options.ts';
 import { bounded, timeoutOf, type WhileHeldOptions } from './timeout.ts';
@@ -23,10 +23,9 @@ import { bounded, timeoutOf, type WhileHeldOptions } from './timeout.ts';
 export type Held = Lease | readonly Lease[];
 
 /** The leases of what was emitted, at least one: without one, as with the null of a leadership, work would run without a lock. @throws TypeError */
-const leasesOf = (held: Held): HeldLease[] => {
-  const all = [held].flat();
-  const leases = all.filter((lease) => lease instanceof HeldLease);
-  if (leases.length > 0 && leases.length === all.length) return leases;
+const leasesOf = (held: Held): readonly HeldLease[] => {
+  const leases = leasesIn(held);
+  if (leases.length > 0 && leases.length === (Array.isArray(held) ? held.length : 1)) return leases;
   throw new TypeError(
     `whileHeld and withLock need a lease, got ${show(held)}: filter out what is none, as the null of a leadership`,
   );

@@ -22,7 +22,7 @@ interface NextRenewal {
   readonly outcome: AsyncSubject<void>;
 }
 
-export class Held implements Sleeper, Task {
+export class Holding implements Sleeper, Task {
   readonly owner: Owner;
   readonly lease: HeldLease;
   /** Monotonic ms of the grant. */
