@@ -13,7 +13,7 @@ const asking = (script: string, name: string) => (bytes: Buffer) => bytes.includ
 /** A client behind the proxy, that has asked once: it knows the server's clock, and the server its scripts. */
 const behind = async (site: Site, options = {}): Promise<Recorder> => {
   const client = site.client(options, site.proxy.url);
-  await firstValueFrom(client.locks.mutex('warm').try());
+  await firstValueFrom(client.locks.mutex('warm'));
   return client;
 };
 
@@ -87,7 +87,7 @@ describe('a network', function () {
       const releasing = lease.release();
       const release = await following;
       site.proxy.silent = true; // else it would be sent again, and be in time
-      const next = await acquired(site.client().mutex('replayed'));
+      const next = await acquired(site.client({ ttl: 5 * TTL, renewEvery: RENEWAL }).mutex('replayed'));
       site.proxy.silent = false;
       renewal.deliver();
       release.deliver();
@@ -102,7 +102,7 @@ describe('a network', function () {
   it(
     'slower than the ttl of a lease makes the attempt fail, and frees the lock',
     at(async (site) => {
-      const client = await behind(site, { ttl: 200, renewEvery: 60, commandTimeout: 2_000 });
+      const client = await behind(site, { ttl: 200, renewEvery: 60, commandTimeout: 10_000 });
       site.proxy.delay = 150;
       const error = await firstValueFrom(client.tryMutex('slow')).catch((reason) => reason);
       assert.equal(error.code, 'REDIS_UNREACHABLE');
@@ -114,7 +114,8 @@ describe('a network', function () {
   it(
     'that splits frames at every byte, and delays each, changes nothing',
     at(async (site) => {
-      const clients = [await behind(site, { commandTimeout: 5_000, ttl: 5_000 }), site.client()];
+      const patient = { ttl: 20_000, waiterTtl: 20_000, commandTimeout: 20_000 };
+      const clients = [await behind(site, patient), site.client(patient)];
       const warm = await acquired(clients[1]?.mutex('warm') ?? EMPTY);
       await warm.renew();
       await warm.release(); // the server knows the scripts: their text, at a byte a turn, would take seconds

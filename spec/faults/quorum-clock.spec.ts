@@ -4,7 +4,7 @@ import { assert } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/lateness.ts';
 import { startServer } from '../support/server.ts';
-import { BOUND, on, quorum, TIMEOUT, TTL } from './grounds.ts';
+import { BOUND, on, quorum, RENEWAL, TTL } from './grounds.ts';
 import { acquired, loss, now, type Recorder } from './recorder.ts';
 import { clockShim } from './shim.ts';
 import { hears, SLACK } from './site.ts';
@@ -36,7 +36,7 @@ describe('a quorum of three, one of which has a clock that steps', function () {
     on(
       three,
       async (site, { owners }) => {
-        const [a, b] = [site.client(), site.client()];
+        const [a, b] = [site.client({ ttl: 5 * TTL, renewEvery: RENEWAL }), site.client()];
         await Promise.all([warm(a), warm(b)]);
         const lease = await acquired(a.mutex('ahead'));
         shift(60);
@@ -48,7 +48,7 @@ describe('a quorum of three, one of which has a clock that steps', function () {
         assert.equal(refused.code, 'LOCK_TIMEOUT');
         assert.isTrue(lease.held);
         assert.isTrue(await lease.release());
-        const next = await b.locks.mutex('ahead').acquire({ timeout: TIMEOUT });
+        const next = await b.locks.mutex('ahead').acquire({ timeout: 5 * TTL });
         await eventually('all three grant again', async () =>
           (await owners('ahead')).every((owner) => owner === next.owner),
         );

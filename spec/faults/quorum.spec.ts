@@ -91,20 +91,20 @@ describe('a quorum of five', function () {
       async (site, ground) => {
         await eventually('all are up for longer than the ttl', async () => {
           const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 3);
+          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 7);
         });
-        const [a, b] = [site.client({ delayedRestart: 3_000 }), site.client({ delayedRestart: 3_000 })];
+        const [a, b] = [site.client({ delayedRestart: 7_000 }), site.client({ delayedRestart: 7_000 })];
         await warm(a, ground);
         await warm(b, ground);
         ground.halt(3, 4);
-        const lease = await acquired(a.mutex('restart', { renewEvery: 1_900 }));
+        const lease = await acquired(a.mutex('restart', { ttl: 6_000, renewEvery: 5_900 }));
         await site.restart();
         await sleep(150); // what was on its way to the stopped nodes is too late now
         ground.resume(3, 4);
         assert.deepEqual(await ground.owners('restart'), [undefined, lease.owner, lease.owner, undefined, undefined]);
         const refused = await b.locks
           .mutex('restart')
-          .acquire({ timeout: 300 })
+          .acquire({ timeout: 500 })
           .catch((reason) => reason);
         assert.equal(refused.code, 'LOCK_TIMEOUT');
         assert.isTrue(lease.held);
