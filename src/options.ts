@@ -13,6 +13,9 @@ export type Backoff = (attempt: number) => number;
 /** The longest delay that a Node timer can wait: 2^31 - 1 ms, almost 25 days. */
 export const LONGEST = 2_147_483_647;
 
+/** The default commandTimeout, in ms. */
+export const COMMAND_TIMEOUT = 2_000;
+
 /**
  * How many replicas must have what was written, and for how long to wait for them, in ms.
  *

@@ -5,6 +5,7 @@ import { exponentialBackoff } from '../backoff.ts';
 import { type Clock, clockOf } from '../clock.ts';
 import {
   type Backoff,
+  COMMAND_TIMEOUT,
   duration,
   integerIn,
   LONGEST,
@@ -48,7 +49,7 @@ export type Kind = Pick<Request, 'mode' | 'permits' | 'limit'> & { readonly writ
 
 /** Checks every option that `optionsIn` has read, and fills in the defaults. @throws TypeError, RangeError */
 export const termsOf = (options: LockOptions): Terms => {
-  const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = 2_000, scheduler = asyncScheduler } = options;
+  const { ttl = 30_000, waiterTtl = 10_000, commandTimeout = COMMAND_TIMEOUT, scheduler = asyncScheduler } = options;
   const { owner, identity = IDENTITY, maxHold, minHold = 0, backoff = BACKOFF } = options;
   const replicas = options.replicas === undefined ? undefined : optionsIn('replicas', options.replicas, REPLICAS);
   duration('ttl', ttl, 10);

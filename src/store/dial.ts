@@ -7,9 +7,6 @@ import { duplicateCluster } from './ioredis-cluster.ts';
 import { NodeRedisDriver } from './node-redis.ts';
 import { OpeningTimeout, retryStrategy } from './opening-timeout.ts';
 
-/** The default commandTimeout, in ms. */
-export const COMMAND_TIMEOUT = 2_000;
-
 /** ms from one check of a connection to the next. */
 const CHECK_EVERY = 1_000;
 

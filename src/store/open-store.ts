@@ -1,10 +1,9 @@
 /** Makes the store over the caller's clients: one Redis, a Cluster, or a quorum of independent ones. */
 import type { SchedulerLike } from 'rxjs';
-import { type CoordinatorOptions, duration, integerIn } from '../options.ts';
+import { COMMAND_TIMEOUT, type CoordinatorOptions, duration, integerIn } from '../options.ts';
 import { Announcements } from './announcements.ts';
 import type { Client } from './client.ts';
 import { isArray } from './clients.ts';
-import { COMMAND_TIMEOUT } from './dial.ts';
 import type { Driver, ServerOptions } from './driver.ts';
 import { QuorumStore } from './quorum.ts';
 import { RedisStore } from './redis.ts';

@@ -1,10 +1,10 @@
 /** The store on Redis: verbs over the scripts, grants from replies and from the subscriber. */
 import { catchError, concatMap, type Observable, of, type SchedulerLike, Subject } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
+import { COMMAND_TIMEOUT } from '../options.ts';
 import type { Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import { Connection } from './connection.ts';
-import { COMMAND_TIMEOUT } from './dial.ts';
 import { Foremost } from './foremost.ts';
 import { clockKey, nameOfLock } from './keys.ts';
 import * as commands from './redis/commands.ts';
