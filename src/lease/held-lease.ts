@@ -1,6 +1,6 @@
 /** The implementation of a lease: how long it can be believed, and how it ended. */
 import { setMaxListeners } from 'node:events';
-import { defer, lastValueFrom, type Observable, of } from 'rxjs';
+import { lastValueFrom, type Observable, of } from 'rxjs';
 import type { Instant } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
@@ -75,7 +75,7 @@ export class HeldLease implements Lease {
 
   /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   get settled$(): Observable<unknown> {
-    return this.told(defer(() => this.#renewer.owner.settled()));
+    return this.told(this.#renewer.owner.settled());
   }
 
   /** The error for calls after its end. */
