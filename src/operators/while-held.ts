@@ -5,6 +5,7 @@ import {
   Observable,
   type ObservableInput,
   type ObservedValueOf,
+  type Observer,
   type OperatorFunction,
   Subscriber,
   Subscription,
@@ -47,103 +48,115 @@ const lossOf = ({ name, loss }: HeldLease, ended: boolean): LockLostError =>
   ended && loss.reason === 'released' ? new LockLostError(name, 'released', undefined, HINT) : loss;
 
 /**
- * Runs work under the leases that `source` emits, and unsubscribes from `source` when the work is over. Written by hand,
+ * Work under the leases that a source emits. When the work is over it unsubscribes from the source. Written by hand,
  * because the teardown has state: the work is unsubscribed first, then its leases are released, and the result ends last.
+ * It observes the source. It is one object, because its steps as closures cost each subscription 1 KB.
  */
-const under = <H extends Held, O extends ObservableInput<unknown>>(
-  source: Observable<H>,
-  work: (held: H) => O,
-): Observable<ObservedValueOf<O>> =>
-  new Observable((subscriber) => {
-    let leases: readonly HeldLease[] = [];
-    let completed = false;
-    const working = new Subscription();
+class Work<H extends Held, O extends ObservableInput<unknown>> implements Observer<H> {
+  private leases: readonly HeldLease[] = [];
+  /** Whether the source has completed. */
+  private completed = false;
+  private readonly working = new Subscription();
+  private readonly incoming = new Subscriber<H>(this);
+  private readonly result: Subscriber<ObservedValueOf<O>>;
+  private readonly work: (held: H) => O;
 
-    /** Unsubscribes from the work and from the source. A lease of a completed source, or of a promise, has no subscription, so it is released. */
-    const giveUp = (): void => {
-      working.unsubscribe();
-      incoming.unsubscribe();
-      for (const lease of leases) if (completed || lease.byPromise) void lease.release();
-    };
+  constructor(result: Subscriber<ObservedValueOf<O>>, work: (held: H) => O) {
+    this.result = result;
+    this.work = work;
+  }
 
-    const endAfter = (last: readonly HeldLease[], end: () => void): void => {
-      giveUp();
-      subscriber.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
-    };
+  start(source: Observable<H>): void {
+    this.result.add(this);
+    source.subscribe(this.incoming);
+  }
 
-    /**
-     * The lease ended before the work. A loss errors the result at once, because releasing the other leases may take long.
-     * A release is awaited first: an error of the source that comes meanwhile says more, as `timeout` unsubscribes first and
-     * errors then.
-     */
-    const cutOff = (lease: HeldLease, ended: boolean): void => {
-      const { loss } = lease;
-      working.unsubscribe();
-      if (loss.reason !== 'released') {
-        endAfter([lease], () => subscriber.error(loss));
-        return;
-      }
-      const last = (): void => endAfter(leases, () => subscriber.error(lossOf(lease, ended)));
-      subscriber.add(lease.settled$.subscribe({ complete: last }));
-    };
+  next(held: H): void {
+    if (this.working.closed) return; // the work is over already
+    try {
+      this.begin(held);
+    } catch (error) {
+      this.result.error(error);
+    }
+  }
 
-    /** The work has ended. Its lease may have run out before that without anything having read the clocks: then the result errors. */
-    const done = (end: () => void): void => {
-      const over = leases.find((lease) => !lease.held);
-      endAfter(leases, over ? () => subscriber.error(over.loss) : end);
-    };
+  error(error: unknown): void {
+    if (this.working.closed && error instanceof LockLostError) return; // the loss was handled already
+    this.working.unsubscribe();
+    this.result.error(error);
+  }
 
-    const workUnder = (held: H): void => {
-      for (const lease of leases) working.add(lease.over$.subscribe(() => cutOff(lease, completed)));
-      let end: (() => void) | undefined;
-      const worker = new Subscriber<ObservedValueOf<O>>({
-        next: (value) => subscriber.next(value),
-        error: (error: unknown) => {
-          end = () => subscriber.error(error);
-        },
-        complete: () => {
-          end = () => subscriber.complete();
-        },
-      });
-      working.add(worker); // before it is subscribed: otherwise unsubscribing during a first, synchronous value would not stop it
-      defer(() => work(held)).subscribe(worker);
-      worker.add(() => {
-        if (end) done(end); // after the teardown of the work, also if it ended while it was being subscribed to
-      });
-    };
+  complete(): void {
+    this.completed = true;
+    if (this.leases.length === 0) this.result.complete();
+  }
 
-    const begin = (held: H): void => {
-      const given = leasesOf(held);
-      if (leases.length > 0) throw tooMany(given);
-      leases = given;
-      const over = leases.find((lease) => !lease.held);
-      const last = over?.loss.reason === 'released' ? leases : leases.filter((lease) => lease === over);
-      if (over) endAfter(last, () => subscriber.error(lossOf(over, true)));
-      else workUnder(held);
-    };
+  /** Unsubscribes from the work and from the source. A lease of a completed source, or of a promise, has no subscription, so it is released. */
+  unsubscribe(): void {
+    this.working.unsubscribe();
+    this.incoming.unsubscribe();
+    for (const lease of this.leases) if (this.completed || lease.byPromise) void lease.release();
+  }
 
-    const incoming = new Subscriber<H>({
-      next: (held) => {
-        if (working.closed) return; // the work is over already
-        try {
-          begin(held);
-        } catch (error) {
-          subscriber.error(error);
-        }
-      },
+  private begin(held: H): void {
+    const given = leasesOf(held);
+    if (this.leases.length > 0) throw tooMany(given);
+    this.leases = given;
+    const over = given.find((lease) => !lease.held);
+    const last = over?.loss.reason === 'released' ? given : given.filter((lease) => lease === over);
+    if (over) this.endAfter(last, () => this.result.error(lossOf(over, true)));
+    else this.workUnder(held);
+  }
+
+  private workUnder(held: H): void {
+    const { result, working } = this;
+    for (const lease of this.leases) working.add(lease.over$.subscribe(() => this.cutOff(lease, this.completed)));
+    let end: (() => void) | undefined;
+    const worker = new Subscriber<ObservedValueOf<O>>({
+      next: (value) => result.next(value),
       error: (error: unknown) => {
-        if (working.closed && error instanceof LockLostError) return; // the loss was handled already
-        working.unsubscribe();
-        subscriber.error(error);
+        end = () => result.error(error);
       },
       complete: () => {
-        completed = true;
-        if (leases.length === 0) subscriber.complete();
+        end = () => result.complete();
       },
     });
-    subscriber.add(giveUp);
-    source.subscribe(incoming);
-  });
+    working.add(worker); // before it is subscribed: otherwise unsubscribing during a first, synchronous value would not stop it
+    defer(() => this.work(held)).subscribe(worker);
+    worker.add(() => {
+      if (end) this.done(end); // after the teardown of the work, also if it ended while it was being subscribed to
+    });
+  }
+
+  /** The work has ended. Its lease may have run out before that without anything having read the clocks: then the result errors. */
+  private done(end: () => void): void {
+    const over = this.leases.find((lease) => !lease.held);
+    this.endAfter(this.leases, over ? () => this.result.error(over.loss) : end);
+  }
+
+  /**
+   * The lease ended before the work. A loss errors the result at once, because releasing the other leases may take long.
+   * A release is awaited first: an error of the source that comes meanwhile says more, as `timeout` unsubscribes first and
+   * errors then.
+   */
+  private cutOff(lease: HeldLease, ended: boolean): void {
+    const { result, working } = this;
+    const { loss } = lease;
+    working.unsubscribe();
+    if (loss.reason !== 'released') {
+      this.endAfter([lease], () => result.error(loss));
+      return;
+    }
+    const last = (): void => this.endAfter(this.leases, () => result.error(lossOf(lease, ended)));
+    result.add(lease.settled$.subscribe({ complete: last }));
+  }
+
+  /** Ends the result when the releases of these leases are done. */
+  private endAfter(last: readonly HeldLease[], end: () => void): void {
+    this.unsubscribe();
+    this.result.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
+  }
+}
 
 /**
  * Runs `work` under the lease that the source emits.
@@ -176,5 +189,8 @@ export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
 ): OperatorFunction<H, ObservedValueOf<O>> => {
   if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
   const timeout = timeoutOf(options);
-  return (source) => under(timeout === undefined ? source : bounded(source, timeout), work);
+  return (source) => {
+    const leases$ = timeout === undefined ? source : bounded(source, timeout);
+    return new Observable((subscriber) => new Work(subscriber, work).start(leases$));
+  };
 };
