@@ -222,7 +222,7 @@ describe('the package', function () {
     const [, size, unpacked] = /(\d+) kB packed,\s(\d+) kB unpacked/.exec(readme) ?? [];
     expect(packed?.size).to.be.closeTo(1_000 * Number(size), 50 * Number(size));
     expect(packed?.unpackedSize).to.be.closeTo(1_000 * Number(unpacked), 50 * Number(unpacked));
-    const [, needed = ''] = /three dependencies: (.*) for the command/.exec(readme) ?? [];
+    const [, needed = ''] = /three\sdependencies: (.*) for the command/.exec(readme) ?? [];
     const names = needed.match(/[\w-]+/g)?.filter((word) => word !== 'and');
     expect(names).to.have.members(Object.keys(manifestOf(ROOT).dependencies ?? {}));
   });
