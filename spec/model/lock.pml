@@ -543,7 +543,7 @@ inline answered(c) {
 #endif
 }
 
-/* The outcome is unknown: it may take effect until its not-after. src: sender.ts: unknown */
+/* The outcome is unknown: it may take effect until its not-after. src: sender.ts: endUnknown */
 inline unknown(c) {
   if
   :: up[c] && call[c] == ACQUIRE -> lateA[c] = 1

@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import { RedisRefusedError } from '../../src/errors.ts';
 import { lease } from '../../src/lua/scripts.ts';
-import { refusalOf } from '../../src/store/call.ts';
+import { errorOf } from '../../src/store/call.ts';
 import { DOCUMENTED, isList } from '../support/replies.ts';
 import { type Arg, codeOf, LATER, LONG, SCENES, Stage, specOf, type Verb } from '../support/scenes.ts';
 
@@ -256,7 +256,7 @@ describe('a script that is called by hand', function () {
 
   it('is refused by an error of ours, which tells that nothing was done', async () => {
     const reply = await stage.call('release', 'a', 0, '-', 'soon', 0);
-    assert.instanceOf(reply instanceof Error && refusalOf(COMMAND, reply), RedisRefusedError);
+    assert.instanceOf(reply instanceof Error && errorOf(COMMAND, reply), RedisRefusedError);
   });
 
   it('scans and tells the uptime, or fails with an error of Redis: neither writes', () =>

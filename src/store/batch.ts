@@ -28,6 +28,12 @@ export const batchOf = (calls: readonly Call[], ofSlot: boolean): Batch => {
   return { keys, values };
 };
 
-/** The reply to a batch: the server's time, then an answer for each call. A script that takes no batches tells no time. */
-export const answersOf = ([first]: readonly Call[], reply: unknown): Reply =>
-  first?.command.script.batched ? (reply as Reply) : [undefined, reply];
+/**
+ * Splits a reply: the server's time comes first, then one answer for each call, in their order. A script that takes no
+ * batches tells no time, and its reply is the one answer. Anything else is returned as answers that are errors.
+ */
+export const answersOf = (calls: readonly Call[], reply: unknown): Reply => {
+  if (!calls[0]?.command.script.batched) return [undefined, reply];
+  if (Array.isArray(reply) && reply.length > calls.length) return reply;
+  return [undefined, ...calls.map(() => new Error('The reply has not one answer for each call'))];
+};

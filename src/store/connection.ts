@@ -128,7 +128,7 @@ export class Connection {
       liveness.forget();
       this.closing$.next();
       for (const call of calls.all)
-        if (call.sentAt !== undefined) sender.unknown(call, 'The connection to Redis closed before it answered');
+        if (call.sentAt !== undefined) sender.endUnknown(call, 'The connection to Redis closed before it answered');
     });
     client.on('error', (error: unknown) => this.complain(plain(error)));
     this.line = line;
@@ -155,7 +155,7 @@ export class Connection {
     for (const call of late) {
       const { sentAt, within, command } = call;
       if (sentAt !== undefined) {
-        this.sender?.unknown(call, `Redis did not answer within ${within} ms`);
+        this.sender?.endUnknown(call, `Redis did not answer within ${within} ms`);
         continue;
       }
       this.missed = true;

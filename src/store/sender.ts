@@ -1,9 +1,12 @@
-/** Sends calls on one client: to the node of their key, in batches, and again if a node has refused before it did anything. */
+/**
+ * Sends calls on one client: to the node of their key, in batches, and again if a node says that it has done nothing. A
+ * reply is what Redis sends back to a whole command; an answer is the part of it for one call.
+ */
 import type { SchedulerLike } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
 import { answersOf, batchOf } from './batch.ts';
-import { type Call, plain, refusalOf, type Server } from './call.ts';
+import { type Call, errorOf, plain, type Server } from './call.ts';
 import { type Client, isCluster, masterAt, nodeFor } from './client.ts';
 import type { Driver } from './driver.ts';
 import type { Liveness } from './liveness.ts';
@@ -13,14 +16,14 @@ import type { Pending } from './pending.ts';
 /** Errors by which a node of a Cluster says that it does not serve the slot, or not yet. It has done nothing. */
 const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)\b/;
 
-/** ms before a call is sent again whose slot moves from one node to another. */
-const MOVING = 25;
+/** ms before a call is sent again whose slot no node serves now. */
+const RESEND_AFTER = 25;
 
-/** The deadline in server time. While the clock offset is unknown it is 0: then the script refuses, and its answer tells the time. */
+/** The deadline in server time. While the clock offset is unknown it is 0: then the script does nothing, and its reply tells the time. */
 const notAfter = ({ deadline }: Call, { clockOffset }: Server): number =>
   clockOffset === undefined ? 0 : Math.floor(deadline + clockOffset);
 
-const isReadOnly = (reply: unknown): boolean => reply instanceof Error && reply.message.startsWith('READONLY');
+const saysReplica = (answer: unknown): boolean => answer instanceof Error && answer.message.startsWith('READONLY');
 
 export class Sender {
   private readonly client: Client;
@@ -30,8 +33,8 @@ export class Sender {
   private readonly clock: Clock;
   private readonly demoted: (node: Driver) => void;
   private readonly outbox: Outbox | undefined;
-  /** Whether the server is a node of a Cluster that is used through a single connection: then each command has one name. */
-  private apart = false;
+  /** Whether each call is sent alone, because the server has turned out to be a node of a Cluster behind a single connection. */
+  private oneByOne = false;
 
   /** @param demoted called with a server that says that it is not a master */
   constructor(
@@ -60,12 +63,12 @@ export class Sender {
       return;
     }
     this.address(call, node);
-    if (this.client !== node || !script.batched || this.apart) this.dispatch(node, [call]);
+    if (this.client !== node || !script.batched || this.oneByOne) this.dispatch(node, [call]);
     else this.outbox?.post(call);
   }
 
   /** Ends a call of unknown outcome. In a Cluster the node may have been replaced, so the slots are asked for again; ioredis does that only after MOVED. */
-  unknown(call: Call, message: string, cause?: Error): void {
+  endUnknown(call: Call, message: string, cause?: Error): void {
     if (isCluster(this.client)) this.client.refreshSlotsCache();
     this.calls.fail(call, new RedisUnreachableError(call.command.lock, message, call.notAfter, cause));
   }
@@ -80,29 +83,25 @@ export class Sender {
     const [first] = calls;
     if (!first) return;
     const { script, readOnly } = first.command;
-    const { keys, values } = batchOf(calls, this.apart || isCluster(this.client));
-    const refused = (error: Error): void => {
-      this.apart ||= error.message.startsWith('CROSSSLOT');
+    const ofSlot = this.oneByOne || isCluster(this.client);
+    const { keys, values } = batchOf(calls, ofSlot);
+    const failed = (error: Error): void => {
+      const crossed = error.message.startsWith('CROSSSLOT') && (calls.length > 1 || !ofSlot); // nothing was done
+      if (crossed) this.oneByOne = true;
       for (const call of calls) {
-        if (calls.length === 1 || !this.apart) this.answer(this.liveness.about(node), call, error, 0);
-        else if (this.calls.has(call)) this.dispatch(node, [call]); // CROSSSLOT: nothing was done
+        if (!crossed) this.answer(this.liveness.about(node), call, error, 0);
+        else if (this.calls.has(call)) this.dispatch(node, [call]);
       }
     };
-    const answered = (reply: unknown): void => {
-      try {
-        this.answered(node, calls, reply);
-      } catch (error) {
-        refused(plain(error)); // not a reply of our scripts: a reply transformer of the caller may have changed it
-      }
-    };
+    const answered = (reply: unknown): void => this.answered(node, calls, reply);
     if (asking) node.asking?.().catch(() => undefined); // ASKING counts for the next command alone
     const sent = asking ? node.eval(script.text, keys, ...values) : node.evalsha(script.sha, keys, ...values);
     sent.then(answered, (error: Error) => {
       if (readOnly && error.message.startsWith('NOPERM'))
-        node.eval_ro(script.text, keys, ...values).then(answered, () => refused(error));
-      else if (!error.message.startsWith('NOSCRIPT')) refused(error);
+        node.eval_ro(script.text, keys, ...values).then(answered, () => failed(error));
+      else if (!error.message.startsWith('NOSCRIPT')) failed(error);
       else if (calls.some((call) => this.calls.has(call)))
-        node.eval(script.text, keys, ...values).then(answered, refused);
+        node.eval(script.text, keys, ...values).then(answered, failed);
     });
   }
 
@@ -116,31 +115,40 @@ export class Sender {
     let demoted = false;
     calls.forEach((call, i) => {
       const answer = answers[i + 1];
-      demoted ||= isReadOnly(answer);
+      demoted ||= saysReplica(answer);
       this.answer(server, call, answer, now ?? Number.NaN);
     });
     if (demoted && !isCluster(this.client)) this.demoted(node);
   }
 
-  private answer(server: Server, call: Call, reply: unknown, now: number): void {
-    if (reply instanceof Error) {
-      const error = plain(reply);
+  private answer(server: Server, call: Call, answer: unknown, now: number): void {
+    if (answer instanceof Error) {
+      const error = plain(answer);
       if (isCluster(this.client) && this.calls.has(call) && ELSEWHERE.test(error.message)) this.elsewhere(call, error);
-      else this.refuse(call, error);
+      else this.fail(call, error);
       return;
     }
-    const read = call.command.read(reply, now);
-    if (read) this.calls.succeed(call, call.hear(read, server));
-    else if (this.calls.has(call)) this.send(call);
+    try {
+      const read = call.command.read(answer, now);
+      if (read) this.calls.succeed(call, call.hear(read, server));
+      else if (this.calls.has(call)) this.send(call);
+    } catch (error) {
+      // The answer is not one of our scripts (a reply transformer of the caller may have changed it), or we have a bug. Only this
+      // call fails. Its outcome is unknown, so that what it may have been granted is released.
+      this.endUnknown(call, 'The reply of Redis could not be read', plain(error));
+    }
   }
 
-  private refuse(call: Call, error: Error): void {
-    const refusal = refusalOf(call.command, error);
-    if (refusal) this.calls.fail(call, refusal);
-    else this.unknown(call, 'A command to Redis failed, and its outcome is unknown', error);
+  private fail(call: Call, reply: Error): void {
+    const error = errorOf(call.command, reply);
+    if (error) this.calls.fail(call, error);
+    else this.endUnknown(call, 'A command to Redis failed, and its outcome is unknown', reply);
   }
 
-  /** The key has moved ahead of its slot (ASK): the node to which the slot moves serves it, after ASKING. */
+  /**
+   * The node does not serve the key. After ASK, the key has moved ahead of its slot: it is sent, with ASKING before it, to
+   * the node to which the slot moves. After any other error it is sent again soon.
+   */
   private elsewhere(call: Call, { message }: Error): void {
     const [, address] = /^ASK \d+ (\S+)/.exec(message) ?? [];
     const node = isCluster(this.client) && address ? masterAt(this.client, address) : undefined;
@@ -152,13 +160,13 @@ export class Sender {
     this.dispatch(node, [call], true);
   }
 
-  /** No node serves the slot now: it moves, or its master has died. Nothing was done, so the call is sent again soon. */
+  /** Sends a call again soon for which nothing was done: no node of its slot is known, or the node does not serve the slot now. */
   private later(call: Call): void {
     const { client } = this;
     if (isCluster(client)) client.refreshSlotsCache();
     call.sentAt = undefined;
     this.scheduler.schedule(() => {
       if (this.calls.has(call) && call.sentAt === undefined && client.status === 'ready') this.send(call);
-    }, MOVING);
+    }, RESEND_AFTER);
   }
 }
