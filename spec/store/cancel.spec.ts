@@ -91,6 +91,12 @@ describe('a grant of unknown outcome', () => {
     over([fails(busy)], { retryFor: 60 }, '105ms #', {}, busy);
   });
 
+  it('is released once more after a release of unknown outcome, which could end the next lease of its owner', () => {
+    const [a, b] = [left({ now: 20 }), left({ now: 95, held: false })];
+    const lost = new RedisUnreachableError('a', 'The connection closed', 90);
+    over([fails(lost), of(a), of(b)], { retryFor: 60 }, '45ms a 65ms (b|)', { a, b });
+  });
+
   it('is released again for as long as a long lease lasts, without a growing stack', () => {
     const time = new VirtualTime();
     const answers: unknown[] = [];

@@ -33,6 +33,10 @@ class Releases implements Observer<Released> {
   private readonly options: Cancellation;
   private readonly clock: Clock;
   private readonly began: number;
+  /** Server ms until which a command that was sent earlier may still take effect; 0: there is none. */
+  private notAfter: number;
+  /** Monotonic ms from which on a release is sent later than that command can take effect. */
+  private until: number;
   private sent: number;
   private failures = 0;
   /** Releases that go on, or are to be made: one of a quorum goes on when it has its outcome. */
@@ -44,6 +48,8 @@ class Releases implements Observer<Released> {
     this.options = options;
     this.clock = clockOf(options.scheduler);
     this.began = this.sent = this.clock.now();
+    this.notAfter = options.notAfter ?? 0;
+    this.until = this.began + options.within;
   }
 
   send(): void {
@@ -52,25 +58,28 @@ class Releases implements Observer<Released> {
   }
 
   next(released: Released): void {
-    const { notAfter = 0, within } = this.options;
+    const { notAfter, until } = this;
     this.failures = 0;
     this.subscriber.next(released);
-    const over = this.began + within; // an earlier command cannot take effect after a release that is sent later than this
-    if (notAfter === 0 || released.now > notAfter || this.sent > over) return;
+    if (notAfter === 0 || released.now > notAfter || this.sent > until) return;
     this.left += 1;
-    this.sendAfter(Math.max(0, Math.min(notAfter - released.now, over - this.clock.now())) + 1);
+    this.sendAfter(Math.max(0, Math.min(notAfter - released.now, until - this.clock.now())) + 1);
   }
 
   error(reason: unknown): void {
     const { within, retryFor = 0, failed } = this.options;
     failed?.();
+    const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
+    if (unknown) {
+      this.notAfter = Math.max(this.notAfter, reason.notAfter);
+      this.until = this.sent + within;
+    }
     if (isTransient(reason) && this.clock.now() - this.began < retryFor) {
       this.failures += 1;
       this.sendAfter(soon(this.failures));
       return;
     }
-    const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
-    const rest = unknown ? this.sent + within + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
+    const rest = unknown ? this.until + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
     if (rest > 0) this.after(rest, () => this.subscriber.error(reason));
     else this.subscriber.error(reason);
   }
