@@ -5,14 +5,18 @@ import type { Clock } from '../../src/clock.ts';
 import { LockCorruptedError, LockLostError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { Lock } from '../../src/locks/lock.ts';
+import type { LockOptions } from '../../src/options.ts';
 import { granted, silence } from '../support/fake-store.ts';
 import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
 /** A lock whose clocks can be set apart from the scheduler, as by a pause of the process or a step of the wall clock. */
-const stepped = ({ lock, time }: Virtual): { lock$: Lock; step: { now: number; wall: number } } => {
+const stepped = (
+  { lock, time }: Virtual,
+  options: LockOptions = {},
+): { lock$: Lock; step: { now: number; wall: number } } => {
   const step = { now: 0, wall: 0 };
   const clock: Clock = { now: () => time.now() + step.now, wall: () => time.now() + step.wall };
-  const { wanted } = lock();
+  const { wanted } = lock(options);
   return { lock$: new Lock({ ...wanted, terms: { ...wanted.terms, clock } }), step };
 };
 
@@ -114,6 +118,19 @@ describe('a lease', () => {
     assert.deepEqual(calls, ['0 acquire', '300 renew', '305 release']);
   });
 
+  it('that ends because its renewal times out rejects that renewal with the loss', async () => {
+    let answer: Promise<unknown> | undefined;
+    virtual(({ lock, store, at, flush }) => {
+      store.renewals = [silence];
+      lock({ renewEvery: 900 }).subscribe({
+        next: (lease) => at(500, () => (answer = lease.renew().catch(label))),
+        error: () => undefined,
+      });
+      flush();
+    });
+    assert.equal(await answer, 'lost: unreachable');
+  });
+
   it('is lost once for two callers of renew(), of whom the second waits for the first', () =>
     virtual(({ lock, store, at, ends }) => {
       const seen: string[] = [];
@@ -148,6 +165,22 @@ describe('a pause of the process past the deadline', () => {
       v.at(102, () => assert.equal(v.scheduler.pending, 0));
       v.ends(['0 acquire', '100 release']);
     }));
+
+  it('is seen by a second subscription of its owner, which then acquires the lock anew', () => {
+    for (const single of [false, true])
+      virtual((v) => {
+        const { lock$, step } = stepped(v, { owner: 'me' });
+        const seen: string[] = [];
+        lock$.subscribe({ error: (error) => seen.push(label(error)) });
+        v.at(100, () => {
+          step.now = step.wall = 5_000;
+          const second = (single ? lock$.try() : lock$).subscribe(({ held }) => seen.push(`held: ${held}`));
+          v.at(100, () => second.unsubscribe());
+        });
+        v.ends(['0 acquire', `100 ${single ? 'try' : 'acquire'}`, '200 release']);
+        assert.deepEqual(seen, ['lost: expired', 'held: true']);
+      });
+  });
 
   it('is reported within that call: the signal is aborted, and the stream has errored', () => {
     const looks: Record<string, (lease: Lease) => unknown> = {

@@ -57,6 +57,53 @@ describe('the same owner twice', () => {
       v.ends(['0 acquire', '100 renew', '150 release']);
     }));
 
+  it('keeps a lease that is granted while an earlier attempt is answered too late: nothing is released', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(995, granted()), v.store.after(500, granted())];
+      const first = held(v);
+      v.at(500, () =>
+        v
+          .lock(ME)
+          .try()
+          .subscribe({ error: () => undefined }),
+      );
+      v.at(1_010, () => assert.isTrue(first.leases[0]?.held));
+      v.at(1_050, () => first.leave());
+      v.flush();
+      assert.deepEqual(
+        v.store.log.filter((call) => call.endsWith('release')),
+        ['1050 release'],
+      );
+    }));
+
+  it('ignores a message about a grant that is older than the denial of a single attempt', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(1, denied({ clock: 10 })), v.store.after(1, denied({ clock: 30 }))];
+      const first = held(v);
+      v.at(100, () => v.lock(ME).try().subscribe());
+      v.at(200, () => v.store.grants$.next({ name: 'a', owner: 'me', fence: 20 }));
+      v.at(300, () => first.leave());
+      v.ends(['0 acquire', '100 try', '300 release']);
+      assert.isEmpty(first.leases);
+    }));
+
+  it('is renewed once at a time, also if a subscription that comes asks for two renewals as it is given the lease', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(20, 'renewed')];
+      const first = held(v);
+      v.at(100, () =>
+        v.lock(ME).subscribe({
+          next: (lease) => {
+            void lease.renew();
+            void lease.renew();
+          },
+          error: () => undefined,
+        }),
+      );
+      v.at(190, () => first.leave());
+      v.ends(['0 acquire', '100 renew', '120 renew', '140 renew', '190 release']);
+    }));
+
   it('is given the lease also if that renewal fails, for it is held; and the loss, if the renewal finds one', () => {
     for (const [ttl, seen] of [
       ['unreachable', []],

@@ -27,6 +27,8 @@ export class Acquisition implements Sleeper {
   /** When the last answered attempt was sent. Its answer was a denial, so a hand-off that arrives later was made after this. */
   private heard: Instant | undefined;
   private denied: Denied | undefined;
+  /** The highest number that the server had drawn when it denied an attempt. A grant with a lower fence was over by then. */
+  private drawn = 0;
   /** A hint to ask again came while an attempt was in flight. That attempt may have been too early, so another one follows. */
   private missed = false;
 
@@ -94,7 +96,7 @@ export class Acquisition implements Sleeper {
   handOff(fence: number): void {
     const { request, terms } = this.owner;
     const { ttl, waiterTtl, replicas } = request; // with replicas a message is no grant: they have to confirm an answer
-    if (this.denied && fence <= this.denied.clock) return; // an old grant: the owner did not have it any more when it was denied
+    if (fence <= this.drawn) return; // an old grant: the owner did not have it any more when it was denied
     const granted = this.heard && { fence, since: this.heard, ttl: Math.min(ttl, waiterTtl) };
     const lasts = granted && remaining(terms.clock, granted.since, granted.ttl) > 0;
     if (lasts && !replicas && this.patient) this.owner.grant(granted);
@@ -117,8 +119,9 @@ export class Acquisition implements Sleeper {
     if (!this.heard || this.heard.now < since.now) this.heard = since;
     this.pace?.heard();
     this.known ||= answer.granted || single === undefined;
-    if (answer.granted && owner.waits && remaining(owner.terms.clock, since, ttl) <= 0) {
-      this.undo(single);
+    if (!answer.granted) this.drawn = Math.max(this.drawn, answer.clock);
+    else if (owner.waits && remaining(owner.terms.clock, since, ttl) <= 0) {
+      this.tooLate(single);
       return;
     }
     this.inFlight -= 1;
@@ -171,15 +174,22 @@ export class Acquisition implements Sleeper {
     }
   }
 
-  /** A grant arrived when its time was over: cancels it, and asks again. */
-  private undo(single?: Attachment): void {
+  /**
+   * A grant arrived when its time was over: cancels it, and asks again. While another attempt is in flight nothing is
+   * cancelled: that one may have been granted the same lease, which this process is about to believe.
+   */
+  private tooLate(single?: Attachment): void {
     const { request, terms, store } = this.owner;
     const { name, owner, ttl } = request;
     const { commandTimeout: within, scheduler } = terms;
     const message = `Redis took longer to answer than the ttl of ${ttl} ms`;
     const late = new RedisUnreachableError(name, message, 0, undefined, 'raise ttl, or see why Redis is slow');
-    const tooLate = (): void => this.failed(late, single);
-    const released$ = cancel(() => store.release({ name, owner }, within), { within, scheduler });
-    released$.subscribe({ error: tooLate, complete: tooLate });
+    const failed = (): void => this.failed(late, single);
+    if (this.inFlight > 1) failed();
+    else
+      cancel(() => store.release({ name, owner }, within), { within, scheduler }).subscribe({
+        error: failed,
+        complete: failed,
+      });
   }
 }

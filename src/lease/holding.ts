@@ -126,7 +126,7 @@ export class Holding implements Sleeper, Task {
 
   private fulfil(): void {
     const { pending } = this;
-    if (!pending) return;
+    if (!pending || this.inFlight) return; // whoever was told the outcome may have sent one already
     this.pending = undefined;
     if (this.owner.check()) this.send(pending.ttl, pending.downgrade, pending.outcome);
     else pending.outcome.error(this.lease.loss);
@@ -159,10 +159,9 @@ export class Holding implements Sleeper, Task {
       },
       error: (error: Error) => {
         this.inFlight = false;
-        const { end } = lease;
-        if (!end && error instanceof LockCorruptedError) owner.lose('taken', error);
-        else if (!end) this.failed(error, ttl);
-        outcome?.error(end ? lease.loss : error);
+        if (!lease.end && error instanceof LockCorruptedError) owner.lose('taken', error);
+        else if (!lease.end) this.failed(error, ttl);
+        outcome?.error(lease.end ? lease.loss : error);
         this.fulfil();
       },
     });

@@ -74,10 +74,11 @@ export class Sessions implements Registry {
   private attach(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
     const { name, terms } = one.wanted;
     const { owner } = terms;
-    const known = owner === undefined ? undefined : this.sessions.get(keyOf(name, owner))?.session;
-    const ending$ = known?.ending();
+    const known = (): Session | undefined =>
+      owner === undefined ? undefined : this.sessions.get(keyOf(name, owner))?.session;
+    const ending$ = known()?.ending();
     if (!ending$) {
-      (known ?? this.add(one)).attach(one, patient);
+      (known() ?? this.add(one)).attach(one, patient); // looked up again, because a lapse that was noticed now has ended it
       return;
     }
     const waits = merge(ending$, this.closing$).pipe(take(1), patient ? identity : notLong(name, terms));
