@@ -245,6 +245,18 @@ describe('a script that is called by hand', function () {
     }
   });
 
+  it('answers a waiter that names another ticket than its own with its own, and leaves its place', async () => {
+    for (const ticketNamed of [FIRST, HIGHEST - 1]) {
+      await stage.set('waited for');
+      const stored = await stage.redis.zscore(stage.keys[1], 'c');
+      const reply = (await stage.call('acquire', 'c', specOf('x'), LATER, '1', ticketNamed)) as unknown[];
+      assert.deepEqual([reply[1], String(reply[4])], [1, stored]);
+      assert.equal(await stage.redis.zscore(stage.keys[1], 'c'), stored);
+      const [, , own] = (await stage.call('release', 'a', 0, '-', LATER, 0)) as [number, number, string[]];
+      assert.equal(own[0], 'b');
+    }
+  });
+
   it('leaves an expiry on every key, also where the only waiter is not heard and is passed over', async () => {
     await stage.set('free');
     await stage.call('acquire', 'a', specOf('x'), LATER, '1', '');

@@ -172,6 +172,7 @@ describe('keys of a name that cannot be read', function () {
     for (const [what, write] of [
       ['unreadable', ['HSET', SPECS, 'a', 's 1']],
       ['without its fence', ['HSET', SPECS, 'a', specOf('s', 1, 3)]],
+      ['with the deadline of a waiter for a fence', ['HSET', SPECS, 'a', `${specOf('s', 1, 3)} ${LATER}`]],
       ['gone', ['HDEL', SPECS, 'a']],
     ] as const satisfies readonly (readonly [string, Write])[]) {
       it(`${what}: is REDISYNC_CORRUPTED with nothing written to its owner and to who looks`, async () => {
@@ -221,6 +222,16 @@ describe('keys of a name that cannot be read', function () {
         assert.equal(String(reply[4]), ticket);
         const [, , own] = (await call('release by a')) as [number, number, string[]];
         assert.equal(own[0], 'b');
+      }
+    });
+
+    it('beside a score that is no ticket are none: who asks again gets a ticket, at the end', async () => {
+      for (const score of [Date.now() + LONG, '1000000000000000.5', 'inf']) {
+        await corrupt('waited for', [['ZADD', CLAIMS, score, 'b']]);
+        const reply = (await stage.call('acquire', 'b', specOf('s'), LATER, '1', '')) as unknown[];
+        assert.equal(reply[1], 1);
+        assert.isAtLeast(Number(reply[4]), 1e14);
+        assert.equal(await stage.redis.zscore(stage.keys[1], 'b'), String(reply[4]));
       }
     });
 

@@ -1,7 +1,8 @@
--- Asks for a lease. An owner that is denied may stay in the queue. Asking again keeps its place there, and tells whether it
--- is a holder by now. Asking is idempotent for an owner.
+-- Asks for a lease. An owner that is denied may stay in the queue. Asking again never gives a second lease: a holder's is
+-- renewed, and a waiter keeps its place and is told whether it is a holder by now.
 -- KEYS   the clock; then of each name lock, claims, specs
--- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to stay in the queue, the ticket from an earlier denial or ""
+-- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
+--        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
 -- Reply  fence, or { fence, { owner, fence … of others that this call granted } } granted
 --        { ms until a holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
 --        -1 the call came after its not-after
@@ -34,7 +35,7 @@ end
 
 -- Denies: puts self into the queue, if it stays, and returns the denial.
 local function deny(name, self, stays)
-  local left, ticket = untilLapse(name), self.ticket or self.queued -- the ticket that it named comes first
+  local left, ticket = untilLapse(name), self.ticket
   local isNew = stays and not ticket
   if isNew then ticket = draw() end
   if stays and not self.queued then name.scores = add(name.scores, digits(ticket), self.owner) end
@@ -43,11 +44,11 @@ local function deny(name, self, stays)
   local index = stays and not isNew and redis.call('ZRANK', name.claims, self.owner) or name.count - (isNew and 1 or 0)
   local rank = index - name.sharers - (name.beyond > 0 and 1 or 0)
   local silent = name.holder and name.holder.plain and 1 or 0
-  return { left, rank, silent, math.min(highest(), HIGHEST - 1), stays and ticket or 0, name.inReply }
+  return { left, rank, silent, math.min(highest(), SENDABLE), stays and ticket or 0, name.inReply }
 end
 
 return function(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNamed)
-  local spec, ticket = parseSpec(text), whole(ticketNamed, FIRST, HIGHEST - 1)
+  local spec, ticket = parseSpec(text), whole(ticketNamed, FIRST, SENDABLE)
   if not spec or spec.asked ~= text or not ticket and ticketNamed ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT spec, ticket')
   end
@@ -56,7 +57,8 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNa
   local fence = renewOwn(name, owner, spec, claim)
   if fence then return fence end
   upcoming() -- ends with an error if there is no higher number any more
-  local self = { owner = owner, spec = spec, ticket = ticket, queued = claim and claim.queued }
+  local stored = claim and claim.queued -- its place, whichever ticket it names
+  local self = { owner = owner, spec = spec, ticket = stored or ticket, queued = stored }
   local waits = not (claim and claim.over) -- a lease that is held over is a claim already
   settle(name, spec.channel, waits and self)
   if not self.fence then return deny(name, self, waits and (self.queued or stay == '1')) end

@@ -18,7 +18,7 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
   local holders, waiting, specs = {}, {}, {}
   local held = parseHolder(redis.call('GET', lockKey))
   if held then
-    local left = math.min(redis.call('PTTL', lockKey), HIGHEST - 1)
+    local left = math.min(redis.call('PTTL', lockKey), SENDABLE)
     add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
   end
   local limit = count > 0 and count or -1
@@ -29,7 +29,7 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
     local owner, score = members[i], tonumber(members[i + 1])
     local spec = parseSpec(specs[owner] or count > 0 and redis.call('HGET', specsKey, owner))
     if score < FIRST then
-      if not spec or spec.deadlineOrFence == 0 then
+      if not spec or spec.deadlineOrFence < FIRST then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
       local fence, over = digits(spec.deadlineOrFence), spec.over and 1 or 0

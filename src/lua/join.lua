@@ -24,5 +24,5 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays)
   if specsPttl < ms then expire(specsKey, ms, specsPttl == -2) end
   write('ZADD', claimsKey, ticketText, owner)
   if specsPttl < ms then expire(claimsKey, ms, count == 0) end
-  return { left, count, 0, math.min(ticket, HIGHEST - 1), ticket, {} }
+  return { left, count, 0, math.min(ticket, SENDABLE), ticket, {} }
 end

@@ -23,7 +23,7 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
     name.value = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
     name.left = math.max(1, math.min(left, holder.ttl))
   elseif claim and claim.shares and not claim.over and (fenceHere == '0' or digits(claim.deadlineOrFence) == fenceHere) then
-    name.fields = { owner, claim.asked .. ' ' .. digits(number) }
+    name.fields = { owner, claim.asked .. ' ' .. digits(math.max(number, FIRST)) } -- see fence
   end
   raiseTo(number)
   commit(name)

@@ -1,5 +1,6 @@
 -- The bounds of numbers. Constants are written into the embedded scripts as literals: see embed.
 local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
+local SENDABLE = 9007199254740990 -- the highest integer in a reply, so the highest ticket: parsers of some clients round HIGHEST
 local LONGEST = 2147483647 -- 2^31 - 1: the most ms, permits and limit
 local FIRST = 100000000000000 -- the lowest ticket and fence: µs are above it since 1973, ms below it until 5138
 local BELOW = '(100000000000000' -- scores below FIRST, as the bound of a ZSET's range

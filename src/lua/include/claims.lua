@@ -49,7 +49,8 @@ local function loadName(lockKey, claimsKey, specsKey, count, holder)
   return name
 end
 
--- The claim of an owner: its spec, with "shares" for a shared holder or "queued" for a waiter; nil if it has lapsed or is none.
+-- The claim of an owner, who is never '': each verb refuses that, or breaks the name. It is the owner's
+-- spec, with "shares" for a shared holder or "queued" for a waiter; nil if it has lapsed or is none.
 local function claimOf(name, owner)
   local score = name.count > 0 and redis.call('ZSCORE', name.claims, owner)
   name.claimed = score and true -- true also for a claim that has lapsed
@@ -57,14 +58,16 @@ local function claimOf(name, owner)
   local spec = parseSpec(redis.call('HGET', name.specs, owner))
   score = tonumber(score)
   if score <= now then return nil end
+  -- Beside an exclusive holder stands a shared lease where a plain client has set the lock, because it looks at no claims, or
+  -- where the release that handed it over has failed half-way. Its fence shows it.
   if score < FIRST and (not name.holder or spec and spec.deadlineOrFence >= FIRST) then
-    if not spec or spec.deadlineOrFence == 0 then
+    if not spec or spec.deadlineOrFence < FIRST then
       error(redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable'))
     end
     spec.shares = true
     return spec
   end
   if not spec or spec.deadlineOrFence <= now or spec.deadlineOrFence >= FIRST then return nil end
-  spec.queued = whole(score, FIRST, HIGHEST - 1) or 0 -- its ticket
-  return spec
+  spec.queued = whole(score, FIRST, SENDABLE) -- its ticket
+  return spec.queued and spec
 end

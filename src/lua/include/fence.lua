@@ -1,8 +1,10 @@
 -- The fence of a lease whose value is written again.
+--include bounds
 --include clock
 
--- The fence of a lease, as text. A plain client's value has none; then it is the one that the request names, or a new one.
+-- The fence of a lease, as text, FIRST at least: a lower number would be read as a waiter's deadline. A plain client's
+-- value has none; then it is the one that the request names, or a new one.
 local function fenceOf(holder, fenceNamed)
   local number = tonumber(holder.fence or fenceNamed)
-  return digits(number > 0 and number or draw())
+  return digits(number >= FIRST and number or draw())
 end

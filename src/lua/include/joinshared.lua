@@ -46,10 +46,10 @@ local function joinShared(count, lockKey, claimsKey, specsKey, owner, text, stay
   if not mode or not isHeldBack(mode, permits, limit, sharers) then return nil end
   if not stays then
     upcoming() -- ends with an error if there is no higher number any more
-    return { left, count - sharers, 0, math.min(highest(), HIGHEST - 1), 0, {} }
+    return { left, count - sharers, 0, math.min(highest(), SENDABLE), 0, {} }
   end
   local ticket, ticketText = draw()
   local ms = tonumber(waiterTtl)
   put(count, claimsKey, specsKey, owner, text .. ' ' .. digits(now + ms), ticketText, ms)
-  return { left, count - sharers, 0, math.min(ticket, HIGHEST - 1), ticket, {} }
+  return { left, count - sharers, 0, math.min(ticket, SENDABLE), ticket, {} }
 end
