@@ -3,9 +3,11 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
 --        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
+-- Called by fast, which has compared the not-after, with count, the number of claims (ZCARD), in front.
 -- Reply  fence, or { fence, { owner, fence … of others that this call granted } } granted
---        { ms until a holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
---        -1 the call came after its not-after
+--        { ms until the first holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
+--        rank: how many wait before it; clock: the highest number drawn so far, by which old hand-off messages are told; ticket:
+--        0 if it does not stay. -1 the call came after its not-after. Error REDISYNC_OWNER: the owner has or awaits another lease
 --include claims
 --include commit
 --include fence
@@ -33,7 +35,7 @@ local function renewOwn(name, owner, spec, claim)
   end
 end
 
--- Denies: puts self into the queue, if it stays, and returns the denial.
+-- Denies: puts self into the queue, or leaves it there, if it stays, and returns the denial.
 local function deny(name, self, stays)
   local left, ticket = untilLapse(name), self.ticket
   local isNew = stays and not ticket
@@ -59,10 +61,10 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNa
   upcoming() -- ends with an error if there is no higher number any more
   local stored = claim and claim.queued -- its place, whichever ticket it names
   local self = { owner = owner, spec = spec, ticket = stored or ticket, queued = stored }
-  local waits = not (claim and claim.over) -- a lease that is held over is a claim already
+  local waits = not (claim and claim.over) -- may wait: a shared lease that is held over still has its entry in the claims
   settle(name, spec.channel, waits and self)
   if not self.fence then return deny(name, self, waits and (self.queued or stay == '1')) end
-  if not name.claimed then name.removed[owner] = nil end
+  if not name.claimed then name.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
   commit(name)
   return #name.inReply > 0 and { self.fence, name.inReply } or self.fence
 end

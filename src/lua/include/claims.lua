@@ -23,11 +23,18 @@ local function parseSpec(text)
   }
 end
 
--- The table of a name: its keys, what there is, and what is planned. The first "nonWaiters" of its "count" claims do not
--- wait: '', then "lapsed" shared holders ('' is counted with them), then "sharers". Beside an exclusive holder there are none.
--- Planned, for commit to write, are: value and left of the lock, dropLock, or shortenTo; fields of the specs and scores of
--- the claims, which last for "lasting" ms, the first of them for "soonest"; and the owners that are removed. For the reply it
--- has the number of grants, and those for the coordinator that asks.
+-- The table of a name: its keys, what there is, and what is planned:
+--   holder, sharers, beyond            what holds: loadName; grants and leaves change it as they are planned
+--   count, claimed                     of the claims: loadName, claimOf (whether the owner has one, also a lapsed one)
+--   value, left, dropLock, shortenTo   of the lock: queue, raise, release, share, lapse, for commit
+--   fields, scores, lasting            of specs and claims, and for how many ms those last: plan, lapse, raise, for commit
+--   removed                            the owners that go: loadName (lapsed), plan, queue, acquire, release, for commit
+--   nonWaiters, lapsed, storedBeyond   what loadName has read; a break sets storedBeyond, too
+--   soonest                            ms for which the shortest planned share lasts: plan, for lapse
+--   grants, inReply                    queue, for the reply
+-- "beyond": two holders of 3 and 1 permits have 2 beyond one for each. "over": released, but kept until its ttl ends, because
+-- of a minHold. The first "nonWaiters" of its "count" claims do not wait: '', then "lapsed" shared holders ('' is counted with
+-- them), then "sharers". Beside an exclusive holder they are not counted: see claimOf.
 local function loadName(lockKey, claimsKey, specsKey, count, holder)
   local name = {
     lock = lockKey, claims = claimsKey, specs = specsKey, count = count, holder = holder,
