@@ -118,19 +118,6 @@ describe('a lease', () => {
     assert.deepEqual(calls, ['0 acquire', '300 renew', '305 release']);
   });
 
-  it('that ends because its renewal times out rejects that renewal with the loss', async () => {
-    let answer: Promise<unknown> | undefined;
-    virtual(({ lock, store, at, flush }) => {
-      store.renewals = [silence];
-      lock({ renewEvery: 900 }).subscribe({
-        next: (lease) => at(500, () => (answer = lease.renew().catch(label))),
-        error: () => undefined,
-      });
-      flush();
-    });
-    assert.equal(await answer, 'lost: unreachable');
-  });
-
   it('is lost once for two callers of renew(), of whom the second waits for the first', () =>
     virtual(({ lock, store, at, ends }) => {
       const seen: string[] = [];

@@ -159,9 +159,10 @@ export class Holding implements Sleeper, Task {
       },
       error: (error: Error) => {
         this.inFlight = false;
-        if (!lease.end && error instanceof LockCorruptedError) owner.lose('taken', error);
-        else if (!lease.end) this.failed(error, ttl);
-        outcome?.error(lease.end ? lease.loss : error);
+        const { end } = lease;
+        if (!end && error instanceof LockCorruptedError) owner.lose('taken', error);
+        else if (!end) this.failed(error, ttl);
+        outcome?.error(end ? lease.loss : error); // its own failure says more, also if that has just ended the lease
         this.fulfil();
       },
     });
