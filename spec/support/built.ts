@@ -12,7 +12,7 @@ const FOLDER = join(ROOT, '.scratch');
 const build = async (): Promise<string> => {
   await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
   const entryPoints = ['main', 'guard'].map((name) => join(ROOT, 'dist/cli', `${name}.js`));
-  bundle(join(FOLDER, 'cli'), { entryPoints });
+  bundle(join(FOLDER, 'cli'), { entryPoints, splitting: true }); // what main loads later must not be loaded before
   return FOLDER;
 };
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 /** The redisync command. */
-import { run } from './program.ts';
+import { RUNS, shareStderr } from './share-stderr.ts';
 
-await run(process.argv.slice(2));
+const argv = process.argv.slice(2);
+if (RUNS.includes(argv[0] ?? '')) shareStderr();
+const { run } = await import('./program.ts'); // not before: see share-stderr
+await run(argv);

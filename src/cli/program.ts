@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { EXIT, exitCodeOf, sayingOf } from './exit.ts';
 import { reportTo } from './report.ts';
-import { output, shareStderr, writeErrorNow } from './stdio.ts';
+import { RUNS } from './share-stderr.ts';
+import { output, writeErrorNow } from './stdio.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -19,9 +20,6 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   break: async () => (await import('./break.ts')).addBreak,
   doctor: async () => (await import('./doctor.ts')).addDoctor,
 };
-
-/** The commands that run another. */
-const RUNS: readonly string[] = ['run', 'elect'];
 
 /** With the command that is named first, or all of them to tell about. */
 const programOf = async (name: string, operands: readonly string[]): Promise<Command> => {
@@ -47,7 +45,6 @@ export const run = async (argv: readonly string[]): Promise<void> => {
   const [own, operands] = split(argv);
   const [name = ''] = own;
   const json = own.includes('--json');
-  if (RUNS.includes(name)) shareStderr();
   process.stderr.on('error', () => undefined); // the terminal has gone
   process.on('uncaughtException', (error) => {
     reportTo(json, writeErrorNow).say(`a bug in redisync: ${error.message}; please report it`);

@@ -16,8 +16,8 @@ import { checked, EXIT, Failure } from './exit.ts';
 import { busyWith, holdAll, sayWaits } from './hold.ts';
 import { lossOf, timeLeft } from './loss.ts';
 import { reportTo } from './report.ts';
+import { STDERR } from './share-stderr.ts';
 import { braced, ending$ } from './signals.ts';
-import { STDERR } from './stdio.ts';
 import { type Supervision, supervise } from './supervise.ts';
 import { integer, milliseconds } from './values.ts';
 

@@ -1,37 +1,7 @@
-/**
- * Output without side effects on others. Touching `process.stdout` or `process.stderr` makes a pipe behind it non-blocking
- * for all processes that share it, and then other commands of the same script or the same `make` fail to write. So `run`
- * and `elect` never touch stdout, and replace stderr by another stream, because Node.js itself touches stderr whenever a
- * socket closes.
- */
-import { write, writeSync } from 'node:fs';
-import { Writable } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
+/** What is written to stdout, and to stderr before we exit. `run` and `elect` never touch stdout: see share-stderr. */
+import { writeSync } from 'node:fs';
 import { EXIT } from './exit.ts';
-
-export const STDERR = 2;
-
-/** ms until writing to a full pipe is tried again, if another process has made the pipe non-blocking. */
-const FULL = 20;
-
-const writeAll = async (text: Buffer): Promise<void> => {
-  let rest = text;
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray((await promisify(write)(STDERR, rest)).bytesWritten);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // the reader has closed stderr; continue, for locks have to be released
-      await pause(FULL);
-    }
-  }
-};
-
-/** Replaces `process.stderr` by a stream that another thread writes: a slow reader must not keep us from renewing. */
-export const shareStderr = (): void => {
-  const stderr = new Writable({ write: (text: Buffer, _, done) => void writeAll(text).then(() => done()) });
-  Object.defineProperty(process, 'stderr', { configurable: true, value: Object.assign(stderr, { fd: STDERR }) });
-};
+import { STDERR } from './share-stderr.ts';
 
 /** Before we exit. */
 export const writeErrorNow = (text: string): void => {
