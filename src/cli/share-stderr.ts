@@ -1,8 +1,9 @@
 /**
- * stderr without side effects on others. Touching `process.stderr` makes a pipe behind it non-blocking for all processes
- * that share it, and then other commands of the same script or the same `make` fail to write. So `run` and `elect` replace
- * it by another stream, because Node.js itself touches stderr whenever a socket closes, and Node.js 24 when node:util is
- * loaded. This file therefore loads nothing that loads node:util, and main.ts loads it before all else.
+ * Shares stderr with other programs, without side effects on them. Touching `process.stderr` makes a pipe behind it
+ * non-blocking for all processes that share it, and then other commands of the same script or the same `make` fail to
+ * write. So `run` and `elect` replace it by another stream, because Node.js itself touches stderr whenever a socket closes,
+ * and Node.js 24 when node:util is loaded. This file therefore loads nothing that loads node:util, and main.ts loads it
+ * before all else.
  */
 import { write } from 'node:fs';
 import { Writable } from 'node:stream';
