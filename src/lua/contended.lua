@@ -4,6 +4,7 @@
 -- nothing, and the full verb runs. spec/store/short-ways.spec.ts compares the two in random histories.
 -- KEYS   see lease
 -- Reply  see acquire, release, share, raise
+--include claim
 --include expire
 --include listen
 

@@ -3,6 +3,7 @@
 -- KEYS   see lease
 -- Reply  see release
 --include call
+--include claim
 --include clock
 --include listen
 
@@ -18,13 +19,7 @@ return function(count, lockKey, claimsKey, specsKey, _, _, asking)
   local _, fence = draw()
   write('HDEL', specsKey, '') -- deletes nothing; a full memory refuses no later write: see commit
   write('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', tonumber(ttl) < most and ttl or waiterTtl)
-  if count > 1 then
-    write('ZREM', claimsKey, head)
-    write('HDEL', specsKey, head)
-  else
-    write('DEL', claimsKey)
-    write('DEL', specsKey)
-  end
+  drop(count, claimsKey, specsKey, head)
   if isAskers then return { 1, 1, { head, fence } } end
   publish(channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1, {} }

@@ -4,8 +4,8 @@
 -- Reply  see acquire
 --include bounds
 --include call
+--include claim
 --include clock
---include expire
 
 return function(count, lockKey, claimsKey, specsKey, owner, text, stays)
   local asked, waiterTtl = string.match(text, '^x 1 0 ([1-9]%d*) ([1-9]%d*) [psc%-]%S*$')
@@ -19,10 +19,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays)
   local left = redis.call('PTTL', lockKey)
   if left < 0 or left > tonumber(ttl) then return nil end
   local ticket, ticketText = draw()
-  local ms, specsPttl = tonumber(waiterTtl), count > 0 and redis.call('PTTL', specsKey) or -2
-  write('HSET', specsKey, owner, text .. ' ' .. digits(now + ms))
-  if specsPttl < ms then expire(specsKey, ms, specsPttl == -2) end
-  write('ZADD', claimsKey, ticketText, owner)
-  if specsPttl < ms then expire(claimsKey, ms, count == 0) end
+  local ms = tonumber(waiterTtl)
+  put(count, claimsKey, specsKey, owner, text .. ' ' .. digits(now + ms), ticketText, ms)
   return { left, count, 0, math.min(ticket, SENDABLE), ticket, {} }
 end

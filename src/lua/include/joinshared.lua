@@ -3,8 +3,8 @@
 -- where nobody waits, has no room. In any other state this returns nil and has written nothing: see contended.
 --include bounds
 --include call
+--include claim
 --include clock
---include expire
 --include spec
 
 -- Returns the ms until the first shared holder lapses, and the number of shared holders. Returns nil if a shared holder has
@@ -16,15 +16,6 @@ local function sharedLeft(claimsKey, specsKey)
   local ttl = string.match(redis.call('HGET', specsKey, first[1]) or '', '^s 1 %d+ ([1-9]%d*) ')
   if not ttl or left > tonumber(ttl) then return nil end
   return left, redis.call('ZCOUNT', claimsKey, '-inf', BELOW)
-end
-
--- Writes a claim of the owner, which lasts for that many ms.
-local function put(count, claimsKey, specsKey, owner, text, score, ms)
-  local left = count > 0 and redis.call('PTTL', specsKey) or -2
-  write('HSET', specsKey, owner, text)
-  if left < ms then expire(specsKey, ms, left == -2) end
-  write('ZADD', claimsKey, score, owner)
-  if left < ms then expire(claimsKey, ms, count == 0) end
 end
 
 local function joinShared(count, lockKey, claimsKey, specsKey, owner, text, stays)

@@ -3,21 +3,11 @@
 -- In any other state this returns nil and has written nothing: see contended.
 --include bounds
 --include call
+--include claim
 --include clock
 --include expire
 --include listen
 --include spec
-
--- Removes one of the "count" claims. With the last one both keys are deleted.
-local function drop(count, claimsKey, specsKey, owner)
-  if count > 1 then
-    write('ZREM', claimsKey, owner)
-    write('HDEL', specsKey, owner)
-  else
-    write('DEL', claimsKey)
-    write('DEL', specsKey)
-  end
-end
 
 local function passOn(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
   local text, rank = redis.call('HGET', specsKey, owner), redis.call('ZRANK', claimsKey, owner)
