@@ -38,7 +38,7 @@ export interface Command<T> {
   readonly script: Script;
   readonly keys: readonly string[];
   /** The key of the clock, if the script takes one: the server's, or that of the slot of `keys`. A batch names it once, before the keys of its calls. */
-  readonly clock?: (ofSlot: boolean) => string;
+  readonly clock?: ((ofSlot: boolean) => string) | undefined;
   /** The arguments, made when the call is sent, because they contain the not-after. A script that runs a verb for each name takes the verb first. */
   readonly args: (notAfter: number) => readonly (string | number)[];
   /** Reads the answer; `now` is the server's time. Returns undefined to send the call again, within the same deadline. */

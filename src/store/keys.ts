@@ -35,9 +35,12 @@ const sides = (lock: string): string => {
   return `{${tagOf(slotOf(lock))}}${lock}~redisync/`;
 };
 
-/** The keys of a name. The lock's key is the name itself; only a name that ends like a side key gets a `~` behind it. */
+/** The key of a lock: the name itself; only a name that ends like a side key gets a `~` behind it. */
+export const lockKey = (prefix: string, name: string): string => prefix + (LIKE_SIDE.test(name) ? `${name}~` : name);
+
+/** The keys of a name, the lock's first. */
 export const keysOf = (prefix: string, name: string): Keys => {
-  const lock = prefix + (LIKE_SIDE.test(name) ? `${name}~` : name);
+  const lock = lockKey(prefix, name);
   const side = sides(lock);
   return [lock, `${side}claims`, `${side}specs`];
 };
@@ -62,7 +65,7 @@ export const nameOfLock = (prefix: string, lock: string): string | undefined => 
   if (!lock.startsWith(prefix) || lock === prefix) return undefined;
   const body = lock.slice(prefix.length);
   const name = LIKE_SIDE.test(body) ? body.slice(0, -1) : body;
-  return keysOf(prefix, name)[0] === lock ? name : undefined;
+  return lockKey(prefix, name) === lock ? name : undefined;
 };
 
 /** The name of a side key; undefined for any other key. */

@@ -1,7 +1,7 @@
 /** The commands of the verbs, as data: for each a script, its keys, its arguments, and how its reply is read. */
 import * as scripts from '../../lua/scripts.ts';
 import type { Command, Reply } from '../call.ts';
-import { clockKey, keysOf } from '../keys.ts';
+import { clockKey, keysOf, lockKey } from '../keys.ts';
 import { readAcquire, readInspection, readRelease, readRenewal } from '../replies.ts';
 import { slotOf } from '../slot.ts';
 import type { Answer, Inspection, Release, Released, Renewal, Request } from '../store.ts';
@@ -43,29 +43,20 @@ export const acquire = (
 /** An exclusive lease is renewed by its one key, which is served on either side of a slot that moves. */
 export const renew = (site: Site, request: Request, fence: number, downgrade: boolean): Command<Renewal> => {
   const { name, owner, ttl, mode } = request;
-  const keys = keysOf(site.prefix, name);
-  const [key] = keys;
-  const common = {
+  const exclusive = mode === 'exclusive' && !downgrade;
+  const keys = exclusive ? [lockKey(site.prefix, name)] : keysOf(site.prefix, name);
+  const [key = ''] = keys;
+  return {
     lock: name,
+    script: exclusive ? scripts.renew : scripts.lease,
+    keys,
+    clock: exclusive ? undefined : clockFor(site, key),
     unhurried: true,
     bounded: true, // a late renewal would undo a later one
+    args: exclusive
+      ? (notAfter) => ['renew', owner, fence, ttl, notAfter]
+      : (notAfter) => ['share', owner, fence, specOf({ ...request, mode: 'shared' }, site.channel(key)), notAfter],
     read: readRenewal,
-  };
-  if (mode === 'exclusive' && !downgrade) {
-    return {
-      ...common,
-      script: scripts.renew,
-      keys: [key],
-      args: (notAfter) => ['renew', owner, fence, ttl, notAfter],
-    };
-  }
-  const shared: Request = { ...request, mode: 'shared' };
-  return {
-    ...common,
-    script: scripts.lease,
-    keys,
-    clock: clockFor(site, key),
-    args: (notAfter) => ['share', owner, fence, specOf(shared, site.channel(key)), notAfter],
   };
 };
 
