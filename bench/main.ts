@@ -42,7 +42,7 @@ const HELP = `npm run bench -- [options]
   --publish      keep the results in ${PUBLISHED} and write docs/performance.md from them
   --report       measure nothing, and write docs/performance.md from ${PUBLISHED}
 
-Results are always in ${LATEST}. A full run takes some fifteen minutes, and wants a machine that does nothing else.`;
+Results are always in ${LATEST}. A full run takes some twenty minutes, and wants a machine that does nothing else.`;
 
 const { values } = parseArgs({
   options: {

@@ -8,6 +8,7 @@ import { shown, type Table } from '../measure/table.ts';
 import type { Results } from '../results.ts';
 import { drawn } from './chart.ts';
 import { losses } from './losses.ts';
+import { summary } from './summary.ts';
 
 const DOCUMENT = 'docs/performance.md';
 const CHARTS = 'docs/charts';
@@ -55,6 +56,11 @@ const lost = ({ reports }: Results): string => {
   );
 };
 
+const inShort = (results: Results): string => {
+  const { head, rows } = summary(results);
+  return table(head, rows);
+};
+
 const made = ({ at, machine, load }: Results): string =>
   table(['', ''], [...Object.entries(machine), ['When', at.slice(0, 10)], ['Load before', load.toFixed(2)]]);
 
@@ -62,6 +68,7 @@ const part = (results: Results, name: string): string => {
   if (name === 'machine') return made(results);
   if (name === 'targets') return targets(results);
   if (name === 'losses') return lost(results);
+  if (name === 'summary') return inShort(results);
   if (!results.reports[name]) throw new Error(`${DOCUMENT} asks for ${name}, which the results do not have`);
   return scenario(results, name);
 };

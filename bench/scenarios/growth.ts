@@ -131,6 +131,7 @@ export const growth: Scenario = {
       ...['acquire', 'renew', 'release'].map((script) =>
         atMost(`${script} on the server at the most names, of one at 10`, 1.3, spread(names, script)),
       ),
+      atMost('server bytes a name that was used once', 1, Number(names.at(-1)?.bytes), 1),
       atMost('a turn with the most waiters, of one with 10', 1.3, spread(several, 'turn')),
       atMost('a turn on the server with the most waiters, of one with 10', 1.3, spread(several, 'usec')),
     ];

@@ -9,6 +9,9 @@ import { atMost, type Row } from '../measure/table.ts';
 /** Ours, and the peer that renews by itself; the bounds of CPU and stalls hold for the first. */
 const names = [observableFace.name, promiseFace.name, redisSemaphore.name];
 
+/** The most bytes of heap of a held lease, and of a waiter. */
+const BYTES = 2_560;
+
 /** How many leases there are, how long they last, and for how long they are measured: two renewals of each, at a third of the ttl. */
 interface Load {
   readonly leases: number;
@@ -103,13 +106,13 @@ export const held: Scenario = {
         },
       ],
       verdicts: [
-        atMost(`${n} leases: of one core, in %`, 2, Number(first?.cpu)),
+        atMost(`${n} leases: of one core, in %`, 1.5, Number(first?.cpu)),
         atMost(`${n} leases: longest stall, in ms`, 10, Number(first?.stall), 1),
         ...rows
           .filter(({ name }) => name !== redisSemaphore.name)
           .flatMap((row) => [
-            atMost(`${row.name}: bytes a held lease`, 4_096, Number(row.bytes), 0),
-            atMost(`${row.name}: bytes a waiter`, 4_096, Number(row.waiter), 0),
+            atMost(`${row.name}: bytes a held lease`, BYTES, Number(row.bytes), 0),
+            atMost(`${row.name}: bytes a waiter`, BYTES, Number(row.waiter), 0),
           ]),
       ],
     };
