@@ -1,6 +1,20 @@
 /** Work that needs the lease, in virtual time. */
 import { assert } from 'chai';
-import { finalize, map, NEVER, Observable, of, range, shareReplay, take, tap, timer, toArray } from 'rxjs';
+import {
+  config,
+  finalize,
+  map,
+  NEVER,
+  Observable,
+  of,
+  range,
+  Subject,
+  shareReplay,
+  take,
+  tap,
+  timer,
+  toArray,
+} from 'rxjs';
 import type { Lease } from '../../src/lease/lease.ts';
 import { whileHeld } from '../../src/operators/while-held.ts';
 import { granted, left } from '../support/fake-store.ts';
@@ -86,6 +100,57 @@ describe('whileHeld', () => {
       flush();
       assert.equal(made, 3);
       ends(['0 acquire', '1 release']);
+    }));
+
+  const torn = (): never => {
+    throw new Error('torn');
+  };
+
+  it('releases the lock when it is unsubscribed, also where a teardown of the work throws', () =>
+    virtual(({ lock, at, ends }) => {
+      const work = lock().pipe(whileHeld(() => NEVER.pipe(finalize(torn))));
+      const subscription = work.subscribe();
+      at(20, () => assert.throws(() => subscription.unsubscribe(), /torn/));
+      ends(['0 acquire', '20 release']);
+    }));
+
+  it('ends when its lease does, also where a teardown of the work throws, which is reported as rxjs does', () => {
+    const reported: unknown[] = [];
+    const told: string[] = [];
+    config.onUnhandledError = (error) => reported.push(error);
+    try {
+      virtual(({ lock, at, ends }) => {
+        let lease: Lease | undefined;
+        const work = (held: Lease) => {
+          lease = held;
+          return NEVER.pipe(finalize(torn));
+        };
+        const error = (reason: unknown): void => void told.push(label(reason));
+        lock({ maxHold: 100 }).pipe(whileHeld(work)).subscribe({ error });
+        at(200, () => lock().pipe(whileHeld(work)).subscribe({ error }));
+        at(230, () => void lease?.release());
+        ends(['0 acquire', '101 release', '200 acquire', '230 release']);
+      });
+    } finally {
+      config.onUnhandledError = null;
+    }
+    assert.deepEqual(told, ['lost: maxHold', 'lost: released']);
+    assert.lengthOf(reported, 2);
+  });
+
+  it('completes when its work has, also where a teardown behind the lock throws', () =>
+    virtual(({ lock, at, ends }) => {
+      const done = new Subject<never>();
+      const told: string[] = [];
+      lock()
+        .pipe(
+          finalize(torn),
+          whileHeld(() => done),
+        )
+        .subscribe({ complete: () => told.push('complete') });
+      at(20, () => assert.throws(() => done.complete(), /torn/));
+      ends(['0 acquire', '20 release']);
+      assert.deepEqual(told, ['complete']);
     }));
 
   it('unsubscribes the work at once, also within its first value, where the lease is shared and goes on', () =>

@@ -10,35 +10,11 @@ import {
   Subscriber,
   Subscription,
 } from 'rxjs';
-import { LockLostError, quote } from '../errors.ts';
-import { type HeldLease, leasesIn } from '../lease/held-lease.ts';
-import type { Lease } from '../lease/lease.ts';
+import { LockLostError } from '../errors.ts';
+import type { HeldLease } from '../lease/held-lease.ts';
 import { show } from '../options.ts';
+import { type Held, leasesOf, tooMany } from './held.ts';
 import { bounded, timeoutOf, type WhileHeldOptions } from './timeout.ts';
-
-/**
- * What a lock emits: one lease, or those of `allOf`.
- *
- * @example const stillHeld = (held: Held): boolean => [held].flat().every((lease) => lease.held);
- */
-export type Held = Lease | readonly Lease[];
-
-/** The leases of what was emitted, at least one: without one, as with the null of a leadership, work would run without a lock. @throws TypeError */
-const leasesOf = (held: Held): readonly HeldLease[] => {
-  const leases = leasesIn(held);
-  if (leases.length > 0 && leases.length === (Array.isArray(held) ? held.length : 1)) return leases;
-  throw new TypeError(
-    `whileHeld and withLock need a lease, got ${show(held)}: filter out what is none, as the null of a leadership`,
-  );
-};
-
-/** The error for a second lease: working under it would cut off the work under the first. */
-const tooMany = (leases: readonly HeldLease[]): TypeError => {
-  const names = leases.map(({ name }) => quote(name)).join(', ');
-  return new TypeError(
-    `whileHeld and withLock work under one lease, and were given a second: ${names}; give each lock its own`,
-  );
-};
 
 /** A hint for the error of a lease that is released when it arrives. */
 const HINT = 'its subscription has ended: was the lock piped through take(1) or firstValueFrom?';
@@ -49,7 +25,8 @@ const lossOf = ({ name, loss }: HeldLease, ended: boolean): LockLostError =>
 
 /**
  * Work under the leases that a source emits. When the work is over it unsubscribes from the source. Written by hand,
- * because the teardown has state: the work is unsubscribed first, then its leases are released, and the result ends last.
+ * because the teardown has state: the work is unsubscribed first, then its leases are released, and the result ends last,
+ * also if a teardown throws on the way, as a user's may.
  * It observes the source. It is one object, because its steps as closures cost each subscription 1 KB.
  */
 class Work<H extends Held, O extends ObservableInput<unknown>> implements Observer<H> {
@@ -82,8 +59,11 @@ class Work<H extends Held, O extends ObservableInput<unknown>> implements Observ
 
   error(error: unknown): void {
     if (this.working.closed && error instanceof LockLostError) return; // the loss was handled already
-    this.working.unsubscribe();
-    this.result.error(error);
+    try {
+      this.working.unsubscribe();
+    } finally {
+      this.result.error(error);
+    }
   }
 
   complete(): void {
@@ -93,9 +73,15 @@ class Work<H extends Held, O extends ObservableInput<unknown>> implements Observ
 
   /** Unsubscribes from the work and from the source. A lease of a completed source, or of a promise, has no subscription, so it is released. */
   unsubscribe(): void {
-    this.working.unsubscribe();
-    this.incoming.unsubscribe();
-    for (const lease of this.leases) if (this.completed || lease.byPromise) void lease.release();
+    try {
+      this.working.unsubscribe();
+    } finally {
+      try {
+        this.incoming.unsubscribe();
+      } finally {
+        for (const lease of this.leases) if (this.completed || lease.byPromise) void lease.release();
+      }
+    }
   }
 
   private begin(held: H): void {
@@ -142,19 +128,22 @@ class Work<H extends Held, O extends ObservableInput<unknown>> implements Observ
   private cutOff(lease: HeldLease, ended: boolean): void {
     const { result, working } = this;
     const { loss } = lease;
-    working.unsubscribe();
-    if (loss.reason !== 'released') {
-      this.endAfter([lease], () => result.error(loss));
-      return;
-    }
     const last = (): void => this.endAfter(this.leases, () => result.error(lossOf(lease, ended)));
-    result.add(lease.settled$.subscribe({ complete: last }));
+    try {
+      working.unsubscribe();
+    } finally {
+      if (loss.reason === 'released') result.add(lease.settled$.subscribe({ complete: last }));
+      else this.endAfter([lease], () => result.error(loss));
+    }
   }
 
   /** Ends the result when the releases of these leases are done. */
   private endAfter(last: readonly HeldLease[], end: () => void): void {
-    this.unsubscribe();
-    this.result.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
+    try {
+      this.unsubscribe();
+    } finally {
+      this.result.add(merge(...last.map(({ settled$ }) => settled$)).subscribe({ complete: end }));
+    }
   }
 }
 

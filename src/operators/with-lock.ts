@@ -1,8 +1,9 @@
 /** Work piped through a lock. */
 import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
 import { reading, show } from '../options.ts';
+import type { Held } from './held.ts';
 import { timeoutOf, type WhileHeldOptions } from './timeout.ts';
-import { type Held, whileHeld } from './while-held.ts';
+import { whileHeld } from './while-held.ts';
 
 /**
  * The same values, under the lock: the source is subscribed to only while the lease is held.
