@@ -189,7 +189,12 @@ describe('close()', () => {
         locks.mutex('a').subscribe({ error });
         locks.mutex('a').try().subscribe({ error });
         locks.leadership('a').subscribe({ error });
-        assert.deepEqual(seen, ['COORDINATOR_CLOSED', 'COORDINATOR_CLOSED', 'COORDINATOR_CLOSED']);
+        locks.inspect('a').subscribe({ error });
+        locks.watch('a').subscribe({ error });
+        locks.list().subscribe({ error });
+        locks.forceRelease('a').subscribe({ error });
+        locks.diagnose().subscribe({ error, complete: () => seen.push('complete') });
+        assert.deepEqual(seen, Array(8).fill('COORDINATOR_CLOSED'));
       });
       v.ends([]);
     }));

@@ -237,7 +237,7 @@ export class LockCoordinator {
    */
   diagnose(): Observable<Finding> {
     const { scheduler, commandTimeout, replicas } = this.#defaults;
-    return diagnose(this.#sources, { within: commandTimeout, replicas, scheduler });
+    return this.whileOpen(diagnose(this.#sources, { within: commandTimeout, replicas, scheduler }));
   }
 
   /**

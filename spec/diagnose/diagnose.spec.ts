@@ -1,4 +1,5 @@
 /** What `diagnose()` finds on servers that are set wrong, and that it finds nothing on one that is set right. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Cluster, Redis } from 'ioredis';
 import { lastValueFrom, toArray } from 'rxjs';
@@ -43,6 +44,22 @@ describe('diagnose', () => {
   it('finds nothing on a server that is set right, and holds nothing afterwards', async () => {
     expect(await findings(redis)).to.deep.equal([]);
     expect(await redis.exists('redisync:diagnose')).to.equal(0);
+  });
+
+  it('ends with its coordinator at whatever step it is, and leaves no connection', async () => {
+    const clients = async (): Promise<number> =>
+      String(await redis.client('LIST'))
+        .trim()
+        .split('\n').length;
+    for (let ms = 0; ms < 12; ms += 1) {
+      const locks = new LockCoordinator(redis);
+      const told: unknown[] = [];
+      locks.diagnose().subscribe({ error: (error) => told.push(error.code), complete: () => told.push('complete') });
+      await pause(ms);
+      await locks.close();
+      expect(told, `${ms} ms`).to.have.lengthOf(1);
+    }
+    await eventually('only the connection of this spec is left', async () => (await clients()) === 1);
   });
 
   it('finds a policy that can evict locks, and where', async () => {
