@@ -242,6 +242,13 @@ describe('redisync run', () => {
         ['run', 'x', '--max-hold', '1s', '--on-lost', 'kill', '--', 'true'],
         /--max-hold must be longer than 1s: raise it$/m,
       ],
+      [
+        'nothing behind --, as from an empty variable',
+        ['run', 'x', '--'],
+        /nothing stands behind --: write the command/,
+      ],
+      ['nothing behind -- of elect', ['elect', 'x', '--'], /nothing stands behind --: write the command/],
+      ['a command for --listen', ['elect', '--listen', 'x', '--', 'true'], /--listen runs nothing: leave it out/],
       ['two patterns', ['ls', '--', 'x', '-y'], /too many arguments for 'ls'/],
       [
         'a URL that is none',

@@ -55,8 +55,9 @@ interface ElectFlags extends Supervised {
 }
 
 /** A line for each leader, as it changes; an empty one for none. */
-const listen = (name: string, { json, ...where }: Common): Promise<number> =>
-  withLocks(where, {}, (locks) => {
+const listen = async (name: string, command: readonly string[], { json, ...where }: Common): Promise<number> => {
+  if (command.length > 0) throw new Failure(EXIT.usage, '--listen runs nothing: leave it out, or the command');
+  return withLocks(where, {}, (locks) => {
     const leaders$ = checked(() => locks.watch(name)).pipe(
       map(({ holders, fence }) => {
         const leader = holders.find(({ over }) => !over); // nobody leads by a lease that is held over
@@ -71,6 +72,7 @@ const listen = (name: string, { json, ...where }: Common): Promise<number> =>
     );
     return firstValueFrom(merge(leaders$, ending$.pipe(map(codeOfSignal))));
   });
+};
 
 const elect = async (name: string, command: readonly string[], options: ElectFlags): Promise<number> => {
   if (command.length === 0) {
@@ -125,7 +127,7 @@ export const addElect = (program: Command, operands: readonly string[]): void =>
     .option('--min-hold <duration>', 'leave the leadership taken for at least this long', milliseconds('0s'))
     .option('--listen', 'run nothing: print who leads, at each change')
     .action(async (name: string, options: ElectFlags) => {
-      process.exitCode = await (options.listen ? listen(name, options) : elect(name, operands, options));
+      process.exitCode = await (options.listen ? listen(name, operands, options) : elect(name, operands, options));
     });
   supervised(command, ['term', 'kill']);
   common(command, 'events on stderr, one JSON object a line', 'redisync elect scheduler -- node scheduler.js');

@@ -1,7 +1,7 @@
 /** The command line: what there is, and what becomes of errors. */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { EXIT, exitCodeOf, sayingOf } from './exit.ts';
+import { EXIT, exitCodeOf, Failure, sayingOf } from './exit.ts';
 import { reportTo } from './report.ts';
 import { RUNS } from './share-stderr.ts';
 import { output, writeErrorNow } from './stdio.ts';
@@ -51,6 +51,10 @@ export const run = async (argv: readonly string[]): Promise<void> => {
     process.exit(EXIT.bug); // the guard ends what runs
   });
   try {
+    if (own.length < argv.length && operands.length === 0) {
+      // such as an empty variable of a script: to hold the lock until interrupted is not what was meant
+      throw new Failure(EXIT.usage, 'nothing stands behind --: write the command there, or leave -- out');
+    }
     const program = await programOf(name, operands);
     await program.parseAsync(own, { from: 'user' });
   } catch (error) {
