@@ -100,7 +100,15 @@ const text =
   (value: unknown): boolean =>
     typeof value === 'string' && value.isWellFormed() && value.length > 0 && Buffer.byteLength(value) <= most;
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+/** A record, with or without options. An empty array, a Map or a promise is none. */
+const isObject = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return Object.prototype.toString.call(value) === '[object Object]' || Object.keys(value).length > 0;
+  } catch {
+    return true; // it cannot be read
+  }
+};
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 const never = (): boolean => false;
 
@@ -253,6 +261,33 @@ describe('renewEvery', () => {
       'renewEvery (ms) must be from 1 to 987',
     );
     locks.mutex('a', { ttl: 1_000, renewEvery: 987 });
+  });
+});
+
+describe('options', () => {
+  const ttlOf = (options: LockOptions): number => locks.mutex('a', options).wanted.terms.ttl;
+
+  it('may be inherited, as from a class with getters', () => {
+    class Settings {
+      get ttl(): number {
+        return 2_000;
+      }
+    }
+    assert.equal(ttlOf(new Settings()), 2_000);
+    assert.equal(ttlOf(Object.create({ ttl: 3_000 })), 3_000);
+    assert.equal(ttlOf(Object.assign(Object.create({ ttl: 3_000 }), { ttl: 4_000 })), 4_000);
+    assert.equal(ttlOf(Object.create(null)), 1_000);
+  });
+
+  it('are no promise that was not awaited, nor another collection: these would count as no options', () => {
+    const none = { Promise: Promise.resolve({ ttl: 5 }), Map: new Map([['ttl', 5]]), Array: [], Date: new Date() };
+    for (const [kind, value] of Object.entries(none)) {
+      assert.throws(
+        () => locks.mutex('a', value as never),
+        TypeError,
+        `options must be an object with options, got a ${kind}`,
+      );
+    }
   });
 });
 

@@ -132,12 +132,26 @@ export interface CloseOptions {
   readonly drain?: number | undefined;
 }
 
-/** Checks that options are an object with known names, and returns a copy, so that getters are called once. */
+/**
+ * Checks that options are an object with known names, and returns a copy, so that getters are called once. Options may be
+ * inherited, as those of a class are that has getters. What is no record and has no options, such as a promise that was not
+ * awaited or a Map, is refused: it would count as no options at all.
+ */
 export const optionsIn = <T extends object>(argument: string, value: T, names: readonly string[]): T => {
   if (typeof value !== 'object' || value === null) {
     throw new TypeError(`${argument} must be an object, got ${show(value)}`);
   }
-  const given = reading(argument, () => ({ ...value }));
+  const kind = reading(argument, () => Object.prototype.toString.call(value).slice('[object '.length, -1));
+  const given = reading(argument, () => {
+    const own = { ...value };
+    if (kind !== 'Object') return own; // an array inherits `every`, which is an option of `watch`
+    const inherited = names.filter((name) => name in value && !Object.hasOwn(own, name));
+    for (const name of inherited) Reflect.set(own, name, Reflect.get(value, name));
+    return own;
+  });
+  if (kind !== 'Object' && Object.keys(given).length === 0) {
+    throw new TypeError(`${argument} must be an object with options, got a ${kind} without any`);
+  }
   namesIn(argument, given, names);
   return given;
 };
