@@ -43,7 +43,8 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * - a span `redisync.hold` for each lease, with `redisync.lock`, `redisync.owner` and `redisync.fence`. It is a child of
  *   what was active where the lock was subscribed to, or acquired, whoever's release or connection has brought the grant
  *
- * A wait that times out counts as `abandoned` too, like every wait that ends without a grant. Watching never influences locking.
+ * A wait that times out counts as `abandoned` too, like every wait that ends without a grant after it was denied once. Watching
+ * never influences locking.
  *
  * @returns stops it, and ends the spans of what is still held
  * @example const stop = instrument(locks, { nameTemplate: (name) => name.replace(/\d+/g, '{id}') });
