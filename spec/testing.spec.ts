@@ -1,4 +1,5 @@
 /** The coordinator for users' specs: the whole of a pipeline in virtual time, without Redis. */
+import { readFileSync } from 'node:fs';
 import { assert, expect } from 'chai';
 import {
   asyncScheduler,
@@ -58,6 +59,19 @@ describe('The coordinator over memory', () => {
         expectObservable(shown(here.mutex('x')), '  -^-------!').toBe('-------L');
         expectObservable(shown(elsewhere.mutex('x')), '^------!').toBe('L');
       }));
+
+    it('does what the README shows of it', () => {
+      const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+      const [, example = ''] = /## Testing your own code[\s\S]*?```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+      const shown = new Function('testScheduler', 'memoryCoordinator', 'withLock', 'merge', example);
+      let compared = 0;
+      const testScheduler = new TestScheduler((actual, expected) => {
+        assert.deepEqual(actual, expected);
+        compared += 1;
+      });
+      shown(testScheduler, memoryCoordinator, withLock, merge);
+      assert.equal(compared, 1);
+    });
 
     it('shows the latency of the memory, before the grant and before the release is acknowledged', () =>
       marbles(({ cold, expectObservable }) => {
