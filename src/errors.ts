@@ -77,12 +77,12 @@ export interface Busy {
 }
 
 /**
- * A wait with a `timeout` ran out of time while others held the lock. Where Redis was never heard while one waited, that is
- * a RedisUnreachableError instead. Who holds is looked up as the time is over, for 250 ms at the most: where Redis does not
- * tell within that, or is out of reach, there are no owners here.
+ * The `timeout` of a wait was over while others held the lock. If Redis never answered during the wait, the error is a
+ * RedisUnreachableError instead. When the time is over, Redis is asked who holds. If it does not answer within 250 ms, there
+ * are no owners here.
  *
- * The `cause` is undefined where the lock was busy and no more. Otherwise Redis has failed since it was last heard: it is the
- * last error of the connection, for as long as there is none, or what the last attempt failed with.
+ * The `cause` is undefined if others held the lock and Redis answered. If Redis has failed since its last answer, `cause` is
+ * the last error of the connection while there is none, or otherwise the error of the last attempt.
  *
  * @example
  * const told = (error: unknown): void => {
@@ -93,13 +93,13 @@ export class LockTimeoutError extends RedisyncError {
   readonly code = 'LOCK_TIMEOUT';
   /** Who holds it, at most eight: each the `identity` of its coordinator and a UUID, unless an `owner` was given. */
   readonly owners: readonly string[];
-  /** When the last of them was granted its lease, by the clock of Redis; undefined where its value tells no fence. */
+  /** When the last of them was granted its lease, by the clock of Redis; undefined if no fence is known, as of another client. */
   readonly since: Date | undefined;
   /** ms until the first of their leases lapses, unless it is renewed or released. */
   readonly remaining: number | undefined;
   /**
-   * How many were ahead in the queue, as Redis told when it was last asked, a third of `waiterTtl` ago at the most; of a single
-   * attempt, how many wait, up to eight less the holders. Undefined where there is no queue.
+   * How many were ahead in the queue at the last answer, at most `waiterTtl / 3` before; after a single attempt, how many wait,
+   * up to eight less the holders. Undefined where there is no queue.
    */
   readonly rank: number | undefined;
   /** Whether this coordinator is among those who hold it: a lock within itself waits for ever. */
@@ -192,7 +192,7 @@ export class FenceExhaustedError extends RedisyncError {
 /**
  * The coordinator is closed, or was closed while the lock was held or awaited.
  *
- * @example const over = (error: unknown): boolean => error instanceof CoordinatorClosedError; // as it was told to
+ * @example const over = (error: unknown): boolean => error instanceof CoordinatorClosedError;
  */
 export class CoordinatorClosedError extends RedisyncError {
   readonly code = 'COORDINATOR_CLOSED';

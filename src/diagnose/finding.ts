@@ -14,7 +14,7 @@ export type Severity = 'error' | 'warning' | 'info';
  * - `VERSION`: older than 6.2
  * - `EVICTION`: a policy that can evict locks
  * - `PERSISTENCE`: a node of a quorum forgets its locks when it restarts
- * - `REPLICA`: a replica is away, behind, or was asked itself; or there are fewer than `replicas.count`
+ * - `REPLICA`: a replica is away or behind, there are fewer than `replicas.count`, or the server is itself a replica
  * - `MIN_REPLICAS`: a master that is cut off from its replicas goes on granting
  * - `CLOCK`: the server's clock and ours differ
  * - `COVERAGE`: slots of a Cluster that no node serves

@@ -5,14 +5,14 @@ import { leasesIn } from '../lease/held-lease.ts';
 import { duration, optionsIn, reading, show } from '../options.ts';
 
 /**
- * How long `acquire()` waits: `timeout` ms (up to 2^31 - 1; 0 for a single attempt), or until `signal` is aborted. Without either, for its turn.
+ * How long `acquire()` waits: `timeout` ms (up to 2^31 - 1; 0 for a single attempt), or until `signal` is aborted. Without either the wait has no bound.
  *
  * @example const bound: AcquireOptions = { timeout: 5_000, signal: request.signal };
  */
 export interface AcquireOptions {
   /** Leaves the queue when it is aborted, with a LockAbortedError. It does not end a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
-  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: for its turn. */
+  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: no bound. */
   readonly timeout?: number | undefined;
 }
 

@@ -10,7 +10,7 @@ import { duration, optionsIn } from '../options.ts';
  * @example const brief: WhileHeldOptions = { timeout: 5_000 };
  */
 export interface WhileHeldOptions {
-  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: for its turn. */
+  /** How long to wait, in ms, before a LockTimeoutError: 0 (a single attempt) to 2^31 - 1. Default: no bound. */
   readonly timeout?: number | undefined;
 }
 
