@@ -2,6 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { defaultTimeoutOptions } from 'redis-semaphore';
+import Redlock from 'redlock';
+import { DEFAULTS } from 'redlock-universal';
 import { complaints, ROOT } from './snippets.ts';
 
 const DOCS = [
@@ -46,6 +50,18 @@ describe('the documents', function () {
     );
     expect(named).to.have.length.above(5);
     expect(installed).to.include.members(named);
+  });
+
+  it('say of other clients how often these try again by default', () => {
+    const redlock = new Redlock([new Redis({ lazyConnect: true })]);
+    const { retryCount, retryDelay } = Reflect.get(redlock, 'settings') as Record<string, number>;
+    const { RETRY_ATTEMPTS, RETRY_DELAY } = DEFAULTS;
+    const row = [
+      `tries again: ${retryCount} times, ${retryDelay} ms apart`,
+      `tries again every ${defaultTimeoutOptions.retryInterval} ms`,
+      `tries again: ${RETRY_ATTEMPTS} times, ${RETRY_DELAY} ms apart`,
+    ];
+    expect(textOf('README.md')).to.include(`| ${row.join(' | ')} |`);
   });
 
   it('have links that lead somewhere', () => {
