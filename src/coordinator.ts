@@ -267,7 +267,7 @@ export class LockCoordinator {
     const { scheduler, commandTimeout } = this.#defaults;
     const sessions = this.#sessions;
     const within = (ms: number): Observable<unknown> => timer(Math.min(ms, LONGEST), scheduler);
-    const drained$ = defer(() => race(sessions.drain(), within(drain), this.#cut$));
+    const drained$ = defer(() => race(sessions.shut(true), within(drain), this.#cut$));
     const closed$ = defer(() => race(sessions.shut(), within(2 * commandTimeout)));
     return concat(drain > 0 ? drained$ : EMPTY, closed$).pipe(
       ignoreElements(),

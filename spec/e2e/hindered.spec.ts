@@ -26,9 +26,12 @@ describe('a wait that is hindered', () => {
   });
   afterEach(() => process.off('warning', warn));
 
-  const watched = (redis: Redis, options: object): LockCoordinator => {
+  const over = (redis: Redis, options: object): LockCoordinator => {
     redis.on('error', () => undefined);
-    const locks = new LockCoordinator(redis, options);
+    return new LockCoordinator(redis, options);
+  };
+  const watched = (redis: Redis, options: object): LockCoordinator => {
+    const locks = over(redis, options);
     locks.events$.subscribe((event) => events.push(event));
     return locks;
   };
@@ -45,6 +48,14 @@ describe('a wait that is hindered', () => {
     expect(warnings).to.have.lengthOf(1);
     expect(warnings[0]?.message).to.match(/waits? .*ECONNREFUSED/);
     for (const wait of waits) wait.unsubscribe();
+    await locks.close();
+  });
+
+  it('is a warning also where nobody listens to the events', async () => {
+    const locks = over(new Redis({ port: 1, lazyConnect: true }), { ttl: 300, renewEvery: 100, commandTimeout: 50 });
+    const wait = locks.mutex('a').subscribe({ error: () => undefined });
+    await eventually('the process is warned', () => warnings.length === 1);
+    wait.unsubscribe();
     await locks.close();
   });
 

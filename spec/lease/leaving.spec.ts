@@ -186,6 +186,16 @@ describe('a release', () => {
       assert.isUndefined(store.asked[2]?.fence);
     }));
 
+  it('names the fence again once that attempt can no longer take effect', () =>
+    virtual(({ lock, store, flush, at }) => {
+      const unknown = new RedisUnreachableError('a', 'Cut', 1_000);
+      store.acquires = [store.failure(1, unknown), store.after(1, granted(7))];
+      const subscription = lock({ commandTimeout: 500 }).subscribe();
+      at(502, () => subscription.unsubscribe());
+      flush();
+      assert.equal(store.asked.at(-1)?.fence, 7);
+    }));
+
   it('that fails is repeated, soon at first, until Redis has acknowledged it', () =>
     virtual(({ lock, store, expectObservable, ends }) => {
       const fails = store.failure(0, BUSY);

@@ -44,6 +44,24 @@ describe('the same owner twice', () => {
       ends(['0 acquire', '300 release']);
     }));
 
+  it('is one session also if the first subscription named no owner, and the second names the one that it was given', () =>
+    virtual((v) => {
+      const leases: Lease[] = [];
+      const first = v.lock().subscribe((lease) => leases.push(lease));
+      v.at(100, () => {
+        const owner = leases[0]?.owner;
+        const second = held(v, { owner });
+        v.lock({ owner }, 'b').try().subscribe().unsubscribe();
+        v.at(2, () => assert.deepEqual(second.leases, leases));
+        v.at(50, () => {
+          first.unsubscribe();
+          assert.deepEqual(second.seen, ['150 lost: released']);
+        });
+      });
+      v.at(200, () => v.lock({ owner: leases[0]?.owner }).try().subscribe().unsubscribe());
+      v.ends(['0 acquire', '100 renew', '100 try', '101 release', '150 release', '200 try', '201 release']);
+    }));
+
   it('has one lease: a subscription that comes while it is held is given that lease, once it is renewed', () =>
     virtual((v) => {
       v.store.renewals = [v.store.after(20, 'renewed')];

@@ -166,7 +166,7 @@ describe('renewals that are due at once', () => {
     virtual((v) => {
       const stopped = new VirtualTimeScheduler();
       const theirs = v.sessions.timers({ scheduler: stopped, clock: clockOf(stopped) });
-      v.at(299, () => theirs.enqueue({ run: () => undefined }));
+      v.at(299, () => new Timer(theirs, { wake: () => undefined }).set(0));
       v.expectObservable(shown(v.lock()), '^ 399ms !').toBe('-L');
       v.ends(['0 acquire', '300 renew', '400 release']);
     }));

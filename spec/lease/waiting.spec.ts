@@ -160,6 +160,17 @@ describe('a grant', () => {
       ends(['0 acquire', '100 release']);
     }));
 
+  it('to an explicit owner that has left long ago is released: no message about an earlier grant takes that long', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied())];
+      store.departures = [store.after(1, left({ held: false }))];
+      at(101 + 2 * 900, () => handOver(v));
+      at(101 + 2 * 900 + 1, () => handOver(v));
+      expectObservable(shown(lock({ waiterTtl: 900, owner: 'me' })), '^ 99ms !').toBe('');
+      ends(['0 acquire', '100 release', '1902 release']);
+    }));
+
   it('counts from the sending of the last answered heartbeat', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, flush } = v;

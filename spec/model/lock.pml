@@ -685,7 +685,7 @@ inline lose(c) {
 
 proctype Client(byte c) {
   do
-  /* Also the next subscription of the same owner. src: sessions.ts: attach, session.ts: ending */
+  /* Also the next subscription of the same owner. src: sessions.ts: attach */
   :: d_step { phase[c] == IDLE && may_act(c) ->
       phase[c] = ASKS; lease[c] = 0;
 #ifdef FAULTS
@@ -777,13 +777,13 @@ proctype Client(byte c) {
       :: left[c] > 0 -> left[c] = 0; phase[c] = DETACHED
       :: else -> lose(c)
       fi }
-  /* src: holding.ts: landed */
+  /* src: holding.ts: nothingInDoubt */
   :: d_step { phase[c] == DETACHED && LANDED(c) -> over(c) }
 #endif
   :: d_step { HOPES(c) && may_leave ->
       phase[c] = LEAVES; left[c] = 0; hopes_no_more(c) }
 
-  /* Once no attempt is on its way, until it is acknowledged and nothing can land behind it. src: departure.ts: clear,
+  /* Once no attempt is on its way, until it is acknowledged and nothing can land behind it. src: departure.ts: release,
      cancel.ts: cancel */
   :: d_step { phase[c] == LEAVES && down[c] != NONE && down[c] != LEFT && down[c] != FAILED -> answered(c) }
   :: d_step { phase[c] == LEAVES && call[c] != NONE && LATE -> ends; unknown(c) }

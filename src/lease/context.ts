@@ -1,17 +1,29 @@
 /** Emits to each subscriber in its own async context, although the answer or the timer behind the emission is shared by many. */
 import { AsyncResource } from 'node:async_hooks';
-import { Observable } from 'rxjs';
+import { Observable, type Observer } from 'rxjs';
 
-/** Node then emits nothing when the resource is collected; that would cost time for each. */
-export const UNTRACKED = { requireManualDestroy: true };
+/** Passes everything on in the async context in which it was made. */
+export class InContext<T> extends AsyncResource implements Observer<T> {
+  private readonly observer: Observer<T>;
+
+  constructor(observer: Observer<T>) {
+    super('redisync', { requireManualDestroy: true }); // then Node emits nothing when it is collected, which would cost time for each
+    this.observer = observer;
+  }
+
+  next(value: T): void {
+    this.runInAsyncScope(this.observer.next, this.observer, value);
+  }
+
+  error(error: unknown): void {
+    this.runInAsyncScope(this.observer.error, this.observer, error);
+  }
+
+  complete(): void {
+    this.runInAsyncScope(this.observer.complete, this.observer);
+  }
+}
 
 /** Mirrors the source to each subscriber in the async context in which it subscribed. */
 export const inOwnContext = <T>(source: Observable<T>): Observable<T> =>
-  new Observable((subscriber) => {
-    const context = new AsyncResource('redisync', UNTRACKED);
-    return source.subscribe({
-      next: (value) => context.runInAsyncScope(subscriber.next, subscriber, value),
-      error: (error: unknown) => context.runInAsyncScope(subscriber.error, subscriber, error),
-      complete: () => context.runInAsyncScope(subscriber.complete, subscriber),
-    });
-  });
+  new Observable((subscriber) => source.subscribe(new InContext(subscriber)));

@@ -9,15 +9,13 @@ import { inOwnContext } from './context.ts';
 import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
 import { Once } from './once.ts';
-import type { Granted, Owner } from './owner.ts';
+import type { Granted, SessionView } from './session-view.ts';
 
-/** The session of a lease, as the lease sees it. */
+/** What renews the lease. */
 interface Renewer {
-  readonly owner: Owner;
-  /** Renews now, or right after the renewal in flight. */
-  ask(ttl?: number, downgrade?: boolean): Observable<void>;
-  /** Renews until no command of unknown outcome can take effect after the last renewal. */
-  last(): Observable<unknown>;
+  readonly session: SessionView;
+  renew(ttl?: number, downgrade?: boolean): Observable<never>;
+  renewUntilSure(): Observable<never>;
 }
 
 /** How a lease ends. */
@@ -40,10 +38,10 @@ export class HeldLease implements Lease {
   /** Private at run time too (#): a log of the lease must not show the connection behind it, with its password. */
   readonly #renewer: Renewer;
   private aborter: AbortController | undefined;
-  private over: Once<End> | undefined;
+  private ended: Once<End> | undefined;
 
   constructor(renewer: Renewer, { fence, since, ttl }: Granted) {
-    const { name, owner, mode } = renewer.owner.request;
+    const { name, owner, mode } = renewer.session.request;
     this.#renewer = renewer;
     this.name = name;
     this.owner = owner;
@@ -69,13 +67,13 @@ export class HeldLease implements Lease {
   /** Emits how the lease ended, before anything else happens. */
   get over$(): Observable<End> {
     if (this.end) return of(this.end);
-    this.over ??= new Once();
-    return this.told(this.over.value$);
+    this.ended ??= new Once();
+    return this.told(this.ended.value$);
   }
 
   /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   get settled$(): Observable<unknown> {
-    return this.told(this.#renewer.owner.settled());
+    return this.told(this.#renewer.session.released$);
   }
 
   /** The error for calls after its end. */
@@ -87,19 +85,19 @@ export class HeldLease implements Lease {
     if (this.end) return 0;
     const { left } = this;
     if (left > 0) return left;
-    this.#renewer.owner.check();
+    this.#renewer.session.endIfLapsed();
     return 0;
   }
 
   /** ms for which Redis keeps it at least, not counting maxHold. */
   get valid(): number {
-    return remaining(this.#renewer.owner.terms.clock, this.since, this.ttl);
+    return remaining(this.#renewer.session.terms.clock, this.since, this.ttl);
   }
 
   /** ms for which it can be believed, and its maxHold is not over. */
   get left(): number {
     const { valid, until } = this;
-    return until === undefined ? valid : Math.min(valid, until - this.#renewer.owner.terms.clock.now());
+    return until === undefined ? valid : Math.min(valid, until - this.#renewer.session.terms.clock.now());
   }
 
   assertHeld(minimum = 0): void {
@@ -112,19 +110,19 @@ export class HeldLease implements Lease {
 
   renew(ttl?: number): Promise<void> {
     if (ttl !== undefined) duration('ttl', ttl, 10);
-    return this.renewed((renewer) => renewer.ask(ttl));
+    return this.renewed((renewer) => renewer.renew(ttl));
   }
 
   downgrade(): Promise<void> {
-    if (this.#renewer.owner.first.wanted.kind.writes) return this.renewed((renewer) => renewer.ask(undefined, true));
-    return Promise.reject(
-      new TypeError(`The lease on ${quote(this.name)} cannot be downgraded: only that of a write lock can`),
-    );
+    const { writes } = this.#renewer.session.first.wanted.kind;
+    if (writes) return this.renewed((renewer) => renewer.renew(undefined, true));
+    const message = `The lease on ${quote(this.name)} cannot be downgraded: only that of a write lock can`;
+    return Promise.reject(new TypeError(message));
   }
 
   release(): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#renewer.owner.release().subscribe(resolve);
+      this.#renewer.session.release().subscribe({ next: resolve, complete: () => resolve(false) });
     });
   }
 
@@ -133,10 +131,10 @@ export class HeldLease implements Lease {
   }
 
   async detach(): Promise<Detached> {
-    await this.renewed((renewer) => renewer.last());
+    await this.renewed((renewer) => renewer.renewUntilSure());
     if (!this.held) throw this.loss;
     const { name, owner, fence, left: remaining } = this;
-    this.#renewer.owner.release(true);
+    this.#renewer.session.release(true);
     return { name, owner, fence, remaining };
   }
 
@@ -146,13 +144,8 @@ export class HeldLease implements Lease {
     return { name, owner, fence, mode, held };
   }
 
-  /** A renewal is sent, and its answer may get lost. So a shorter ttl counts from now on, and a lease that is to be downgraded is shared from now on. */
-  concede(since: Instant, ttl: number, downgrade: boolean): void {
-    if (downgrade) this.mode = 'shared';
-    if (remaining(this.#renewer.owner.terms.clock, since, ttl) < this.valid) this.extend(since, ttl);
-  }
-
-  extend(since: Instant, ttl: number): void {
+  /** Believes it for `ttl` ms from `since`. */
+  believe(since: Instant, ttl: number): void {
     this.since = since;
     this.ttl = ttl;
   }
@@ -165,18 +158,18 @@ export class HeldLease implements Lease {
   /** Ends the lease. No later call makes it held again or changes the reason. */
   finish(end: End): void {
     this.end ??= end;
-    this.over?.emit(this.end);
+    this.ended?.emit(this.end);
     this.abort();
   }
 
-  private async renewed(how: (renewer: Renewer) => Observable<unknown>): Promise<void> {
+  private async renewed(how: (renewer: Renewer) => Observable<never>): Promise<void> {
     if (!this.held) throw this.loss;
-    await lastValueFrom(how(this.#renewer));
+    await lastValueFrom(how(this.#renewer), { defaultValue: undefined });
   }
 
   /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
   private told<T>(source: Observable<T>): Observable<T> {
-    return this.#renewer.owner.terms.owner === undefined ? source : inOwnContext(source);
+    return this.#renewer.session.terms.owner === undefined ? source : inOwnContext(source);
   }
 
   private abort(): void {

@@ -1,13 +1,13 @@
 /** The phase in which a session holds: it renews the lease, one renewal at a time and sooner after one that failed, and ends it at its maxHold. */
-import { AsyncSubject, concat, concatMap, defer, ignoreElements, type Observable, of, timer } from 'rxjs';
+import { AsyncSubject, concat, defer, EMPTY, ignoreElements, type Observable, timer } from 'rxjs';
 import { soon } from '../backoff.ts';
 import { type Instant, instant } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
 import { remaining } from './deadline.ts';
 import { HeldLease } from './held-lease.ts';
-import type { Bound, Granted, Owner } from './owner.ts';
+import type { Bound, Granted, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
-import type { Sleeper, Task, Timer } from './timers.ts';
+import { type Sleeper, Timer } from './timers.ts';
 
 /**
  * ms from a hand-off to the renewal that gives its lease the full ttl. Short work ends before that and needs no renewal
@@ -15,15 +15,9 @@ import type { Sleeper, Task, Timer } from './timers.ts';
  */
 const FIRST_RENEWAL = 20;
 
-/** A renewal that was asked for while another is in flight. */
-interface NextRenewal {
-  readonly ttl: number;
-  readonly downgrade: boolean;
-  readonly outcome: AsyncSubject<void>;
-}
-
-export class Holding implements Sleeper, Task {
-  readonly owner: Owner;
+export class Holding implements Sleeper {
+  readonly is = 'held';
+  readonly session: SessionView;
   readonly lease: HeldLease;
   /** Monotonic ms of the grant. */
   readonly began: number;
@@ -33,24 +27,22 @@ export class Holding implements Sleeper, Task {
   keepUntil = 0;
   /** The error of the last renewal, if it failed. */
   failure: Error | undefined;
+  private failures = 0;
   /** What commands of unknown outcome may still do to the lease, the renewal in flight included. */
   private bound: Bound | undefined;
   private inFlight = false;
-  private pending: NextRenewal | undefined;
-  private failures = 0;
-  private limit: Timer | undefined;
+  /** A renewal that was asked for while another is in flight. */
+  private pending: { ttl: number; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
+  private maxHoldTimer: Timer | undefined;
 
   /** @param bound what attempts of unknown outcome may still do to the lease */
-  constructor(owner: Owner, granted: Granted, bound: Bound | undefined) {
-    this.owner = owner;
+  constructor(session: SessionView, granted: Granted, bound: Bound | undefined) {
+    this.session = session;
     this.lease = new HeldLease(this, granted);
-    this.began = owner.terms.clock.now();
-    this.ttl = owner.request.ttl;
+    this.began = session.terms.clock.now();
+    this.ttl = session.request.ttl;
     this.bound = bound;
-  }
-
-  get is(): 'held' {
-    return 'held';
+    session.timer.sleeper = this;
   }
 
   /** Why the lease has ended by itself; undefined while it can be believed. */
@@ -65,79 +57,80 @@ export class Holding implements Sleeper, Task {
   heed({ maxHold, minHold, clock }: Terms): void {
     if (minHold > 0) this.keepUntil = Math.max(this.keepUntil, clock.now() + minHold);
     if (maxHold === undefined) return;
-    const { lease, owner } = this;
+    const { lease, session } = this;
     const until = clock.now() + maxHold;
     if (lease.until !== undefined && until >= lease.until) return;
     lease.until = until;
-    this.limit ??= owner.timer.another({ wake: () => owner.lose('maxHold') });
-    this.limit.set(maxHold);
+    this.maxHoldTimer ??= new Timer(session.timer.timers, { wake: () => session.lose('maxHold') });
+    this.maxHoldTimer.set(maxHold);
   }
 
-  /** The lease was granted: plans the first renewal. */
+  /** The lease was granted: plans the first renewal, unless whoever was told of the lease has asked for one. */
   start(): void {
-    const { lease, owner } = this;
-    const { request, terms, timer } = owner;
-    timer.sleeper = this;
+    const { lease, session } = this;
+    const { request, terms, timer } = session;
+    if (this.inFlight) return;
     if (terms.ttl !== request.ttl)
-      this.ask(terms.ttl); // the last subscription wants another ttl
+      this.renew(terms.ttl); // the last subscription wants another ttl
     else if (lease.ttl < request.ttl) timer.set(Math.floor(Math.min(FIRST_RENEWAL, lease.valid / 3)));
     else this.plan();
   }
 
   stop(): void {
-    this.owner.timer.clear();
-    this.limit?.clear();
+    this.session.timer.clear();
+    this.maxHoldTimer?.clear();
   }
 
-  /** The timer fires: the renewal joins those that are due now. */
+  /** The timer fires: a renewal is due. */
   wake(): void {
-    if (this.owner.check()) this.owner.timer.enqueue(this);
-  }
-
-  run(): void {
-    if (!this.inFlight && this.owner.check()) this.send(this.ttl, false);
+    if (!this.session.endIfLapsed() && !this.inFlight) this.send(this.ttl, false);
   }
 
   /** Renews now, or right after the renewal in flight. Several calls during one flight share one renewal, with the last ttl. */
-  ask(ttl = this.ttl, downgrade = false): Observable<void> {
+  renew(ttl = this.ttl, downgrade = false): Observable<never> {
     const { pending } = this;
-    const outcome = pending?.outcome ?? new AsyncSubject<void>();
+    const outcome = pending?.outcome ?? new AsyncSubject<never>();
     this.pending = { ttl, downgrade: downgrade || pending?.downgrade === true, outcome };
-    if (!this.inFlight) this.fulfil();
+    this.sendPending();
     return outcome;
   }
 
   /** Renews until no command of unknown outcome can take effect after the last renewal: it would shorten the lease that another continues. */
-  last(): Observable<unknown> {
-    const again = (): Observable<unknown> => {
-      const landed$ = this.landed();
-      const next$ = defer(() => this.last());
-      return landed$ ? concat(landed$, next$) : of(undefined);
+  renewUntilSure(): Observable<never> {
+    const again = (): Observable<never> => {
+      const rest$ = this.nothingInDoubt();
+      return rest$
+        ? concat(
+            rest$,
+            defer(() => this.renewUntilSure()),
+          )
+        : EMPTY;
     };
-    return this.ask().pipe(concatMap(again));
+    return concat(this.renew(), defer(again));
   }
 
   /** Completes when no renewal that was sent can take effect any more; undefined if none can. */
-  landed(): Observable<never> | undefined {
-    const { clock, scheduler } = this.owner.terms;
+  nothingInDoubt(): Observable<never> | undefined {
+    const { clock, scheduler } = this.session.terms;
     const rest = (this.bound?.until ?? 0) - clock.now();
     return rest > 0 ? timer(Math.ceil(rest), scheduler).pipe(ignoreElements()) : undefined;
   }
 
-  private fulfil(): void {
-    const { pending } = this;
-    if (!pending || this.inFlight) return; // whoever was told the outcome may have sent one already
+  private sendPending(): void {
+    const { pending, session } = this;
+    if (!pending || this.inFlight) return;
     this.pending = undefined;
-    if (this.owner.check()) this.send(pending.ttl, pending.downgrade, pending.outcome);
-    else pending.outcome.error(this.lease.loss);
+    if (session.endIfLapsed()) pending.outcome.error(this.lease.loss);
+    else this.send(pending.ttl, pending.downgrade, pending.outcome);
   }
 
-  private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<void>): void {
-    const { owner, lease, bound } = this;
-    const { request, terms, store } = owner;
-    owner.timer.clear();
+  private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<never>): void {
+    const { session, lease, bound } = this;
+    const { request, terms, timer, registry } = session;
+    timer.clear();
     const since = instant(terms.clock);
-    lease.concede(since, ttl, downgrade);
+    if (downgrade) lease.mode = 'shared'; // from now on, as the shorter ttl below: the answer may get lost
+    if (remaining(terms.clock, since, ttl) < lease.valid) lease.believe(since, ttl);
     // the renewal times out when the lease ends, at the latest: that is noticed without another timer
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
     const earlier = bound && bound.until > since.now ? bound : undefined; // it may take effect after this one
@@ -146,52 +139,51 @@ export class Holding implements Sleeper, Task {
     this.inFlight = true;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
-    store.renew(renewed, lease.fence, within, downgrade).subscribe({
+    registry.store.renew(renewed, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
         this.inFlight = false;
         this.bound = earlier;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
-        else if (!lease.end) owner.lose('taken');
+        else if (!lease.end) session.lose('taken');
         if (lease.end) outcome?.error(lease.loss);
-        outcome?.next();
-        outcome?.complete();
-        this.fulfil();
+        else outcome?.complete();
+        this.sendPending();
       },
       error: (error: Error) => {
         this.inFlight = false;
         const { end } = lease;
-        if (!end && error instanceof LockCorruptedError) owner.lose('taken', error);
+        if (!end && error instanceof LockCorruptedError) session.lose('taken', error);
         else if (!end) this.failed(error, ttl);
         outcome?.error(end ? lease.loss : error); // its own failure says more, also if that has just ended the lease
-        this.fulfil();
+        this.sendPending();
       },
     });
   }
 
   private renewed(since: Instant, ttl: number, believed: number): void {
-    const { owner, lease } = this;
+    const { session, lease } = this;
     this.failures = 0;
     this.failure = undefined;
-    if (!owner.check()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
-    if (remaining(owner.terms.clock, since, believed) > lease.valid) lease.extend(since, believed);
+    if (session.endIfLapsed()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
+    if (remaining(session.terms.clock, since, believed) > lease.valid) lease.believe(since, believed);
     this.ttl = ttl;
-    owner.tell({ type: 'renewed' });
-    if (owner.check()) this.plan(); // a listener of the event may have released the lease
+    session.tell({ type: 'renewed' });
+    if (!session.endIfLapsed()) this.plan(); // a listener of the event may have released the lease
   }
 
   private failed(error: Error, ttl: number): void {
-    const { owner, lease } = this;
+    const { session, lease } = this;
     this.failures += 1;
     this.failure = error;
     this.ttl = Math.min(this.ttl, ttl); // the failed renewal may take effect late, so renewals keep to the shorter ttl, until renew(ttl) is called
-    owner.tell({ type: 'renewalFailed', error });
+    session.tell({ type: 'renewalFailed', error });
     const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
-    if (owner.check()) owner.timer.set(Math.floor(rest));
+    if (!session.endIfLapsed()) session.timer.set(Math.floor(rest));
   }
 
   private plan(): void {
-    const { lease, owner } = this;
-    const { timer, terms } = owner;
+    const { lease, session } = this;
+    const { timer, terms } = session;
     if (this.pending) return; // it is sent at once
     const every = lease.ttl === terms.ttl ? terms.renewEvery : Math.min(terms.renewEvery, Math.floor(lease.ttl / 3));
     timer.set(every, lease.since.now);

@@ -1,7 +1,7 @@
 /** How long a waiter waits before it asks again, by the outcomes of its attempts so far. */
 import { waitAfter } from '../backoff.ts';
 import type { Answer } from '../store/store.ts';
-import type { Owner } from './owner.ts';
+import type { SessionView } from './session-view.ts';
 
 export type Denied = Exclude<Answer, { granted: true }>;
 
@@ -19,9 +19,14 @@ export class Pace {
   private silent: number | undefined;
   private hindered = false;
   private denials = 0;
+  private readonly session: SessionView;
+
+  constructor(session: SessionView) {
+    this.session = session;
+  }
 
   /** An attempt was answered: counting of failures starts over. */
-  heard(): void {
+  answered(): void {
     this.failures = 0;
     this.failure = undefined;
     this.silent = undefined;
@@ -31,36 +36,39 @@ export class Pace {
    * ms to wait after a denial. If the holder's release will be handed over, a heartbeat is enough, and the first in the
    * queue ask when the holder's lease is due to lapse. If not, as with another client's lock, they ask by back-off.
    */
-  afterDenial({ wait, rank = 0, announced, foremost }: Denied, owner: Owner): number {
-    const { request, store } = owner;
-    if (store.refusedToListen) this.hinder(owner, store.refusedToListen);
+  afterDenial({ wait, rank = 0, announced, foremost }: Denied): number {
+    const { request, registry } = this.session;
+    if (registry.store.refusedToListen) this.hinder(registry.store.refusedToListen);
     const heartbeat = Math.floor(request.waiterTtl / 3);
     if (rank >= NEAR && !foremost) return heartbeat;
     const lapse = Math.max(1, wait) + 1 + (rank < NEAR ? 0 : rank % SPREAD);
     if (announced) return Math.min(lapse, heartbeat);
     this.denials += 1;
-    return Math.min(lapse, heartbeat, backOff(owner, this.denials));
+    return Math.min(lapse, heartbeat, this.backOff(this.denials));
   }
 
   /** ms to wait after a failure. */
-  afterFailure(error: Error, owner: Owner): number {
-    const { request, terms } = owner;
+  afterFailure(error: Error): number {
+    const { request, terms } = this.session;
     const now = terms.clock.now();
     this.silent ??= now;
-    if (now - this.silent > request.ttl) this.hinder(owner, error);
+    if (now - this.silent > request.ttl) this.hinder(error);
     this.failure = error;
     this.failures += 1;
-    return backOff(owner, this.failures);
+    return this.backOff(this.failures);
   }
 
-  /** Emits `hindered`, once for each wait. */
-  private hinder(owner: Owner, error: Error): void {
+  /** The wait that the back-off returns. It may be the user's own, and throw. */
+  private backOff(attempt: number): number {
+    const { first, terms } = this.session;
+    return first.runInAsyncScope(() => waitAfter(terms.backoff, attempt));
+  }
+
+  /** Tells that the wait is hindered, once. */
+  private hinder(error: Error): void {
     if (this.hindered) return;
     this.hindered = true;
-    owner.tell({ type: 'hindered', error });
+    this.session.registry.warn(this.session.request.name, error);
+    this.session.tell({ type: 'hindered', error });
   }
 }
-
-/** The wait that the back-off returns. It may be the user's own, and throw. */
-const backOff = (owner: Owner, attempt: number): number =>
-  owner.first.runInAsyncScope(() => waitAfter(owner.terms.backoff, attempt));

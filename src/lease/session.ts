@@ -1,14 +1,14 @@
 /** The life of one owner's lease on a name, in this coordinator. It is the only writer of the lease's state. */
-import { EMPTY, type Observable, of } from 'rxjs';
-import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
-import type { Request, Store } from '../store/store.ts';
+import { EMPTY, type Observable } from 'rxjs';
+import { CoordinatorClosedError, LockLostError, type LossReason, OwnerConflictError } from '../errors.ts';
+import type { Request } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
-import { type Attachment, conflictOf } from './attachment.ts';
+import type { Attachment } from './attachment.ts';
 import { Departure } from './departure.ts';
-import type { EventBody } from './events.ts';
+import type { EventBody, LockEvent } from './events.ts';
 import type { End } from './held-lease.ts';
 import { Holding } from './holding.ts';
-import type { Granted, Owner, Registry } from './owner.ts';
+import type { Granted, Registry, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
 import { Timer } from './timers.ts';
 
@@ -19,50 +19,50 @@ import { Timer } from './timers.ts';
  */
 type State = Acquisition | Holding | Departure | { readonly is: 'over' };
 
-export class Session implements Owner {
-  readonly store: Store;
+export class Session implements SessionView {
+  readonly registry: Registry;
   readonly request: Request;
+  readonly first: Attachment;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
   terms: Terms;
   private state: State;
   /** The subscriptions, nearly always one. The array is replaced at each change, because one that grows reserves room for 16 more. */
   private attached: readonly Attachment[] = [];
-  readonly first: Attachment;
-  private readonly registry: Registry;
 
   /** @param first the subscription for which the session is made, and which is attached next */
   constructor(registry: Registry, request: Request, first: Attachment) {
-    const { terms } = first.wanted;
     this.registry = registry;
-    this.store = registry.store;
     this.request = request;
-    this.terms = terms;
     this.first = first;
+    this.terms = first.wanted.terms;
     this.state = this.acquisition = new Acquisition(this);
-    this.timer = new Timer(registry.timers(terms), this.acquisition);
+    this.timer = new Timer(registry.timers(this.terms), this.acquisition);
+  }
+
+  get is(): State['is'] {
+    return this.state.is;
   }
 
   get waits(): boolean {
-    return this.state.is === 'asking' || this.state.is === 'queued';
+    return this.is === 'asking' || this.is === 'queued';
   }
 
-  /** While it is being released: emits when that is done. A subscription that comes now must wait for it, and then begins a new session. */
-  ending(): Observable<void> | undefined {
-    this.check();
-    return this.state.is === 'releasing' ? this.state.over() : undefined;
+  get released$(): Observable<boolean> {
+    return this.state.is === 'releasing' ? this.state.answer$ : EMPTY;
   }
 
   /** Attaches a subscription: it waits with the others; or it is given the held lease, once that was renewed on its terms. */
   attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
     const { kind, terms } = one.wanted;
-    const conflict = conflictOf(request, state.is === 'held' ? state.lease.mode : request.mode, kind);
-    if (conflict) {
-      one.error(conflict);
+    const mode = state.is === 'held' ? state.lease.mode : request.mode;
+    if (kind.mode !== mode || kind.permits > request.permits) {
+      const otherwise = kind.mode === mode ? 'with fewer permits' : 'in another mode';
+      one.error(new OwnerConflictError(request.name, request.owner, otherwise));
       return;
     }
-    one.host = this;
+    one.session = this;
     this.attached = this.attached.length === 0 ? [one] : [...this.attached, one];
     if (state.is === 'held') {
       this.terms = terms;
@@ -70,30 +70,40 @@ export class Session implements Owner {
       const has = (): void => {
         if (this.attached.includes(one)) one.next(state.lease);
       };
-      state.ask(terms.ttl).subscribe({ error: has, complete: has });
+      state.renew(terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.start();
-    else this.acquisition.once(one);
+    else
+      this.acquisition.once((error) => {
+        if (!this.waits || !this.attached.includes(one)) return;
+        this.leave(one);
+        if (error === undefined) one.complete();
+        else one.error(error);
+      });
   }
 
   /** Detaches a subscription. The last one that waits ends the wait; any one that holds ends the lease, because they share it. */
   leave(one: Attachment): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
-    if (this.waits && this.attached.length === 0) this.withdraw(one.timedOut);
     const { state } = this;
-    if (state.is !== 'held' || !this.check()) return;
-    for (const other of this.end(state, 'released')) other.error(state.lease.loss);
+    if (state.is === 'held') {
+      if (!this.endIfLapsed()) this.end(state, 'released');
+    } else if (this.attached.length === 0) this.endWait(undefined, one.timedOut);
   }
 
-  forgo(single: Attachment, error?: unknown): void {
-    if (!this.waits || !this.attached.includes(single)) return;
-    this.leave(single);
-    if (error === undefined) single.complete();
-    else single.error(error);
-  }
-
-  fail(error: unknown): void {
-    if (this.waits) for (const one of this.withdraw()) one.error(error);
+  /** asking, queued → releasing. @param error what the subscriptions that are left are told */
+  endWait(error: unknown, timedOut = false): void {
+    if (!this.waits) return;
+    const { acquisition, attached, timer, request, terms } = this;
+    const queued = acquisition.is === 'queued';
+    const departure = new Departure(this, terms.owner !== undefined, queued);
+    const waited = terms.clock.now() - acquisition.began;
+    this.attached = [];
+    this.state = departure;
+    timer.clear();
+    if (queued) this.tell({ type: 'abandoned', waited, ...(timedOut && { timedOut }) });
+    departure.release(acquisition, request.ttl);
+    for (const one of attached) one.error(error);
   }
 
   grant(granted: Granted): void {
@@ -103,42 +113,39 @@ export class Session implements Owner {
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
     for (const { wanted } of attached) held.heed(wanted.terms);
-    held.start();
     this.tell({ type: 'acquired', waited: held.began - acquisition.began, fence: granted.fence });
     for (const one of attached) if (this.state === held) one.next(held.lease);
+    if (this.state === held) held.start(); // work that is done by now needs no timer
   }
 
-  check(): boolean {
+  endIfLapsed(): boolean {
     const { state } = this;
-    if (state.is !== 'held') return false;
-    const { lapse, failure } = state;
-    if (lapse) this.lose(lapse, lapse === 'unreachable' ? failure : undefined);
-    return !lapse;
+    if (state.is !== 'held') return true;
+    const { lapse } = state;
+    if (lapse) this.lose(lapse, lapse === 'unreachable' ? state.failure : undefined);
+    return lapse !== undefined;
   }
 
   lose(reason: LossReason, cause?: Error): void {
     const { state } = this;
-    if (state.is !== 'held') return;
-    const error = new LockLostError(this.request.name, reason, cause);
-    for (const one of this.end(state, error)) one.error(error);
+    if (state.is === 'held') this.end(state, new LockLostError(this.request.name, reason, cause));
   }
 
   release(detach = false): Observable<boolean> {
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released', detach ? 'detached' : 'completed');
-    return (this.state.is === 'releasing' && this.state.answer()) || of(false);
-  }
-
-  settled(): Observable<boolean> {
-    return (this.state.is === 'releasing' && this.state.answer()) || EMPTY;
+    const { state } = this;
+    if (state.is === 'held' && !this.endIfLapsed()) this.end(state, 'released', detach ? 'detached' : 'completed');
+    return this.released$;
   }
 
   /** The coordinator closes: ends the wait, and the lease too, unless `spare` lets it stay until its holder releases it. */
   shut(spare: boolean): void {
-    const error = new CoordinatorClosedError(this.request.name);
-    this.fail(error);
-    if (this.state.is !== 'held' || spare) return;
-    for (const one of this.take()) one.error(error);
-    if (this.check() && this.state.is === 'held') this.end(this.state, 'released');
+    const { attached, state, request } = this;
+    const error = new CoordinatorClosedError(request.name);
+    this.endWait(error);
+    if (state.is !== 'held' || spare) return;
+    this.attached = [];
+    for (const one of attached) one.error(error);
+    if (!this.endIfLapsed()) this.end(state, 'released');
   }
 
   /** The coordinator has closed: stops releasing. What is left in Redis lapses by itself. */
@@ -146,51 +153,44 @@ export class Session implements Owner {
     if (this.state.is === 'releasing') this.state.abandon();
   }
 
-  over(leavesGrant: boolean): void {
+  finish(leavesGrant: boolean): void {
     this.state = { is: 'over' };
-    this.registry.ended(this, leavesGrant);
+    this.registry.forget(this, leavesGrant);
   }
 
   tell(event: EventBody): void {
-    if (this.registry.events$.observed) this.first.runInAsyncScope(() => this.registry.tell(this, event));
-  }
-
-  /** Detaches and returns all subscriptions. What they are told now is the last. */
-  private take(): readonly Attachment[] {
-    const { attached } = this;
-    this.attached = [];
-    return attached;
-  }
-
-  /** asking, queued → releasing. Returns the subscriptions to tell. */
-  private withdraw(timedOut = false): readonly Attachment[] {
-    const { acquisition, timer } = this;
-    const all = this.take();
-    const queued = acquisition.is === 'queued';
-    const departure = new Departure(this);
-    this.state = departure;
-    timer.clear();
-    const waited = this.terms.clock.now() - acquisition.began;
-    if (queued) this.tell({ type: 'abandoned', waited, ...(timedOut && { timedOut }) });
-    departure.withdraw(acquisition, queued);
-    return all;
+    const { registry, request, first } = this;
+    if (!registry.events$.observed) return;
+    const { name, owner } = request;
+    const told = { ...event, name, owner, at: this.terms.clock.wall() } as LockEvent;
+    first.runInAsyncScope(() => registry.events$.next(told));
   }
 
   /**
-   * held → releasing: first every face of the lease says that it is over, then its owner is released in Redis. Returns the
-   * subscriptions to tell. (With `how` they complete by themselves once that is done.)
+   * held → releasing: first every face of the lease says that it is over, then its owner is released in Redis. With `how` the
+   * subscriptions complete by themselves once that is done, otherwise they error at once.
    */
-  private end(held: Holding, end: End, how?: 'detached' | 'completed'): readonly Attachment[] {
-    const duration = this.terms.clock.now() - held.began;
-    const all = this.take();
-    const lost = end === 'released' ? undefined : end;
-    const leaving = { duration, detached: how === 'detached', streams: how ? all : [] };
-    const departure = new Departure(this, lost ? undefined : leaving);
+  private end(held: Holding, end: End, how?: 'detached' | 'completed'): void {
+    const { acquisition, attached, terms } = this;
+    const duration = terms.clock.now() - held.began;
+    const lost = end === 'released' ? undefined : end.reason;
+    const detached = how === 'detached';
+    const shared = detached || terms.owner !== undefined; // another process may hold under this owner
+    const answered = (acknowledged: boolean): void => {
+      if (detached) this.tell({ type: 'detached', held: duration });
+      else if (!lost) this.tell({ type: 'released', held: duration, acknowledged });
+      if (how) for (const one of attached) one.complete();
+    };
+    const departure = new Departure(this, shared, false, answered);
+    this.attached = [];
     this.state = departure;
     held.stop();
     this.first.runInAsyncScope(() => held.lease.finish(end));
-    if (lost) this.tell({ type: 'lost', reason: lost.reason, held: duration });
-    departure.giveUp(held, this.acquisition, lost?.reason);
-    return all;
+    if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
+    if (detached || (shared && lost && lost !== 'maxHold'))
+      departure.start(held.nothingInDoubt() ?? EMPTY); // after maxHold it is our own
+    else departure.release(acquisition, held.ttl, held.lease.fence, lost ? 0 : held.keepUntil);
+    if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
+    if (!how) for (const one of attached) one.error(held.lease.loss);
   }
 }

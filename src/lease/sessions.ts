@@ -1,5 +1,6 @@
 /** The sessions of a coordinator, one for each owner on a name. It brings subscriptions and grants to their session. */
 import {
+  first,
   identity,
   merge,
   Observable,
@@ -8,17 +9,18 @@ import {
   Subject,
   type Subscriber,
   type TeardownLogic,
-  take,
+  throwError,
+  timeout,
 } from 'rxjs';
 import { v4 as uuid } from 'uuid';
-import { CoordinatorClosedError, quote } from '../errors.ts';
+import { CoordinatorClosedError, quote, RedisUnreachableError } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
-import { type AttachedLock, Attachment, notLong } from './attachment.ts';
-import type { EventBody, LockEvent } from './events.ts';
+import { Attachment } from './attachment.ts';
+import type { LockEvent } from './events.ts';
 import type { Lease } from './lease.ts';
-import type { Owner, Registry } from './owner.ts';
 import { Refusal } from './refusal.ts';
 import { Session } from './session.ts';
+import type { LockDefinition, Registry, SessionView } from './session-view.ts';
 import { Strays } from './strays.ts';
 import type { Terms } from './terms.ts';
 import { Timers } from './timers.ts';
@@ -34,23 +36,18 @@ interface Entry {
 /** How many sessions have begun in this process. */
 let sequence = 0;
 
-/** A lock's definition: what it wants, and the sessions of its coordinator. */
-export interface LockDefinition extends AttachedLock {
-  readonly sessions: Sessions;
-}
-
 export class Sessions implements Registry {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
   /** Whether new leases are refused, from the beginning of a drain on. */
   ending = false;
-  /** Whether the process was warned that waits are hindered. */
-  private warned = false;
   /** Whether every request is refused. */
   closed = false;
   readonly refusal = new Refusal();
+  /** Whether the process was warned that waits are hindered. */
+  private warned = false;
   private readonly closing$ = new Subject<never>();
-  private readonly none$ = new Subject<void>();
+  private readonly forgotten$ = new Subject<SessionView>();
   private readonly sessions = new Map<string, Entry>();
   private readonly strays: Strays;
   private readonly schedulers = new WeakMap<SchedulerLike, Timers>();
@@ -61,10 +58,9 @@ export class Sessions implements Registry {
     store.grants$.subscribe((grant) => this.route(grant));
   }
 
-  /** The subscribe function of a lock. With `patient` it waits in the queue; otherwise it completes empty when others hold the lock. */
+  /** With `patient` the lock waits in the queue; otherwise it completes empty when others hold it. */
   subscribe(subscriber: Subscriber<Lease>, wanted: LockDefinition, patient: boolean): TeardownLogic {
-    const { name, terms } = wanted;
-    if (this.ending) return this.refusal.refuse(subscriber, terms.scheduler, name);
+    if (this.ending) return this.refusal.refuse(subscriber, wanted.terms.scheduler, wanted.name);
     const one = new Attachment(subscriber, wanted);
     this.attach(one, patient, subscriber);
     return one;
@@ -73,20 +69,25 @@ export class Sessions implements Registry {
   /** Attaches a subscription to the session of its owner, after waiting for the release of an earlier lease; or to a new session. */
   private attach(one: Attachment, patient: boolean, subscriber: Subscriber<Lease>): void {
     const { name, terms } = one.wanted;
-    const { owner } = terms;
-    const known = (): Session | undefined =>
-      owner === undefined ? undefined : this.sessions.get(keyOf(name, owner))?.session;
-    const ending$ = known()?.ending();
-    if (!ending$) {
-      (known() ?? this.add(one)).attach(one, patient); // looked up again, because a lapse that was noticed now has ended it
+    const { owner, commandTimeout, scheduler } = terms;
+    if (owner !== undefined) this.find(name, owner)?.endIfLapsed(); // which may end the session
+    const known = owner === undefined ? undefined : this.find(name, owner);
+    if (known?.is !== 'releasing') {
+      (known ?? this.add(one)).attach(one, patient);
       return;
     }
-    const waits = merge(ending$, this.closing$).pipe(take(1), patient ? identity : notLong(name, terms));
+    const message = `An earlier lease of this owner was not released within ${commandTimeout} ms`;
+    const late = (): Observable<never> => throwError(() => new RedisUnreachableError(name, message, 0));
+    const bounded = patient ? identity : timeout({ first: commandTimeout, with: late, scheduler });
     const next = (): void => {
-      if (this.ending) subscriber.add(this.refusal.refuse(subscriber, terms.scheduler, name));
+      if (this.ending) subscriber.add(this.refusal.refuse(subscriber, scheduler, name));
       else this.attach(one, patient, subscriber);
     };
-    subscriber.add(waits.subscribe({ next, error: (error: unknown) => one.error(error) }));
+    const over$ = merge(this.forgotten$, this.closing$).pipe(
+      first((session) => session === known),
+      bounded,
+    );
+    subscriber.add(over$.subscribe({ next, error: (error: unknown) => one.error(error) }));
   }
 
   /** Mirrors a request to Redis while the coordinator is open; errors when it closes. */
@@ -98,15 +99,15 @@ export class Sessions implements Registry {
     });
   }
 
-  /** Stops granting leases and ends all waits. Emits once nothing is held any more. */
-  drain(): Observable<unknown> {
-    return this.shutAll(true);
-  }
-
-  /** Ends all sessions, and emits once nothing is left of them. */
-  shut(): Observable<unknown> {
-    this.closed = true;
-    return this.shutAll(false);
+  /** Ends all sessions, and emits once nothing is left of them. With `spare` leases stay until their holders release them: a drain. */
+  shut(spare = false): Observable<unknown> {
+    this.ending = true;
+    this.closed ||= !spare;
+    this.refusal.tell(() => {
+      for (const session of this.all) session.shut(spare);
+      if (!spare) this.closing$.error(new CoordinatorClosedError());
+    });
+    return this.sessions.size === 0 ? of(undefined) : this.forgotten$.pipe(first(() => this.sessions.size === 0));
   }
 
   /** The store is closed: stops releasing. What is left in Redis lapses by itself. */
@@ -115,7 +116,6 @@ export class Sessions implements Registry {
     this.events$.complete();
   }
 
-  /** The timers of all sessions with the same scheduler. */
   timers({ scheduler, clock }: Pick<Terms, 'scheduler' | 'clock'>): Timers {
     const known = this.schedulers.get(scheduler);
     const timers = known ?? new Timers(scheduler, clock);
@@ -123,31 +123,30 @@ export class Sessions implements Registry {
     return timers;
   }
 
-  tell({ request: { name, owner }, terms: { clock } }: Owner, event: EventBody): void {
-    if (event.type === 'hindered' && !this.warned) {
-      this.warned = true;
-      const message = `The wait for the lock ${quote(name)} goes on, but is hindered: ${event.error.message}`;
-      process.emitWarning(message, { code: 'REDISYNC_HINDERED' });
-    }
-    this.events$.next({ ...event, name, owner, at: clock.wall() } as LockEvent);
+  warn(name: string, { message }: Error): void {
+    if (this.warned) return;
+    this.warned = true;
+    const warning = `The wait for the lock ${quote(name)} goes on, but is hindered: ${message}`;
+    process.emitWarning(warning, { code: 'REDISYNC_HINDERED' });
   }
 
-  ended({ request, terms }: Owner, leavesGrant: boolean): void {
-    const key = terms.owner === undefined ? request.owner : keyOf(request.name, request.owner);
+  forget(session: SessionView, leavesGrant: boolean): void {
+    const { name, owner, waiterTtl } = session.request;
+    const key = this.sessions.get(owner)?.session === session ? owner : keyOf(name, owner);
     const entry = this.sessions.get(key);
     if (entry) entry.session = undefined;
     this.sessions.delete(key);
-    if (leavesGrant) this.strays.leave(key, terms.clock.now(), request.waiterTtl);
-    if (this.sessions.size === 0) this.none$.next();
+    if (leavesGrant) this.strays.leave(keyOf(name, owner), session.terms.clock, 2 * waiterTtl);
+    this.forgotten$.next(session);
   }
 
   holds(name: string, owner: string): boolean {
-    const session = this.find(name, owner);
-    return session?.request.name === name && session.check();
+    return this.find(name, owner)?.endIfLapsed() === false;
   }
 
   private find(name: string, owner: string): Session | undefined {
-    return (this.sessions.get(owner) ?? this.sessions.get(keyOf(name, owner)))?.session;
+    const ours = this.sessions.get(owner)?.session;
+    return ours?.request.name === name ? ours : this.sessions.get(keyOf(name, owner))?.session;
   }
 
   private add(one: Attachment): Session {
@@ -167,15 +166,6 @@ export class Sessions implements Registry {
     return [...this.sessions.values()].flatMap(({ session = [] }) => session); // who is told may leave at once
   }
 
-  private shutAll(spare: boolean): Observable<unknown> {
-    this.ending = true;
-    this.refusal.tell(() => {
-      for (const session of this.all) session.shut(spare);
-      if (!spare) this.closing$.error(new CoordinatorClosedError());
-    });
-    return this.sessions.size === 0 ? of(undefined) : this.none$.pipe(take(1));
-  }
-
   private route(grant: Grant | undefined): void {
     if (!grant) {
       for (const { acquisition } of this.all) acquisition.askAgain();
@@ -183,11 +173,9 @@ export class Sessions implements Registry {
     }
     const { name, owner, fence } = grant;
     const session = this.find(name, owner);
-    if (session) {
-      if (session.request.name !== name) return;
-      if (fence === undefined) session.acquisition.askAgain();
-      else session.acquisition.handOff(fence);
-    } else this.strays.take(grant, [owner, keyOf(name, owner)]);
+    if (session && fence !== undefined) session.acquisition.handOff(fence);
+    else if (session) session.acquisition.askAgain();
+    else if (!this.sessions.has(owner)) this.strays.take(keyOf(name, owner), grant); // an owner that we made has one name only
   }
 }
 

@@ -1,31 +1,33 @@
 /** Releases grants that arrive after their waiter has left. Redis does not know that it has: its release was lost, or a failover has forgotten it. */
+import type { Clock } from '../clock.ts';
 import type { Grant, Store } from '../store/store.ts';
 
 /** Timeout of such a release, in ms. If it fails, the grant lapses by itself. */
-const GIVE_BACK = 500;
+const TIMEOUT = 500;
 
 export class Strays {
-  /** Owners whose grants are left alone, since another process may hold under them: the time until which a grant may still arrive. */
-  private readonly left = new Map<string, number>();
+  /** By session key: until when a grant to that owner is left alone, since another process may hold under it. In the order of these times. */
+  private readonly left = new Map<string, { readonly clock: Clock; readonly until: number }>();
   private readonly store: Store;
 
   constructor(store: Store) {
     this.store = store;
   }
 
-  /** Leaves late grants of this owner alone for a while. @param now monotonic ms */
-  leave(key: string, now: number, waiterTtl: number): void {
-    for (const [other, until] of this.left) {
-      if (until >= now) break;
+  /** Leaves late grants of this owner alone for so many ms. */
+  leave(key: string, clock: Clock, ms: number): void {
+    for (const [other, { until }] of this.left) {
+      if (until >= clock.now()) break;
       this.left.delete(other);
     }
-    this.left.delete(key); // and set again below: the entries stand in the order of their times
-    this.left.set(key, now + 2 * waiterTtl);
+    this.left.delete(key); // and set again, at the end
+    this.left.set(key, { clock, until: clock.now() + ms });
   }
 
-  /** Releases a grant, unless its owner is to be left alone. @param keys the keys by which that may be recorded */
-  take({ name, owner, fence }: Grant, keys: readonly string[]): void {
-    if (fence === undefined || keys.some((key) => this.left.has(key))) return;
-    this.store.release({ name, owner, fence }, GIVE_BACK).subscribe({ error: () => undefined });
+  /** Releases a grant, unless its owner is to be left alone. */
+  take(key: string, { name, owner, fence }: Grant): void {
+    const left = this.left.get(key);
+    if (fence === undefined || (left && left.clock.now() <= left.until)) return;
+    this.store.release({ name, owner, fence }, TIMEOUT).subscribe({ error: () => undefined });
   }
 }

@@ -1,11 +1,12 @@
 /** The base of locks, `allOf` and `anyOf`: an Observable of leases with a promise face. */
 import { concat, defaultIfEmpty, defer, EMPTY, Observable, tap } from 'rxjs';
 import { type HeldLease, leasesIn } from '../lease/held-lease.ts';
-import { busyError, inTime } from '../lease/in-time.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { LockDefinition } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/session-view.ts';
 import { show } from '../options.ts';
 import { type AcquireOptions, acquire, waitOf } from './acquire.ts';
+import { inTime } from './in-time.ts';
+import { busyError } from './late-error.ts';
 
 /**
  * A lock, or several as one: an Observable of its lease, or leases, with a promise face.

@@ -3,7 +3,7 @@ import { Observable } from 'rxjs';
 import { quote } from '../errors.ts';
 import { type End, HeldLease } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
-import type { LockDefinition } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/session-view.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 

@@ -1,7 +1,7 @@
 /** One of several locks: a pool of equal resources. */
 import { concat, defer, EMPTY, type Observable, race, tap } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import type { LockDefinition } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/session-view.ts';
 import { Acquirable } from './acquirable.ts';
 import { type Lock, locksIn } from './lock.ts';
 

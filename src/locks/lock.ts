@@ -1,7 +1,7 @@
 /** A lock: a cold Observable with a promise face. The kind of a lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
 import type { Lease } from '../lease/lease.ts';
-import type { LockDefinition } from '../lease/sessions.ts';
+import type { LockDefinition } from '../lease/session-view.ts';
 import { reading, show } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 

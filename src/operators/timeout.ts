@@ -1,7 +1,7 @@
 /** The options of `whileHeld` and `withLock`: how long work waits for its lock. */
 import type { Observable } from 'rxjs';
-import { inTime } from '../lease/in-time.ts';
 import { Acquirable } from '../locks/acquirable.ts';
+import { inTime } from '../locks/in-time.ts';
 import { duration, optionsIn } from '../options.ts';
 
 /**

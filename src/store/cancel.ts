@@ -7,8 +7,8 @@ import { LONGEST } from '../options.ts';
 import type { Released } from './store.ts';
 
 export interface Cancellation {
-  /** Server ms until which an earlier command of unknown outcome may still take effect. Default: 0, there is none. */
-  readonly notAfter?: number;
+  /** Server ms until which an earlier command of unknown outcome may still take effect; undefined: there is none. */
+  readonly notAfter?: number | undefined;
   /** The timeout of a command, in ms: of each release; and of the earlier command counted from now, in case the server's clock steps back. */
   readonly within: number;
   /** ms from now for which a release that fails transiently is repeated. Default: 0, it is sent once. */
@@ -33,8 +33,8 @@ class Releases implements Observer<Released> {
   private readonly options: Cancellation;
   private readonly clock: Clock;
   private readonly began: number;
-  /** Server ms until which a command that was sent earlier may still take effect; 0: there is none. */
-  private notAfter: number;
+  /** Server ms until which a command that was sent earlier may still take effect; undefined: there is none. */
+  private notAfter: number | undefined;
   /** Monotonic ms from which on a release is sent later than that command can take effect. */
   private until: number;
   private sent: number;
@@ -48,7 +48,7 @@ class Releases implements Observer<Released> {
     this.options = options;
     this.clock = clockOf(options.scheduler);
     this.began = this.sent = this.clock.now();
-    this.notAfter = options.notAfter ?? 0;
+    this.notAfter = options.notAfter;
     this.until = this.began + options.within;
   }
 
@@ -61,7 +61,7 @@ class Releases implements Observer<Released> {
     const { notAfter, until } = this;
     this.failures = 0;
     this.subscriber.next(released);
-    if (notAfter === 0 || released.now > notAfter || this.sent > until) return;
+    if (notAfter === undefined || released.now > notAfter || this.sent > until) return;
     this.left += 1;
     this.sendAfter(Math.max(0, Math.min(notAfter - released.now, until - this.clock.now())) + 1);
   }
@@ -71,7 +71,7 @@ class Releases implements Observer<Released> {
     failed?.();
     const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
     if (unknown) {
-      this.notAfter = Math.max(this.notAfter, reason.notAfter);
+      this.notAfter = Math.max(this.notAfter ?? 0, reason.notAfter);
       this.until = this.sent + within;
     }
     if (isTransient(reason) && this.clock.now() - this.began < retryFor) {

@@ -44,7 +44,7 @@ export class NodeLease {
   private asked: Observable<Answer> = EMPTY;
   private asking = false;
   /** Server ms until which a request of unknown outcome may still take effect. */
-  private notAfter = 0;
+  private notAfter: number | undefined;
   /** The fence that the lease has on this node; undefined where that is not known. */
   private fence: number | undefined;
   /** Whether the node had the lease at the last renewal. */
@@ -152,7 +152,8 @@ export class NodeLease {
             if (answer.granted) this.fence = answer.fence;
           },
           error: (error: unknown) => {
-            if (error instanceof RedisUnreachableError) this.notAfter = Math.max(this.notAfter, error.notAfter ?? 0);
+            if (error instanceof RedisUnreachableError && error.notAfter !== undefined)
+              this.notAfter = Math.max(this.notAfter ?? 0, error.notAfter);
           },
           finalize: () => {
             this.asking = false;

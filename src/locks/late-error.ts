@@ -1,22 +1,9 @@
-/** Bounds a wait for a lease by a timeout, and makes the error of a wait that has timed out. */
-import {
-  asyncScheduler,
-  catchError,
-  combineLatest,
-  concatMap,
-  type MonoTypeOperatorFunction,
-  map,
-  Observable,
-  of,
-  type SchedulerLike,
-  Subscriber,
-  type Subscription,
-  throwError,
-  timeout,
-} from 'rxjs';
+/** The error of a wait that has timed out, or of a single attempt at a busy lock: it tells who holds the lock. */
+import { catchError, combineLatest, concatMap, map, type Observable, of, throwError, timeout } from 'rxjs';
 import { type Busy, LockTimeoutError, RedisUnreachableError } from '../errors.ts';
-import { type AttachedLock, type Attachment, endLate } from './attachment.ts';
-import { inOwnContext } from './context.ts';
+import type { Attachment } from '../lease/attachment.ts';
+import { inOwnContext } from '../lease/context.ts';
+import type { LockDefinition } from '../lease/session-view.ts';
 
 /** ms that the error waits for Redis's answer who holds the lock. */
 const LOOK = 250;
@@ -26,73 +13,35 @@ const FEW = 8;
 
 /** What is known of a wait, or of a single attempt, that ended without a lease. */
 interface Late {
-  readonly wanted: AttachedLock;
+  readonly wanted: LockDefinition;
   readonly rank?: number | undefined;
   /** The last error since Redis's last answer. */
   readonly failure?: Error | undefined;
 }
 
-/**
- * Mirrors `source`, but unsubscribes from it if it emits nothing within `ms`, and errors. The error is about the waits that
- * end during this unsubscription, so `source` may be a lock with any operators behind it. Written by hand, because the
- * waits have to be collected around the teardown.
- */
-export const inTime =
-  <T>(ms: number, scheduler: SchedulerLike = asyncScheduler): MonoTypeOperatorFunction<T> =>
-  (source) =>
-    new Observable((subscriber) => source.subscribe(new Wait(subscriber, ms, scheduler)));
-
-/** It is one object: as closures, and a list of what to tear down, it cost each waiter 1 KB. */
-class Wait<T> extends Subscriber<T> {
-  private readonly result: Subscriber<T>;
-  private readonly ms: number;
-  private readonly alarm: Subscription | undefined;
-
-  constructor(result: Subscriber<T>, ms: number, scheduler: SchedulerLike) {
-    super(result);
-    this.result = result;
-    this.ms = ms;
-    if (!this.closed) this.alarm = scheduler.schedule(() => this.end(), ms);
-  }
-
-  override next(value: T): void {
-    this.alarm?.unsubscribe();
-    super.next(value);
-  }
-
-  override unsubscribe(): void {
-    this.alarm?.unsubscribe(); // none is set yet where the result is closed already
-    super.unsubscribe();
-  }
-
-  private end(): void {
-    const left = endLate(() => this.unsubscribe());
-    this.result.add(lateError(this.ms, left).subscribe(this.result));
-  }
-}
-
 /** The error of waits that have timed out after `ms`: others hold the locks, or Redis never answered. */
-const lateError = (ms: number, left: readonly Attachment[]): Observable<never> => {
-  const silent = left.map((one) => silenceOf(one, ms));
+export const lateError = (ms: number, waits: readonly Attachment[]): Observable<never> => {
+  const silent = waits.map((one) => silenceOf(one, ms));
   if (silent.length > 0 && silent.every((error) => error !== undefined)) return throwError(() => silent[0]);
-  return busyError(
-    ms,
-    left.map((one) => ({ wanted: one.wanted, rank: one.host?.acquisition.standing.rank, failure: failureOf(one) })),
-  );
+  const late = waits.map((one): Late => {
+    return { wanted: one.wanted, rank: one.session?.acquisition.denied?.rank, failure: failureOf(one) };
+  });
+  return busyError(ms, late);
 };
 
 /** The error of a wait in which Redis never answered; undefined if it has answered. */
-const silenceOf = ({ host, wanted: { name, sessions } }: Attachment, ms: number): Error | undefined => {
-  if (!host) return undefined;
-  const { heard, failure } = host.acquisition.standing;
+const silenceOf = ({ session, wanted: { name, sessions } }: Attachment, ms: number): Error | undefined => {
+  if (!session) return undefined;
+  const { heard, pace } = session.acquisition;
+  const { failure } = pace;
   if (heard || (failure && !(failure instanceof RedisUnreachableError))) return undefined;
   const cause = sessions.store.lastError ?? failure?.cause ?? failure;
   return new RedisUnreachableError(name, `Redis did not answer within ${ms} ms`, undefined, cause);
 };
 
-const failureOf = ({ host, wanted: { name, sessions } }: Attachment): Error | undefined => {
-  if (!host) return new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
-  const { failure } = host.acquisition.standing;
+const failureOf = ({ session, wanted: { name, sessions } }: Attachment): Error | undefined => {
+  if (!session) return new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
+  const { failure } = session.acquisition.pace;
   return failure && !(failure instanceof RedisUnreachableError) ? failure : (sessions.store.lastError ?? failure);
 };
 
