@@ -138,11 +138,11 @@ class Run {
       this.tickets.delete(step.owner);
       return { fence: this.rank(answer.fence) };
     }
-    const { announced, wait, clock } = answer;
+    const { announced, wait, drawn } = answer;
     const { waiting } = await this.inspect();
     const before = waiting.findIndex((waiter) => waiter.owner === step.owner);
     expect(answer.rank, 'rank, the dead included').to.be.at.least(before < 0 ? waiting.length : before);
-    expect(clock, 'the clock is not below what was seen').to.be.at.least(this.highest);
+    expect(drawn, 'the clock is not below what was seen').to.be.at.least(this.highest);
     if (answer.ticket > 0) this.tickets.set(step.owner, answer.ticket);
     return { announced, wait: Math.floor(wait / UNIT), queued: answer.ticket > 0 };
   }

@@ -424,7 +424,7 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
 
       it('comes with a denial, by which the message of an older grant is recognised', async () => {
         const fence = await granted(exclusive('a'));
-        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, clock: fence });
+        expect(await attempt(exclusive('b'))).to.deep.include({ granted: false, drawn: fence });
       });
     });
 

@@ -96,7 +96,7 @@ describe('the same owner twice', () => {
 
   it('ignores a message about a grant that is older than the denial of a single attempt', () =>
     virtual((v) => {
-      v.store.acquires = [v.store.after(1, denied({ clock: 10 })), v.store.after(1, denied({ clock: 30 }))];
+      v.store.acquires = [v.store.after(1, denied({ drawn: 10 })), v.store.after(1, denied({ drawn: 30 }))];
       const first = held(v);
       v.at(100, () => v.lock(ME).try().subscribe());
       v.at(200, () => v.store.grants$.next({ name: 'a', owner: 'me', fence: 20 }));

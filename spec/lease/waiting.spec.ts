@@ -229,7 +229,7 @@ describe('a grant', () => {
   it('with a fence that is no higher than the clock of the last denial is an old message, and ignored', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
-      store.acquires = [store.after(1, denied({ clock: 9 }))];
+      store.acquires = [store.after(1, denied({ drawn: 9 }))];
       at(100, () => handOver(v, 9));
       at(200, () => handOver(v, 10));
       expectObservable(shown(lock(TTL)), '^ 299ms !').toBe('200ms L');

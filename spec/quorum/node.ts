@@ -129,7 +129,7 @@ export class SimLink implements Node {
     return this.call(within, true, () => {
       const fence = this.server.acquire(request);
       if (fence !== undefined) return { granted: true, fence } as const;
-      const denied = { granted: false, wait: 1, rank: 0, announced: false, clock: 0, ticket: 0 } as const;
+      const denied = { granted: false, wait: 1, rank: 0, announced: false, drawn: 0, ticket: 0 } as const;
       return denied;
     });
   }

@@ -154,7 +154,7 @@ describe('a node of a quorum', () => {
 
   it('that denied a lease is not raised for it', () =>
     at((scheduler, said) => {
-      const denied: Answer = { granted: false, wait: 1, rank: 0, announced: false, clock: 0, ticket: 0 };
+      const denied: Answer = { granted: false, wait: 1, rank: 0, announced: false, drawn: 0, ticket: 0 };
       const member = new Member(node(scheduler, said, { acquire: () => of(denied) }), scheduler);
       member.acquire(REQUEST, 0, 100).subscribe((vote) => said.push(`${vote}`));
       member.raise(REQUEST, 9, 100).subscribe((is) => said.push(`${is}`));

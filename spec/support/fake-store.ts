@@ -24,7 +24,7 @@ export const denied = (facts: Partial<Exclude<Answer, { granted: true }>> = {}):
   wait: 1_000_000,
   rank: 0,
   announced: true,
-  clock: 0,
+  drawn: 0,
   ticket: 0,
   ...facts,
 });

@@ -66,14 +66,14 @@ export class Acquisition implements Sleeper, Standing {
   }
 
   /** Joins the queue, and asks until the lock is granted. */
-  start(): void {
+  queue(): void {
     if (this.patient) return;
     this.patient = true;
     this.wake();
   }
 
   /** Makes a single attempt, which does not join the queue. */
-  once(ended: Ended): void {
+  tryOnce(ended: Ended): void {
     this.send(this.session.request, ended);
   }
 
@@ -129,7 +129,7 @@ export class Acquisition implements Sleeper, Standing {
     if (answer.granted)
       session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session holds by now (a hand-off brought this very lease) or is being released
     else {
-      this.drawn = Math.max(this.drawn, answer.clock);
+      this.drawn = Math.max(this.drawn, answer.drawn);
       if (ended) ended();
       else this.deny(answer);
     }

@@ -65,7 +65,7 @@ export class HeldLease implements Lease {
   }
 
   /** Emits how the lease ended, before anything else happens. */
-  get over$(): Observable<End> {
+  get end$(): Observable<End> {
     if (this.end) return of(this.end);
     this.ended ??= new Once();
     return this.told(this.ended.value$);
@@ -156,7 +156,7 @@ export class HeldLease implements Lease {
   }
 
   /** Ends the lease. No later call makes it held again or changes the reason. */
-  finish(end: End): void {
+  endWith(end: End): void {
     this.end ??= end;
     this.ended?.emit(this.end);
     this.abort();

@@ -54,7 +54,7 @@ export class Holding implements Sleeper {
   }
 
   /** Applies a subscription's maxHold and minHold. Of several subscriptions the soonest end and the latest minimum count. */
-  heed({ maxHold, minHold, clock }: Terms): void {
+  apply({ maxHold, minHold, clock }: Terms): void {
     if (minHold > 0) this.keepUntil = Math.max(this.keepUntil, clock.now() + minHold);
     if (maxHold === undefined) return;
     const { lease, session } = this;
@@ -65,8 +65,8 @@ export class Holding implements Sleeper {
     this.maxHoldTimer.set(maxHold);
   }
 
-  /** The lease was granted: plans the first renewal, unless whoever was told of the lease has asked for one. */
-  start(): void {
+  /** Plans the first renewal, unless whoever was told of the lease has asked for one. */
+  planFirst(): void {
     const { lease, session } = this;
     const { request, terms, timer } = session;
     if (this.inFlight) return;

@@ -6,7 +6,7 @@ export class Once<T> {
   private subscribers: readonly Subscriber<T>[] = [];
 
   readonly value$ = new Observable<T>((subscriber) => {
-    this.subscribers = [...this.subscribers, subscriber];
+    this.subscribers = this.subscribers.length === 0 ? [subscriber] : [...this.subscribers, subscriber];
     return () => {
       this.subscribers = this.subscribers.filter((other) => other !== subscriber);
     };

@@ -32,17 +32,13 @@ export class Refusal {
     const { times = this.refused < AT_ONCE ? undefined : 0 } = this;
     const error = (): void => subscriber.error(new CoordinatorClosedError(lock));
     if (times === undefined) {
-      if (this.refused === 0) queueMicrotask(() => this.reset());
+      if (this.refused === 0) queueMicrotask(() => (this.refused = 0));
       this.refused += 1;
       error();
       return undefined;
     }
     const ms = 2 ** (times + 1);
     return ms > LONGEST ? undefined : later(scheduler, ms, () => this.tell(error, times + 1));
-  }
-
-  private reset(): void {
-    this.refused = 0;
   }
 }
 

@@ -66,14 +66,14 @@ export class Session implements SessionView {
     this.attached = this.attached.length === 0 ? [one] : [...this.attached, one];
     if (state.is === 'held') {
       this.terms = terms;
-      state.heed(terms);
+      state.apply(terms);
       const has = (): void => {
         if (this.attached.includes(one)) one.next(state.lease);
       };
       state.renew(terms.ttl).subscribe({ error: has, complete: has });
-    } else if (patient) this.acquisition.start();
+    } else if (patient) this.acquisition.queue();
     else
-      this.acquisition.once((error) => {
+      this.acquisition.tryOnce((error) => {
         if (!this.waits || !this.attached.includes(one)) return;
         this.leave(one);
         if (error === undefined) one.complete();
@@ -112,10 +112,10 @@ export class Session implements SessionView {
     const held = new Holding(this, granted, acquisition.bound);
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
-    for (const { wanted } of attached) held.heed(wanted.terms);
+    for (const { wanted } of attached) held.apply(wanted.terms);
     this.tell({ type: 'acquired', waited: held.began - acquisition.began, fence: granted.fence });
     for (const one of attached) if (this.state === held) one.next(held.lease);
-    if (this.state === held) held.start(); // work that is done by now needs no timer
+    if (this.state === held) held.planFirst(); // work that is done by now needs no timer
   }
 
   endIfLapsed(): boolean {
@@ -185,7 +185,7 @@ export class Session implements SessionView {
     this.attached = [];
     this.state = departure;
     held.stop();
-    this.first.runInAsyncScope(() => held.lease.finish(end));
+    this.first.runInAsyncScope(() => held.lease.endWith(end));
     if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
     if (detached || (shared && lost && lost !== 'maxHold'))
       departure.start(held.nothingInDoubt() ?? EMPTY); // after maxHold it is our own

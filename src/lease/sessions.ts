@@ -83,11 +83,11 @@ export class Sessions implements Registry {
       if (this.ending) subscriber.add(this.refusal.refuse(subscriber, scheduler, name));
       else this.attach(one, patient, subscriber);
     };
-    const over$ = merge(this.forgotten$, this.closing$).pipe(
+    const ended$ = merge(this.forgotten$, this.closing$).pipe(
       first((session) => session === known),
       bounded,
     );
-    subscriber.add(over$.subscribe({ next, error: (error: unknown) => one.error(error) }));
+    subscriber.add(ended$.subscribe({ next, error: (error: unknown) => one.error(error) }));
   }
 
   /** Mirrors a request to Redis while the coordinator is open; errors when it closes. */
@@ -136,8 +136,8 @@ export class Sessions implements Registry {
     const entry = this.sessions.get(key);
     if (entry) entry.session = undefined;
     this.sessions.delete(key);
-    if (leavesGrant) this.strays.leave(keyOf(name, owner), session.terms.clock, 2 * waiterTtl);
-    this.forgotten$.next(session);
+    if (leavesGrant) this.strays.ignore(keyOf(name, owner), session.terms.clock, 2 * waiterTtl);
+    if (this.forgotten$.observed) this.forgotten$.next(session);
   }
 
   holds(name: string, owner: string): boolean {
@@ -175,7 +175,7 @@ export class Sessions implements Registry {
     const session = this.find(name, owner);
     if (session && fence !== undefined) session.acquisition.handOff(fence);
     else if (session) session.acquisition.askAgain();
-    else if (!this.sessions.has(owner)) this.strays.take(keyOf(name, owner), grant); // an owner that we made has one name only
+    else if (!this.sessions.has(owner)) this.strays.release(keyOf(name, owner), grant); // an owner that we made has one name only
   }
 }
 

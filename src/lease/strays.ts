@@ -15,7 +15,7 @@ export class Strays {
   }
 
   /** Leaves late grants of this owner alone for so many ms. */
-  leave(key: string, clock: Clock, ms: number): void {
+  ignore(key: string, clock: Clock, ms: number): void {
     for (const [other, { until }] of this.left) {
       if (until >= clock.now()) break;
       this.left.delete(other);
@@ -25,7 +25,7 @@ export class Strays {
   }
 
   /** Releases a grant, unless its owner is to be left alone. */
-  take(key: string, { name, owner, fence }: Grant): void {
+  release(key: string, { name, owner, fence }: Grant): void {
     const left = this.left.get(key);
     if (fence === undefined || (left && left.clock.now() <= left.until)) return;
     this.store.release({ name, owner, fence }, TIMEOUT).subscribe({ error: () => undefined });

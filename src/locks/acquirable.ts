@@ -103,4 +103,4 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
 const run = async <T, R>(work: (held: T) => R | PromiseLike<R>, held: T): Promise<R> => work(held);
 
 const lossOf = (lease: HeldLease): Promise<never> =>
-  new Promise((_, reject) => lease.over$.subscribe(() => reject(lease.loss)));
+  new Promise((_, reject) => lease.end$.subscribe(() => reject(lease.loss)));

@@ -72,7 +72,7 @@ const taken = <L extends readonly Lease[]>(locks: readonly Lock[], open: Open): 
       const subscription = lease$.subscribe({
         next: (lease) => {
           held.set(lock, lease);
-          if (lease instanceof HeldLease) subscriber.add(lease.over$.subscribe((end) => over(lease, end)));
+          if (lease instanceof HeldLease) subscriber.add(lease.end$.subscribe((end) => over(lease, end)));
           takeRest();
         },
         error: (error: unknown) => subscriber.error(error),

@@ -96,7 +96,7 @@ class Work<H extends Held, O extends ObservableInput<unknown>> implements Observ
 
   private workUnder(held: H): void {
     const { result, working } = this;
-    for (const lease of this.leases) working.add(lease.over$.subscribe(() => this.cutOff(lease, this.completed)));
+    for (const lease of this.leases) working.add(lease.end$.subscribe(() => this.cutOff(lease, this.completed)));
     let end: (() => void) | undefined;
     const worker = new Subscriber<ObservedValueOf<O>>({
       next: (value) => result.next(value),

@@ -85,7 +85,7 @@ export class MemoryStore implements Store, MemoryListener {
         wait: Math.min(...[...at.holders.values()].map(({ due }) => due - now)),
         rank: stays ? waiting.findIndex((waiter) => waiter.owner === owner) : waiting.length,
         announced: true,
-        clock: memory.clock,
+        drawn: memory.clock,
         ticket: at.queue.get(owner)?.ticket ?? 0,
       };
     });

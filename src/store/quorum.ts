@@ -33,7 +33,7 @@ const DENIED: Answer = {
   wait: Number.POSITIVE_INFINITY,
   rank: undefined,
   announced: false,
-  clock: 0,
+  drawn: 0,
   ticket: 0,
 };
 

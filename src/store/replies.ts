@@ -11,14 +11,14 @@ export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
   const told = reply as Reply;
   const [first, second] = told;
   if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants: second as Reply };
-  const [, rank, silent, clock, ticket, grants] = told;
+  const [, rank, silent, drawn, ticket, grants] = told;
   return {
     value: {
       granted: false,
       wait: Number(first),
       rank: Number(rank),
       announced: silent !== 1,
-      clock: Number(clock),
+      drawn: Number(drawn),
       ticket: Number(ticket),
     },
     grants: grants as Reply,

@@ -39,8 +39,8 @@ export type Answer =
       readonly foremost?: boolean;
       /** Whether the holder's release will be handed over. Another kind of client announces nothing. */
       readonly announced: boolean;
-      /** The highest number that the clock has drawn. A hand-off message whose fence is not higher is old, and ignored. */
-      readonly clock: number;
+      /** The highest number that the server's clock has drawn. A hand-off message whose fence is not higher is old, and ignored. */
+      readonly drawn: number;
       /** Its place in arrival order, on a scale of the store's own. */
       readonly ticket: number;
     };
