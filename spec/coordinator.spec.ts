@@ -48,6 +48,19 @@ describe('a coordinator', () => {
       v.ends([]);
     }));
 
+  it('may be extended by methods of any name', () =>
+    virtual((v) => {
+      class Orders extends LockCoordinator {
+        lock = (id: number) => this.mutex(`order:${id}`);
+        terms = (): string => 'net 30';
+        whileOpen = (): never => assert.fail('this is no method of ours');
+      }
+      const orders = new Orders(ownStore(v.store) as never, { scheduler: v.scheduler });
+      assert.equal(orders.lock(7).name, 'order:7');
+      orders.leadership('a').subscribe().unsubscribe();
+      v.flush();
+    }));
+
   it('has the events of all its locks in one stream', () =>
     virtual((v) => {
       const locks = over(v);

@@ -64,7 +64,8 @@ const WATCH_EVERY = 250;
  * @example const locks = new LockCoordinator(new Redis(), { ttl: 10_000, identity: hostname() });
  */
 export class LockCoordinator {
-  // private at run time too (#): a log of the coordinator must not show its connections, with their passwords
+  // private at run time too (#): a log of the coordinator must not show its connections, with their passwords, and a
+  // subclass may have methods of any name
   readonly #options: Options;
   readonly #defaults: Terms;
   readonly #sessions: Sessions;
@@ -90,7 +91,7 @@ export class LockCoordinator {
     const clients = isOwnStore(redis) ? [] : clientsOf(redis);
     this.#sources = [clients].flat();
     this.#options = given;
-    this.#defaults = this.terms(given);
+    this.#defaults = this.#terms(given);
     const { scheduler, ttl } = this.#defaults;
     this.#sessions = new Sessions(isOwnStore(redis) ? redis : openStore(clients, scheduler, ttl, given));
   }
@@ -113,7 +114,7 @@ export class LockCoordinator {
    * @example charge$.pipe(withLock(locks.mutex('order:42')))
    */
   mutex(name: string, options: LockOptions = NONE): Lock {
-    return this.lock(name, EXCLUSIVE, options);
+    return this.#lock(name, EXCLUSIVE, options);
   }
 
   /**
@@ -138,7 +139,7 @@ export class LockCoordinator {
     }
     integerIn('limit', limit, 1, LONGEST);
     integerIn('permits', permits, 1, limit);
-    return this.lock(name, { mode: 'shared', permits, limit }, options === NONE ? NONE : others);
+    return this.#lock(name, { mode: 'shared', permits, limit }, options === NONE ? NONE : others);
   }
 
   /**
@@ -149,7 +150,7 @@ export class LockCoordinator {
    * @example const { read, write } = locks.readWriteLock('catalog');
    */
   readWriteLock(name: string, options: LockOptions = NONE): { readonly read: Lock; readonly write: Lock } {
-    return { read: this.lock(name, SHARED, options), write: this.lock(name, WRITING, options) };
+    return { read: this.#lock(name, SHARED, options), write: this.#lock(name, WRITING, options) };
   }
 
   /**
@@ -162,7 +163,7 @@ export class LockCoordinator {
    */
   leadership(name: string, options: LockOptions = NONE): Observable<Lease | null> {
     const lock = this.mutex(name, options);
-    return this.whileOpen(leadership(lock));
+    return this.#whileOpen(leadership(lock));
   }
 
   /**
@@ -173,7 +174,7 @@ export class LockCoordinator {
    */
   inspect(name: string): Observable<Inspection> {
     lockName(name);
-    return this.whileOpen(defer(() => this.#sessions.store.inspect(name, this.#defaults.commandTimeout)));
+    return this.#whileOpen(defer(() => this.#sessions.store.inspect(name, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -196,7 +197,7 @@ export class LockCoordinator {
       }),
       distinctUntilChanged((a, b) => factsOf(a) === factsOf(b)),
     );
-    return this.whileOpen(looks$);
+    return this.#whileOpen(looks$);
   }
 
   /**
@@ -209,7 +210,7 @@ export class LockCoordinator {
    */
   list(pattern = '*'): Observable<string> {
     text('pattern', pattern, 1_024);
-    return this.whileOpen(defer(() => this.#sessions.store.list(pattern, this.#defaults.commandTimeout)));
+    return this.#whileOpen(defer(() => this.#sessions.store.list(pattern, this.#defaults.commandTimeout)));
   }
 
   /**
@@ -226,7 +227,7 @@ export class LockCoordinator {
     const broken$ = defer(() =>
       this.#sessions.store.release({ name, owner: undefined }, this.#defaults.commandTimeout),
     ).pipe(map(({ held }) => held));
-    return this.whileOpen(broken$);
+    return this.#whileOpen(broken$);
   }
 
   /**
@@ -237,7 +238,7 @@ export class LockCoordinator {
    */
   diagnose(): Observable<Finding> {
     const { scheduler, commandTimeout, replicas } = this.#defaults;
-    return this.whileOpen(diagnose(this.#sources, { within: commandTimeout, replicas, scheduler }));
+    return this.#whileOpen(diagnose(this.#sources, { within: commandTimeout, replicas, scheduler }));
   }
 
   /**
@@ -255,7 +256,7 @@ export class LockCoordinator {
     const { drain = 0 } = optionsIn('options', options, ['drain']);
     duration('drain', drain, 0);
     if (drain === 0) this.#cut$.complete();
-    this.#closing ??= firstValueFrom(this.shut(drain), { defaultValue: undefined });
+    this.#closing ??= firstValueFrom(this.#shut(drain), { defaultValue: undefined });
     return this.#closing;
   }
 
@@ -263,7 +264,7 @@ export class LockCoordinator {
     return this.close();
   }
 
-  private shut(drain: number): Observable<void> {
+  #shut(drain: number): Observable<void> {
     const { scheduler, commandTimeout } = this.#defaults;
     const sessions = this.#sessions;
     const within = (ms: number): Observable<unknown> => timer(Math.min(ms, LONGEST), scheduler);
@@ -278,19 +279,19 @@ export class LockCoordinator {
     );
   }
 
-  private whileOpen<T>(asked: Observable<T>): Observable<T> {
+  #whileOpen<T>(asked: Observable<T>): Observable<T> {
     return this.#sessions.whileOpen(asked, this.#defaults.scheduler);
   }
 
-  private terms(options: LockOptions): Terms {
+  #terms(options: LockOptions): Terms {
     const terms = termsOf(options);
     if (this.#sources.length > 0) warnOfSeconds(options);
     return terms;
   }
 
-  private lock(name: string, kind: Kind, options: LockOptions): Lock {
+  #lock(name: string, kind: Kind, options: LockOptions): Lock {
     lockName(name);
-    const terms = options === NONE ? this.#defaults : this.terms(over(this.#options, options));
+    const terms = options === NONE ? this.#defaults : this.#terms(over(this.#options, options));
     return new Lock({ sessions: this.#sessions, name, kind, terms });
   }
 }
