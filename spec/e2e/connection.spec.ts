@@ -71,7 +71,8 @@ describe('the connections of a coordinator', () => {
   });
 
   it('honour the caller’s keyPrefix for keys, channels and what is told', async () => {
-    const prefixed = redis.duplicate({ keyPrefix: 'my app:' });
+    const asBytes = Buffer.from('my app:') as never; // which ioredis takes, too
+    const prefixed = redis.duplicate({ keyPrefix: asBytes });
     const [a, b] = [new LockCoordinator(prefixed), new LockCoordinator(prefixed)];
     const told: string[] = [];
     a.events$.subscribe(({ name }: LockEvent) => told.push(name));

@@ -299,6 +299,11 @@ describe('acquire()', () => {
       }
       assert.throws(() => lock().acquire({ timeout: '5' as never }), TypeError, 'timeout');
       assert.throws(() => lock().acquire({ signal: {} as never }), TypeError, 'signal');
+      assert.throws(
+        () => lock().acquire({ signal: null as never }),
+        TypeError,
+        'signal must be an AbortSignal, got null',
+      );
       assert.throws(() => lock().acquire(5 as never), TypeError, 'options');
       ends([]);
     }));

@@ -14,7 +14,7 @@ import {
   throwError,
 } from 'rxjs';
 import { clockOf } from '../clock.ts';
-import { addressOf, type Client, isCluster } from '../store/client.ts';
+import { addressOf, type Client, isCluster, prefixOf } from '../store/client.ts';
 import { dial } from '../store/dial.ts';
 import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
@@ -71,7 +71,7 @@ const visit = (source: Client, quorum: boolean, terms: DiagnoseTerms): Observabl
     const looked$ = concat(
       nodes$.pipe(mergeMap((node) => inspect(node, quorum, terms))),
       rights(source, terms).pipe(map((one) => at([one]))),
-      channels(client, source.options.keyPrefix ?? '', terms).pipe(map((one) => at([one]))),
+      channels(client, prefixOf(source), terms).pipe(map((one) => at([one]))),
     );
     return bounded(opened, terms).pipe(
       catchError((error: Error) => throwError(() => lastError ?? error)),

@@ -61,8 +61,10 @@ export const acquire = <T>(
   });
 
 /** Whether it works as an AbortSignal. A polyfill's or another realm's is no instance of ours, and works as well. */
-const quacks = ({ aborted, addEventListener, removeEventListener }: AbortSignal): boolean =>
-  typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+const quacks = (signal: AbortSignal | null): boolean =>
+  typeof signal?.aborted === 'boolean' &&
+  typeof signal.addEventListener === 'function' &&
+  typeof signal.removeEventListener === 'function';
 
 const aborts = new WeakMap<AbortSignal, Observable<unknown>>();
 

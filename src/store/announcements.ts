@@ -9,6 +9,7 @@
  * many of them listen.
  */
 import { type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { prefixOf } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 import type { Grant } from './store.ts';
@@ -71,7 +72,7 @@ class NodeListener {
   }
 
   private channel(name: string): string {
-    return releaseChannel(this.source.options.keyPrefix ?? '', name);
+    return releaseChannel(prefixOf(this.source), name);
   }
 
   private subscribe({ client, settle }: Line<Driver>, channels: readonly string[]): void {

@@ -7,6 +7,9 @@ export type Client = Driver | Cluster;
 
 export const isCluster = (client: Client): client is Cluster => client.isCluster;
 
+/** The prefix of keys. ioredis takes a Buffer as well, whatever its types say. */
+export const prefixOf = ({ options }: Client): string => String(options.keyPrefix ?? '');
+
 /** host:port, as ioredis keys the nodes of a Cluster. */
 export const addressOf = ({ options }: Driver): string => `${options.host}:${options.port}`;
 

@@ -3,7 +3,7 @@ import { catchError, concatMap, type Observable, of, type SchedulerLike, Subject
 import { type Clock, clockOf } from '../clock.ts';
 import { COMMAND_TIMEOUT } from '../options.ts';
 import type { Server } from './call.ts';
-import { type Client, isCluster } from './client.ts';
+import { type Client, isCluster, prefixOf } from './client.ts';
 import { Connection } from './connection.ts';
 import { Foremost } from './foremost.ts';
 import { clockKey, nameOfLock } from './keys.ts';
@@ -25,7 +25,7 @@ export class RedisStore implements Store {
 
   constructor(client: Client, scheduler: SchedulerLike, commandTimeout = COMMAND_TIMEOUT) {
     const dialling = { commandTimeout, scheduler };
-    const prefix = client.options.keyPrefix ?? '';
+    const prefix = prefixOf(client);
     this.site = { prefix, clock: clockKey(prefix), channel: (key) => this.listener.channel(key) };
     this.clock = clockOf(scheduler);
     this.scheduler = scheduler;
