@@ -347,8 +347,7 @@ inline settle() {
   at = 0; q = 0; ok = 0
 }
 
-/* src: fast.lua: acquire, joinshared.lua: joinShared, acquire.lua: acquire,
-   acquire.lua: renewOwn */
+/* src: fast.lua: acquire, join.lua: joins, acquire.lua: acquire, acquire.lua: renewOwn */
 inline acquire(c) {
   fits(c);
   if
@@ -390,7 +389,7 @@ inline acquire(c) {
 #endif
 
 /* By owner; a release by its holder names the fence as well, and a stale one does nothing.
-   src: fast.lua: release, passon.lua: passOn, release.lua: release */
+   src: fast.lua: release, pass.lua: release, release.lua: release */
 inline release(c) {
   if
   :: doing == CANCEL || hold[c] > 0 && IS_OF(c, about) ->

@@ -6,15 +6,15 @@ import { SEARCHES, type Search } from './searches.ts';
 
 const SOURCES: Readonly<Record<string, string>> = {
   'acquire.lua': 'lua',
+  'join.lua': 'lua',
+  'pass.lua': 'lua',
   'raise.lua': 'lua',
   'release.lua': 'lua',
   'renew.lua': 'lua',
   'fast.lua': 'lua/include',
   'clock.lua': 'lua/include',
   'commit.lua': 'lua/include',
-  'joinshared.lua': 'lua/include',
   'listen.lua': 'lua/include',
-  'passon.lua': 'lua/include',
   'queue.lua': 'lua/include',
   'settle.lua': 'lua/include',
   'acquisition.ts': 'lease',

@@ -10,7 +10,7 @@ import { type Server, startServer } from '../support/server.ts';
 
 const RIGHTS = [
   ...['time', 'get', 'set', 'del', 'pttl', 'pexpire', 'zadd', 'zrem', 'zcard', 'zcount', 'zrange', 'zrangebyscore'],
-  ...['zrank', 'zscore', 'hget', 'hset', 'hdel', 'publish', 'pubsub', 'eval', 'evalsha'],
+  ...['zrank', 'zscore', 'hget', 'hmget', 'hset', 'hsetnx', 'hdel', 'publish', 'pubsub', 'eval', 'evalsha'],
 ];
 const KINDS: Readonly<Record<string, Pick<Request, 'mode' | 'permits' | 'limit'>>> = {
   mutex: { mode: 'exclusive', permits: 1, limit: 0 },

@@ -8,63 +8,77 @@
 --        { ms until the first holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
 --        rank: how many wait before it; clock: the highest number drawn so far, by which old hand-off messages are told; ticket:
 --        0 if it does not stay. -1 the call came after its not-after. Error REDISYNC_OWNER: the owner has or awaits another lease
+--include bounds
 --include claims
+--include clock
 --include commit
---include fence
 --include holder
 --include lapse
 --include plan
 --include settle
 
 -- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over.
-local function renewOwn(name, owner, spec, claim)
-  local holder, shares = name.holder, claim and claim.shares
-  local holds = holder and holder.owner == owner
-  if claim and claim.mode ~= spec.mode or holds and spec.mode == 's' or shares and spec.permits > claim.permits then
+local function renewOwn(state, owner, spec, claim)
+  local holder = state.holder
+  local holds, shares = holder and holder.owner == owner, claim and claim.shares
+  local otherClaim = claim and claim.mode ~= spec.mode
+  local otherLease = holds and spec.mode == 's'
+  local morePermits = shares and spec.permits > claim.permits
+  if otherClaim or otherLease or morePermits then
     error(redis.error_reply('REDISYNC_OWNER this owner already has or awaits another lease'))
   elseif holds and not holder.over then
     local fence = holder.fence or digits(draw()) -- a plain client's value is left as it is
-    extend(name.lock, holder, spec.ttl)
-    if name.claimed then name.removed[owner] = true end -- a waiter's claim, left by a hand-off that failed half-way
-    commit(name, true)
+    extend(state.lockKey, holder, spec.ttl)
+    if state.claimed then state.removed[owner] = true end -- it was made the holder, and the call failed before its claim went
+    commit(state, true)
     return fence
   elseif shares and not claim.over then
-    prolong(name, owner, claim, spec.ttl, '')
-    commit(name, true)
-    return digits(claim.deadlineOrFence)
+    prolong(state, owner, claim, spec.ttl, '')
+    commit(state, true)
+    return claim.fence
   end
+end
+
+-- Ends the verb with an error if the clock has no higher number any more.
+local function refuseIfExhausted()
+  upcoming()
 end
 
 -- Denies: puts self into the queue, or leaves it there, if it stays, and returns the denial.
-local function deny(name, self, stays)
-  local left, ticket = untilLapse(name), self.ticket
+local function deny(state, self, stays)
+  local left, ticket = untilLapse(state), self.ticket
   local isNew = stays and not ticket
   if isNew then ticket = draw() end
-  if stays and not self.queued then name.scores = add(name.scores, digits(ticket), self.owner) end
-  if stays then await(name, self.owner, self.spec) end
-  commit(name)
-  local index = stays and not isNew and redis.call('ZRANK', name.claims, self.owner) or name.count - (isNew and 1 or 0)
-  local rank = index - name.sharers - (name.beyond > 0 and 1 or 0)
-  local silent = name.holder and name.holder.plain and 1 or 0
-  return { left, rank, silent, math.min(highest(), SENDABLE), stays and ticket or 0, name.inReply }
+  if stays and not self.storedTicket then state.scores = add(state.scores, digits(ticket), self.owner) end
+  if stays then await(state, self.owner, self.spec) end
+  commit(state)
+  local before = state.count -- claims before its own
+  if isNew then
+    before = before - 1
+  elseif stays then
+    before = redis.call('ZRANK', state.claimsKey, self.owner)
+  end
+  local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
+  local announcesNothing = state.holder and state.holder.plain and 1 or 0
+  return { left, rank, announcesNothing, math.min(highest(), SENDABLE), stays and ticket or 0, state.inReply }
 end
 
-return function(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNamed)
-  local spec, ticket = parseSpec(text), whole(ticketNamed, FIRST, SENDABLE)
-  if not spec or spec.asked ~= text or not ticket and ticketNamed ~= '' then
+return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
+  local spec, ticket = parseSpec(text), whole(namedTicket, LOWEST_TICKET, SENDABLE)
+  if not spec or spec.asked ~= text or not ticket and namedTicket ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT spec, ticket')
   end
-  local name = loadName(lockKey, claimsKey, specsKey, count, parseHolder(redis.call('GET', lockKey)))
-  local claim = claimOf(name, owner)
-  local fence = renewOwn(name, owner, spec, claim)
+  local state = loadState(lockKey, claimsKey, specsKey, count, parseHolder(redis.call('GET', lockKey)))
+  local claim = claimOf(state, owner)
+  local fence = renewOwn(state, owner, spec, claim)
   if fence then return fence end
-  upcoming() -- ends with an error if there is no higher number any more
-  local stored = claim and claim.queued -- its place, whichever ticket it names
-  local self = { owner = owner, spec = spec, ticket = stored or ticket, queued = stored }
-  local waits = not (claim and claim.over) -- may wait: a shared lease that is held over still has its entry in the claims
-  settle(name, spec.channel, waits and self)
-  if not self.fence then return deny(name, self, waits and (self.queued or stay == '1')) end
-  if not name.claimed then name.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
-  commit(name)
-  return #name.inReply > 0 and { self.fence, name.inReply } or self.fence
+  refuseIfExhausted()
+  local storedTicket = claim and claim.ticket
+  local self = { owner = owner, spec = spec, storedTicket = storedTicket, ticket = storedTicket or ticket }
+  local mayWait = not (claim and claim.over) -- the claim of a shared lease that is held over lasts until that lapses
+  settle(state, spec.channel, mayWait and self)
+  if not self.fence then return deny(state, self, mayWait and (storedTicket or stay == '1')) end
+  if not state.claimed then state.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
+  commit(state)
+  return #state.inReply > 0 and { self.fence, state.inReply } or self.fence
 end

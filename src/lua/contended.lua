@@ -1,34 +1,28 @@
 -- What a verb does when the lock is not free. Each part is defined when it is first needed, because Redis runs the whole
--- script anew for every call, and each function that it defines takes time. The usual states of a name have short ways: they
--- answer, write and publish exactly as the full verbs would. In any other state a short way returns nil and has written
--- nothing, and the full verb runs. spec/store/short-ways.spec.ts compares the two in random histories.
+-- script anew for every call, and each function that it defines takes time. The usual states of a name have two short ways,
+-- join and pass: they answer, write and publish exactly as the full verbs would. In any other state a short way returns nil
+-- and has written nothing, and the full verb runs. spec/store/short-ways.spec.ts compares the two in random histories.
 -- KEYS   see lease
 -- Reply  see acquire, release, share, raise
 --include claim
---include expire
 --include listen
+--include parts
 
-local known, define = {}, nil
+local join, pass, full
 return function(way)
-  if known[way] then
-    return known[way]
-  elseif way == 'join' then
-    known[way] = (function()
+  if way == 'join' then
+    join = join or (function()
 --embed join
     end)()
-  elseif way == 'handover' then
-    known[way] = (function()
---embed handover
+    return join
+  elseif way == 'pass' then
+    pass = pass or (function()
+--embed pass
     end)()
-  elseif way == 'joinshared' or way == 'passon' then
-    known.joinshared, known.passon = (function()
---embed sharing
-    end)()
-  else
-    define = define or (function()
---embed full
-    end)()
-    known[way] = define(way)
+    return pass
   end
-  return known[way]
+  full = full or (function()
+--embed full
+  end)()
+  return full(way)
 end

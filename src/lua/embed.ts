@@ -8,7 +8,7 @@ export const SCRIPTS = ['lease', 'renew', 'inspect', 'scan', 'uptime'];
 
 const INCLUDE = /^--include (\w+)\n/gm;
 const EMBED = /^--embed (\w+)\n/gm;
-const CONSTANT = /^local ([A-Z]+) = (\d+|'[^']*')\n/gm;
+const CONSTANT = /^local ([A-Z_]+) = (\d+|'[^']*')\n/gm;
 
 const pathOf = (name: string): URL => {
   const part = new URL(`include/${name}.lua`, import.meta.url);
@@ -46,7 +46,7 @@ export const assemble = (name: string): string => {
   const constants = new Map([...text.matchAll(CONSTANT)].map(([, constant, number]) => [constant, number]));
   return text
     .replace(CONSTANT, '')
-    .replace(/\b[A-Z]+\b/g, (word) => constants.get(word) ?? word)
+    .replace(/\b[A-Z_]+\b/g, (word) => constants.get(word) ?? word)
     .trim();
 };
 

@@ -9,7 +9,7 @@
 --include settle
 
 -- The functions of a verb are defined only when it runs, because defining them takes time in every call.
-return function(verb)
+local function define(verb)
   if verb == 'acquire' then
 --embed acquire
   elseif verb == 'release' then
@@ -19,4 +19,10 @@ return function(verb)
   else
 --embed raise
   end
+end
+
+local known = {}
+return function(verb)
+  known[verb] = known[verb] or define(verb)
+  return known[verb]
 end

@@ -5,15 +5,16 @@
 --        over … }, { owner, mode, permits, limit, ms waited … } }; limit 0 for none, -1 ms left where a key has no expiry, and
 --        so is no lock
 --include batch
---include claims
+--include bounds
 --include holder
+--include parse
 
 local function add(list, ...)
   for _, value in ipairs({ ... }) do list[#list + 1] = value end
 end
 
 local function inspect(lockKey, claimsKey, specsKey, most, more)
-  local count = whole(most, 0, LONGEST)
+  local count = whole(most, 0, LARGEST)
   if more or not count then return redis.error_reply('REDISYNC_ARGUMENT how many claims') end
   local holders, waiting, specs = {}, {}, {}
   local held = parseHolder(redis.call('GET', lockKey))
@@ -28,13 +29,12 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
   for i = 1, #members, 2 do
     local owner, score = members[i], tonumber(members[i + 1])
     local spec = parseSpec(specs[owner] or count > 0 and redis.call('HGET', specsKey, owner))
-    if score < FIRST then
-      if not spec or spec.deadlineOrFence < FIRST then
+    if score < LOWEST_TICKET then
+      if not spec or not spec.fence then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
-      local fence, over = digits(spec.deadlineOrFence), spec.over and 1 or 0
-      add(holders, owner, 's', spec.permits, spec.limit, score - now, fence, over)
-    elseif score >= FIRST and spec and spec.deadlineOrFence > now then
+      add(holders, owner, 's', spec.permits, spec.limit, score - now, spec.fence, spec.over and 1 or 0)
+    elseif score >= LOWEST_TICKET and spec and spec.deadline > now then
       add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, now - math.floor(score / 1000)))
     end
   end

@@ -1,25 +1,67 @@
--- The short way of an exclusive request for a lock that another owner holds exclusively: it joins the end of the queue. There
--- is nothing to grant. In any other state this returns nil and has written nothing: see contended.
+-- The short way of a request while nobody can be granted: another owner holds exclusively, or the first waiter has no room
+-- beside the shared holders. The owner joins the end of the queue, or keeps its place there. Also the short way of a shared
+-- request of one permit that has room while nobody waits. In any other state, for example if a shared holder has several
+-- permits, this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see acquire
 --include bounds
 --include call
 --include claim
 --include clock
+--include parts
+--include spec
 
-return function(count, lockKey, claimsKey, specsKey, owner, text, stays)
-  local asked, waiterTtl = string.match(text, '^x 1 0 ([1-9]%d*) ([1-9]%d*) [psc%-]%S*$')
-  if not asked or not stays or #asked > 9 or #waiterTtl > 9 then return nil end
+-- Of a lock that is shared: ms until the first holder lapses, the number of holders, whether the first waiter has no room, or
+-- the request itself if it is the first, and the text of the owner's spec. nil if a holder has lapsed or has several permits,
+-- if the first waiter is dead, and if the server's clock has stepped back.
+local function sharedLeft(count, claimsKey, specsKey, owner, mode, permits, limit)
+  local first = redis.call('ZRANGE', claimsKey, '0', '0', 'WITHSCORES')
+  local left = first[2] - now
+  if left <= 0 or left > LARGEST then return nil end -- the score of '' is below 0, and a ticket is far above LARGEST
+  local sharers = redis.call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS)
+  local head = sharers < count and redis.call('ZRANGE', claimsKey, digits(sharers), digits(sharers))[1] or owner
+  local texts = redis.call('HMGET', specsKey, first[1], owner, head)
+  local ttl = string.match(texts[1] or '', '^s 1 %d+ ([1-9]%d*) ')
+  if not ttl or left - ttl > 0 then return nil end
+  if head ~= owner then mode, permits, limit = aliveWaiter(texts[3]) end
+  if not mode then return nil end
+  return left, sharers, not hasRoom(mode, permits, limit, sharers), texts[2]
+end
+
+return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTicket)
+  local mode, permits, limit, ttl, waiterTtl, _, last = partsOf(text)
+  if not mode or last ~= '' then return nil end
   local value = redis.call('GET', lockKey)
-  local from, _, fence, ttl = string.find(value or '', ' ([1-9]%d*) ([1-9]%d*)$', 2) -- behind its owner: see holder
-  if not from or #fence > 15 and tonumber(fence) > HIGHEST or #ttl > 9 or string.sub(value, 1, from - 1) == owner then
-    return nil
+  local left, sharers, busy, ownText = nil, 0, value, nil
+  if value then
+    local from, _, fence, itsTtl = string.find(value, ' ([1-9]%d*) ([1-9]%d*)$', -28) -- of 16 and of 10 digits at most
+    if not from or from == 1 or tonumber(fence) > HIGHEST or string.sub(value, 1, from - 1) == owner then return nil end
+    left = redis.call('PTTL', lockKey)
+    if left < 0 or left - itsTtl > 0 then return nil end
+    ownText = (namedTicket ~= '' or not stays) and redis.call('HGET', specsKey, owner)
+  elseif count > 0 then
+    left, sharers, busy, ownText = sharedLeft(count, claimsKey, specsKey, owner, mode, permits, limit)
+    if not left then return nil end
   end
-  if count > 0 and redis.call('ZSCORE', claimsKey, owner) then return nil end
-  local left = redis.call('PTTL', lockKey)
-  if left < 0 or left > tonumber(ttl) then return nil end
-  local ticket, ticketText = draw()
-  local ms = tonumber(waiterTtl)
-  put(count, claimsKey, specsKey, owner, text .. ' ' .. digits(now + ms), ticketText, ms)
-  return { left, count, 0, math.min(ticket, SENDABLE), ticket, {} }
+  if not busy then
+    if mode == 'x' or permits > 1 or sharers < count or ownText or namedTicket ~= '' then return nil end
+    local _, fence = draw()
+    put(count, claimsKey, specsKey, owner, text .. ' ' .. fence, digits(now + ttl), tonumber(ttl))
+    return fence
+  end
+  if highest() >= HIGHEST then return nil end
+  local ms, ticket, before = tonumber(waiterTtl), 0, count
+  text = text .. ' ' .. digits(now + ms)
+  if ownText or namedTicket ~= '' then
+    ticket = aliveWaiter(ownText) == mode and whole(redis.call('ZSCORE', claimsKey, owner), LOWEST_TICKET, SENDABLE)
+    if not ticket or namedTicket ~= '' and not whole(namedTicket, LOWEST_TICKET, SENDABLE) then return nil end
+    put(count, claimsKey, specsKey, owner, text, nil, ms)
+    before = redis.call('ZRANK', claimsKey, owner)
+  elseif stays then
+    ticket = upcoming()
+    local score = digits(ticket)
+    if not put(count, claimsKey, specsKey, owner, text, score, ms, true) then return nil end
+    drawn, drawnText = ticket, score
+  end
+  return { left, before - sharers, 0, math.min(highest(), SENDABLE), ticket, {} }
 end

@@ -3,6 +3,7 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1
+--include bounds
 --include claims
 --include clock
 --include commit
@@ -15,17 +16,17 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   end
   highest() -- is there a clock that can be raised?
   local holder = parseHolder(redis.call('GET', lockKey))
-  local name = loadName(lockKey, claimsKey, specsKey, holder and 0 or redis.call('ZCARD', claimsKey), holder)
-  local claim = claimOf(name, owner)
+  local state = loadState(lockKey, claimsKey, specsKey, holder and 0 or redis.call('ZCARD', claimsKey), holder)
+  local claim = claimOf(state, owner)
   if isLease(holder, owner, fenceHere) and not holder.plain then
     local left = redis.call('PTTL', lockKey)
     if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-    name.value = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
-    name.left = math.max(1, math.min(left, holder.ttl))
-  elseif claim and claim.shares and not claim.over and (fenceHere == '0' or digits(claim.deadlineOrFence) == fenceHere) then
-    name.fields = { owner, claim.asked .. ' ' .. digits(math.max(number, FIRST)) } -- see fence
+    state.lockValue = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
+    state.lockMs = math.max(1, math.min(left, holder.ttl))
+  elseif isShared(claim, fenceHere) then
+    state.fields = { owner, claim.asked .. ' ' .. digits(math.max(number, LOWEST_TICKET)) } -- see fence
   end
-  raiseTo(number)
-  commit(name)
+  if number > highest() then drawn, drawnText = number, digits(number) end
+  commit(state)
   return 1
 end

@@ -14,50 +14,50 @@
 --include settle
 
 -- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.
-local function holdOver(name, owner, fence, claim, ms)
+local function holdOver(state, owner, fence, claim, ms)
   if claim then
-    prolong(name, owner, claim, ms, ' over')
-    return commit(name, true)
+    prolong(state, owner, claim, ms, ' over')
+    return commit(state, true)
   end
-  local value = owner .. ' ' .. fenceOf(name.holder, fence) .. ' ' .. ms .. ' over'
-  write('PEXPIRE', name.lock, ms) -- which a full memory does not refuse
-  write('SET', name.lock, value, 'PX', ms)
+  local value = owner .. ' ' .. fenceOf(state.holder, fence) .. ' ' .. ms .. ' over'
+  write('PEXPIRE', state.lockKey, ms) -- which a full memory does not refuse
+  write('SET', state.lockKey, value, 'PX', ms)
 end
 
-local function breakAll(name)
-  local broken = (name.holder or name.sharers > 0) and 1 or 0
-  local claims = name.count > 0 and redis.call('ZRANGEBYSCORE', name.claims, '-inf', BELOW) or {}
-  for _, owner in ipairs(claims) do name.removed[owner] = true end
-  name.storedBeyond = name.removed[''] and HIGHEST or 0 -- so that the entry for permits is removed, too
-  name.dropLock, name.holder, name.sharers, name.beyond = name.holder, nil, 0, 0
+local function breakAll(state)
+  local broken = (state.holder or state.sharers > 0) and 1 or 0
+  local claims = state.count > 0 and redis.call('ZRANGEBYSCORE', state.claimsKey, '-inf', BELOW_TICKETS) or {}
+  for _, owner in ipairs(claims) do state.removed[owner] = true end
+  state.storedBeyond = state.removed[''] and HIGHEST or 0 -- so that the entry for permits is removed, too
+  state.dropLock, state.holder, state.sharers, state.beyond = state.holder, nil, 0, 0
   return broken
 end
 
 return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
-  local ms = whole(keep, 0, LONGEST)
+  local ms = whole(keep, 0, LARGEST)
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
-  local name = loadName(lockKey, claimsKey, specsKey, redis.call('ZCARD', claimsKey), parseHolder(value))
-  local exclusive = isLease(name.holder, owner, fence)
-  local claim = owner ~= '' and (fence == '0' or not exclusive) and claimOf(name, owner)
-  local shared = claim and claim.shares and not claim.over and (fence == '0' or digits(claim.deadlineOrFence) == fence)
+  local state = loadState(lockKey, claimsKey, specsKey, redis.call('ZCARD', claimsKey), parseHolder(value))
+  local exclusive = isLease(state.holder, owner, fence)
+  local claim = owner ~= '' and (fence == '0' or not exclusive) and claimOf(state, owner)
+  local shared = claim and isShared(claim, fence)
   local held = (exclusive or shared) and 1 or 0
   if owner == '' then
-    held = breakAll(name)
+    held = breakAll(state)
   elseif held == 1 and ms > 0 then
-    holdOver(name, owner, fence, shared and claim, ms)
+    holdOver(state, owner, fence, shared and claim, ms)
     return { 1, 0, {} }
   elseif shared then
-    leave(name, owner, claim)
-  elseif name.claimed and fence == '0' and not (claim and claim.over) then
-    name.removed[owner] = true
+    leave(state, owner, claim)
+  elseif state.claimed and fence == '0' and not (claim and claim.over) then
+    state.removed[owner] = true
   elseif not exclusive and fence ~= '0' then
     return { 0, 0, {} } -- the release is about an earlier lease of this owner: nothing is touched
   end
-  if exclusive then name.dropLock, name.holder = true, nil end
-  settle(name, channel)
+  if exclusive then state.dropLock, state.holder = true, nil end
+  settle(state, channel)
   local public = held == 1 and string.match(channel, '^!(.*)')
   local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
   if listeners > 0 then publish('p' .. public, listeners .. '') end -- with how many listen, so that not all ask at once
-  commit(name, true)
-  return { held, name.grants, name.inReply }
+  commit(state, true)
+  return { held, state.grants, state.inReply }
 end

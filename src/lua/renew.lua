@@ -16,7 +16,7 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
     redis.call('PEXPIRE', lockKey, ttl)
     return 1
   end
-  local ms, holder = whole(ttl, 1, LONGEST), parseHolder(value)
+  local ms, holder = whole(ttl, 1, LARGEST), parseHolder(value)
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, ttl') end
   if not isLease(holder, owner, fence) then return 0 end
   extend(lockKey, holder, ms)

@@ -18,17 +18,17 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
   end
   if late then return -1 end
   local count, holder = redis.call('ZCARD', claimsKey), parseHolder(redis.call('GET', lockKey))
-  local name = loadName(lockKey, claimsKey, specsKey, count, holder)
-  local claim = claimOf(name, owner)
+  local state = loadState(lockKey, claimsKey, specsKey, count, holder)
+  local claim = claimOf(state, owner)
   if isLease(holder, owner, fence) then
-    admit(name, owner, spec, fenceOf(holder, fence), spec.ttl)
-    name.dropLock, name.holder = true, nil
-    settle(name, spec.channel)
-  elseif claim and claim.shares and not claim.over and (fence == '0' or digits(claim.deadlineOrFence) == fence) then
-    prolong(name, owner, claim, spec.ttl, '')
+    admit(state, owner, spec, fenceOf(holder, fence), spec.ttl)
+    state.dropLock, state.holder = true, nil
+    settle(state, spec.channel)
+  elseif isShared(claim, fence) then
+    prolong(state, owner, claim, spec.ttl, '')
   else
     return 0
   end
-  commit(name, true)
-  return #name.inReply > 0 and { 1, name.inReply } or 1
+  commit(state, true)
+  return #state.inReply > 0 and { 1, state.inReply } or 1
 end

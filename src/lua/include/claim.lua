@@ -2,13 +2,17 @@
 --include call
 --include expire
 
--- Writes a claim of the owner, which lasts for that many ms.
-local function put(count, claimsKey, specsKey, owner, text, score, ms)
+-- Writes the spec and the score of an owner's claim, which lasts for ms; without a score that stays as it is. If the claim is to
+-- be a new one, and the owner has a spec already, it returns false and has written nothing.
+local function put(count, claimsKey, specsKey, owner, text, score, ms, isNew)
   local left = count > 0 and redis.call('PTTL', specsKey) or -2
-  write('HSET', specsKey, owner, text)
+  if isNew and redis.call('HSETNX', specsKey, owner, text) == 0 then return false end
+  if not isNew then redis.call('HSET', specsKey, owner, text) end
+  dirty = true
   if left < ms then expire(specsKey, ms, left == -2) end
-  write('ZADD', claimsKey, score, owner)
+  if score then write('ZADD', claimsKey, score, owner) end
   if left < ms then expire(claimsKey, ms, count == 0) end
+  return true
 end
 
 -- Removes one of the "count" claims. With the last one both keys are deleted.

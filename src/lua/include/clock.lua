@@ -20,11 +20,12 @@ local function highest()
   return stored
 end
 
--- The number that is drawn next. It is at least the time in µs, so that numbers rise also if the clock was lost.
+-- The number that is drawn next. It is at least the time in µs, so that numbers rise also if the clock was lost. Ends the verb
+-- with an error if there is no higher number any more.
 local function upcoming()
   local number = highest()
   if number >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
-  return math.max(number + 1, micros, FIRST)
+  return math.max(number + 1, micros, LOWEST_TICKET)
 end
 
 -- Draws the upcoming number, and returns it and its text.
@@ -32,11 +33,6 @@ local function draw()
   drawn = upcoming()
   drawnText = digits(drawn)
   return drawn, drawnText
-end
-
--- Raises the clock to at least this number.
-local function raiseTo(number)
-  if number > highest() then drawn, drawnText = number, digits(number) end
 end
 
 local function keepClock()

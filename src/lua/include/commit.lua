@@ -14,40 +14,50 @@ local function writeAll(command, key, values)
   return sum
 end
 
-local function putLock(name)
-  if name.value then
-    write('SET', name.lock, name.value, 'PX', name.left)
-  elseif name.dropLock then
-    write('DEL', name.lock)
-  elseif name.shortenTo then
-    write('PEXPIRE', name.lock, name.shortenTo)
+local function writeLock(state)
+  if state.lockValue then
+    write('SET', state.lockKey, state.lockValue, 'PX', state.lockMs)
+  elseif state.dropLock then
+    write('DEL', state.lockKey)
+  elseif state.cutLockTo then
+    write('PEXPIRE', state.lockKey, state.cutLockTo)
   end
 end
 
--- A full memory refuses the first write of a script, if that may need memory, and no later one. What must not be refused
--- begins with an HDEL that deletes nothing. That HDEL also fails if the key is of another type, before anything is removed.
-local function commit(name, mustNotFail)
-  local fields, removed = name.fields, {}
-  name.removed[''] = name.beyond == 0 and (name.removed[''] or name.storedBeyond > 0) or nil
-  if name.beyond > 0 and name.beyond ~= name.storedBeyond then name.scores = add(name.scores, -name.beyond, '') end
-  for owner in pairs(name.removed) do removed[#removed + 1] = owner end
-  if not mustNotFail and #removed > 0 then redis.call('HGET', name.specs, '') end -- of another type: fails before any write
-  local left = fields and name.count > 0 and redis.call('PTTL', name.specs) or -2 -- of claims, too
-  local short = fields and left < name.lasting
-  local gains = name.value or fields or name.scores
-  if mustNotFail and gains or not gains and #removed > 0 then write('HDEL', name.specs, '') end
-  if fields then writeAll('HSET', name.specs, fields) end
-  if short then expire(name.specs, name.lasting, left == -2) end
-  local new = name.count == 0
-  if name.scores then name.count = name.count + writeAll('ZADD', name.claims, name.scores) end
-  if short and name.count > 0 then expire(name.claims, name.lasting, new) end
-  putLock(name)
-  name.count = name.count - #removed
-  if #removed > 0 and name.count > 0 then
-    writeAll('ZREM', name.claims, removed)
-    writeAll('HDEL', name.specs, removed)
+-- Begins the writes of a verb that must not fail, by one that needs no memory and changes nothing: a full memory refuses the
+-- first write of a script, if that may need memory, and no later one. It also fails, before anything is removed, if the key
+-- is of another type.
+local function beginWrites(specsKey)
+  write('HDEL', specsKey, '')
+end
+
+-- mustNotFail: as a release, or for what may have been granted before.
+local function commit(state, mustNotFail)
+  local fields, removed = state.fields, {}
+  if state.beyond > 0 then
+    state.removed[''] = nil
+    if state.beyond ~= state.storedBeyond then state.scores = add(state.scores, -state.beyond, '') end
+  elseif state.storedBeyond > 0 then
+    state.removed[''] = true
+  end
+  for owner in pairs(state.removed) do removed[#removed + 1] = owner end
+  local gains = state.lockValue or fields or state.scores
+  if not mustNotFail and #removed > 0 then redis.call('HGET', state.specsKey, '') end -- of another type: fails before any write
+  local left = fields and state.count > 0 and redis.call('PTTL', state.specsKey) or -2 -- of claims, too
+  local short = fields and left < state.lasting
+  if mustNotFail and gains or not gains and #removed > 0 then beginWrites(state.specsKey) end
+  if fields then writeAll('HSET', state.specsKey, fields) end
+  if short then expire(state.specsKey, state.lasting, left == -2) end
+  local new = state.count == 0
+  if state.scores then state.count = state.count + writeAll('ZADD', state.claimsKey, state.scores) end
+  if short and state.count > 0 then expire(state.claimsKey, state.lasting, new) end
+  writeLock(state)
+  state.count = state.count - #removed
+  if #removed > 0 and state.count > 0 then
+    writeAll('ZREM', state.claimsKey, removed)
+    writeAll('HDEL', state.specsKey, removed)
   elseif #removed > 0 then
-    write('DEL', name.claims)
-    write('DEL', name.specs)
+    write('DEL', state.claimsKey)
+    write('DEL', state.specsKey)
   end
 end

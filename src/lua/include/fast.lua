@@ -13,14 +13,14 @@ local function need(way)
   return contended(way)
 end
 
-local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, ticketNamed, more)
+local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, namedTicket, more)
   local late = isLate(notAfter)
-  if owner == '' or late == nil or not ticketNamed or more then
+  if owner == '' or late == nil or not namedTicket or more then
     return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
   end
   if late then return -1 end
   local count = redis.call('ZCARD', claimsKey)
-  local ttl = count == 0 and ticketNamed == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
+  local ttl = count == 0 and namedTicket == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
     local number = upcoming()
     local fence = digits(number)
@@ -29,9 +29,8 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
       return fence
     end
   end
-  local way = string.byte(text) == 120 and 'join' or 'joinshared' -- "x": see claims
-  local reply = ticketNamed == '' and need(way)(count, lockKey, claimsKey, specsKey, owner, text, stay == '1')
-  return reply or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, ticketNamed)
+  return need('join')(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket)
+    or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
 end
 
 -- Whether a lock's value is that of the owner's lease, and of the one with this fence unless that is "0": see holder.
@@ -55,8 +54,7 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
       return 1
     end
     -- Without a fence its owner may have a place in the queue, too, which is released with the lease.
-    local way = holds and 'handover' or 'passon'
-    local reply = fence ~= '0' and count > 0 and need(way)(count, lockKey, claimsKey, specsKey, owner, fence, channel)
+    local reply = fence ~= '0' and count > 0 and need('pass')(count, lockKey, claimsKey, specsKey, owner, fence, channel, value)
     if reply then return reply end
   end
   return need('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)

@@ -2,9 +2,9 @@
 --include bounds
 --include clock
 
--- The fence of a lease, as text, FIRST at least: a lower number would be read as a waiter's deadline. A plain client's
+-- The fence of a lease, as text, LOWEST_TICKET at least: a lower number would be read as a waiter's deadline. A plain client's
 -- value has none; then it is the one that the request names, or a new one.
-local function fenceOf(holder, fenceNamed)
-  local number = tonumber(holder.fence or fenceNamed)
-  return digits(number >= FIRST and number or draw())
+local function fenceOf(holder, namedFence)
+  local number = tonumber(holder.fence or namedFence)
+  return digits(number >= LOWEST_TICKET and number or draw())
 end

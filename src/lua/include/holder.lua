@@ -8,7 +8,7 @@ local function parseHolder(value)
   if not value then return nil end
   local at, _, fence, ms, over = string.find(value, ' ([1-9]%d*) ([1-9]%d*)( ?%l*)$', 2)
   local ttl = tonumber(ms)
-  if at and (over == '' or over == ' over') and tonumber(fence) <= HIGHEST and ttl <= LONGEST then
+  if at and (over == '' or over == ' over') and tonumber(fence) <= HIGHEST and ttl <= LARGEST then
     return { owner = string.sub(value, 1, at - 1), fence = fence, ttl = ttl, over = over ~= '' }
   end
   return { owner = value, plain = true }

@@ -1,30 +1,30 @@
--- How long until a holder lapses. If a holder has more left than its own ttl, the server's clock has stepped back; then what
--- is left of each lease is cut to its ttl.
+-- How long until a holder lapses. If a holder has more left than its own ttl, the server's clock has stepped back; then these
+-- functions also plan that each lease is cut to its ttl.
 --include claims
 --include holder
 --include plan
 
-local function exclusiveLeft(name)
-  local left, most = redis.call('PTTL', name.lock), name.holder.ttl or LONGEST
+local function exclusiveLeft(state)
+  local left, most = redis.call('PTTL', state.lockKey), state.holder.ttl or LARGEST
   if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-  if left > most and not name.holder.plain then name.shortenTo = most end -- planned: see commit
+  if left > most and not state.holder.plain then state.cutLockTo = most end
   return math.min(left, most)
 end
 
-local function sharedLeft(name)
-  if name.lapsed == name.nonWaiters then return LONGEST end
-  local owner, lapses = unpack(redis.call('ZRANGE', name.claims, name.lapsed, name.lapsed, 'WITHSCORES'))
-  local spec, left = parseSpec(redis.call('HGET', name.specs, owner)), lapses - now
+local function sharedLeft(state)
+  if state.lapsed == state.nonWaiters then return LARGEST end
+  local owner, lapses = unpack(redis.call('ZRANGE', state.claimsKey, state.lapsed, state.lapsed, 'WITHSCORES'))
+  local spec, left = parseSpec(redis.call('HGET', state.specsKey, owner)), lapses - now
   if not spec or left <= spec.ttl then return left end
-  for _, each in ipairs(redis.call('ZRANGE', name.claims, name.lapsed, name.nonWaiters - 1)) do
-    local its, score = parseSpec(redis.call('HGET', name.specs, each)), redis.call('ZSCORE', name.claims, each)
-    name.scores = add(name.scores, its and math.min(now + its.ttl, tonumber(score)) or score, each)
+  for _, each in ipairs(redis.call('ZRANGE', state.claimsKey, state.lapsed, state.nonWaiters - 1)) do
+    local its, score = parseSpec(redis.call('HGET', state.specsKey, each)), redis.call('ZSCORE', state.claimsKey, each)
+    state.scores = add(state.scores, its and math.min(now + its.ttl, tonumber(score)) or score, each)
   end
   return spec.ttl
 end
 
 -- ms until the first lapses, of the holders before this call and those that it has granted.
-local function untilLapse(name)
-  if name.left then return name.left end
-  return math.min(name.holder and exclusiveLeft(name) or sharedLeft(name), name.soonest or LONGEST)
+local function untilLapse(state)
+  if state.lockMs then return state.lockMs end
+  return math.min(state.holder and exclusiveLeft(state) or sharedLeft(state), state.soonest or LARGEST)
 end

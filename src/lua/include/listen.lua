@@ -1,12 +1,11 @@
 -- Whether a grant can be announced on a channel. Its first letter says how: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster,
 -- which cannot count who listens on other nodes; -: not yet, and its waiter asks again as soon as its coordinator listens.
 --include call
--- Long enough to subscribe and to ask again.
-local SILENT = 300 -- ms for which a grant holds whose coordinator does not listen yet
+local UNTOLD = 300 -- ms for which a grant holds whose coordinator does not listen yet: enough to subscribe and to ask again
 local heardOf -- channel -> whether a waiter of it may be granted
 
-local function isSilent(channel)
-  return string.sub(channel, 1, 1) == '-'
+local function listensYet(channel)
+  return string.sub(channel, 1, 1) ~= '-'
 end
 
 -- Whether a waiter of this channel may be granted: its coordinator listens, may listen, or will listen soon.

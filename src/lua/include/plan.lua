@@ -1,4 +1,4 @@
--- Plans changes to the claims on a name, in its table; commit writes them.
+-- Plans changes to the claims on a name, in its state; commit writes them.
 --include bounds
 --include call
 --include claims
@@ -6,39 +6,40 @@
 -- Adds a pair to a list. Most lists have one pair, and a new list is quicker than one that grows.
 local function add(list, first, second)
   if not list then return { first, second } end
-  list[#list + 1], list[#list + 2] = first, second
+  local length = #list
+  list[length + 1], list[length + 2] = first, second
   return list
 end
 
 -- Plans that the owner waits from now on, or goes on waiting.
-local function await(name, owner, spec)
-  name.fields = add(name.fields, owner, spec.asked .. ' ' .. (now + spec.waiterTtl))
-  name.lasting = math.max(name.lasting, spec.waiterTtl)
-  if name.removed[owner] then name.removed[owner] = nil end
+local function await(state, owner, spec)
+  state.fields = add(state.fields, owner, spec.asked .. ' ' .. (now + spec.waiterTtl))
+  state.lasting = math.max(state.lasting, spec.waiterTtl)
+  if state.removed[owner] then state.removed[owner] = nil end
 end
 
 -- Plans that the owner has a shared lease for ms from now, with this spec.
-local function planShare(name, owner, text, ms)
-  name.fields, name.scores = add(name.fields, owner, text), add(name.scores, now + ms, owner)
-  name.lasting, name.soonest = math.max(name.lasting, ms), math.min(name.soonest or ms, ms)
-  name.removed[owner] = nil
+local function planShare(state, owner, text, ms)
+  state.fields, state.scores = add(state.fields, owner, text), add(state.scores, now + ms, owner)
+  state.lasting, state.soonest = math.max(state.lasting, ms), math.min(state.soonest or ms, ms)
+  state.removed[owner] = nil
 end
 
 -- Plans that the owner becomes a shared holder.
-local function admit(name, owner, spec, fence, ms)
-  planShare(name, owner, spec.asked .. ' ' .. fence, ms)
-  name.sharers, name.beyond = name.sharers + 1, name.beyond + spec.permits - 1
+local function admit(state, owner, spec, fence, ms)
+  planShare(state, owner, spec.asked .. ' ' .. fence, ms)
+  state.sharers, state.beyond = state.sharers + 1, state.beyond + spec.permits - 1
 end
 
--- Plans that a shared holder goes on, with this ttl in its spec.
-local function prolong(name, owner, spec, ttl, over)
-  local asked = string.gsub(spec.asked, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)
-  planShare(name, owner, asked .. ' ' .. digits(spec.deadlineOrFence) .. over, ttl)
+-- Plans that a shared holder goes on for a new ttl. The rest of its spec stays as it was when it was granted.
+local function prolong(state, owner, claim, ttl, over)
+  local asked = string.gsub(claim.asked, '^(%a %d+ %d+) %d+', '%1 ' .. ttl)
+  planShare(state, owner, asked .. ' ' .. claim.fence .. over, ttl)
 end
 
--- Plans that a shared holder leaves. The write that frees its permits sets its score to LEFT; a later write removes it.
-local function leave(name, owner, spec)
-  if spec.permits > 1 then name.scores = add(name.scores, LEFT, owner) end
-  name.sharers, name.beyond = name.sharers - 1, math.max(0, name.beyond - spec.permits + 1)
-  name.removed[owner] = true
+-- Plans that a shared holder leaves. The write that frees its permits sets its score to DEPARTED; a later write removes it.
+local function leave(state, owner, claim)
+  if claim.permits > 1 then state.scores = add(state.scores, DEPARTED, owner) end
+  state.sharers, state.beyond = state.sharers - 1, math.max(0, state.beyond - claim.permits + 1)
+  state.removed[owner] = true
 end

@@ -6,13 +6,13 @@
 --include plan
 local grantFromHead
 
--- The text of queue stands in the place of its --embed, and returns a function that sets self.fence and the table of the name.
 -- asking: the channel of the coordinator that asks. self: its owner, if it asks for a lease. It is served in the order of its
--- ticket, or last without one, gets its full ttl, and reads its grant from self.fence.
-local function settle(name, asking, self)
-  if name.holder then return end
+-- ticket, or last without one. If it is granted, settle sets self.fence. Its lease then lasts for its ttl; that of a waiter who
+-- has yet to learn of its grant, for its waiterTtl at most. The text of queue stands in the place of its --embed.
+local function settle(state, asking, self)
+  if state.holder then return end
   grantFromHead = grantFromHead or (function()
 --embed queue
   end)()
-  grantFromHead(name, asking, self)
+  grantFromHead(state, asking, self)
 end
