@@ -6,6 +6,32 @@ import type { Lease } from '../../src/lease/lease.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
 import { shown, virtual } from '../support/virtual.ts';
 
+describe('lease.signal', () => {
+  const { AbortController: own } = globalThis;
+
+  afterEach(() => {
+    globalThis.AbortController = own;
+  });
+
+  it('is of the kind that the environment has, also if that is not Node’s own, as under jsdom', () => {
+    class Foreign {
+      readonly signal = { aborted: false, reason: undefined as unknown };
+      abort(reason: unknown): void {
+        Object.assign(this.signal, { aborted: true, reason });
+      }
+    }
+    globalThis.AbortController = Foreign as unknown as typeof AbortController;
+    virtual(({ lock, at, flush }) => {
+      let lease: Lease | undefined;
+      const subscription = lock().subscribe((value) => (lease = value));
+      at(10, () => assert.isFalse(lease?.signal.aborted));
+      at(20, () => subscription.unsubscribe());
+      at(20, () => assert.equal(lease?.signal.reason.name, 'AbortError'));
+      flush();
+    });
+  });
+});
+
 describe('a lock', () => {
   it('does nothing until it is subscribed to', () =>
     virtual(({ lock, ends }) => {

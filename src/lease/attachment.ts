@@ -1,6 +1,6 @@
 /** One subscription to a lock. Everything is emitted to it in the async context in which it was made. */
 import type { Subscriber } from 'rxjs';
-import { InContext } from './context.ts';
+import { InContext, report } from './context.ts';
 import type { Lease } from './lease.ts';
 import type { LockDefinition, SessionView } from './session-view.ts';
 
@@ -14,6 +14,8 @@ export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
   late = all;
   try {
     unsubscribe();
+  } catch (error) {
+    report(error);
   } finally {
     late = before;
   }

@@ -1,6 +1,11 @@
 /** Emits to each subscriber in its own async context, although the answer or the timer behind the emission is shared by many. */
 import { AsyncResource } from 'node:async_hooks';
-import { Observable, type Observer } from 'rxjs';
+import { Observable, type Observer, throwError } from 'rxjs';
+
+/** Reports what a teardown of the user's has thrown, as rxjs does with such errors: it must not keep others from being told. */
+export const report = (error: unknown): void => {
+  throwError(() => error).subscribe();
+};
 
 /** Passes everything on in the async context in which it was made. */
 export class InContext<T> extends AsyncResource implements Observer<T> {
@@ -12,15 +17,24 @@ export class InContext<T> extends AsyncResource implements Observer<T> {
   }
 
   next(value: T): void {
-    this.runInAsyncScope(this.observer.next, this.observer, value);
+    this.call(this.observer.next, value);
   }
 
   error(error: unknown): void {
-    this.runInAsyncScope(this.observer.error, this.observer, error);
+    this.call(this.observer.error, error);
   }
 
   complete(): void {
-    this.runInAsyncScope(this.observer.complete, this.observer);
+    this.call(this.observer.complete);
+  }
+
+  /** Calls what reaches the user's code. What that throws is reported. */
+  call<A extends unknown[]>(act: (...args: A) => void, ...args: A): void {
+    try {
+      this.runInAsyncScope(act, this.observer, ...args);
+    } catch (error) {
+      report(error);
+    }
   }
 }
 

@@ -97,6 +97,6 @@ export class Departure implements Observer<Released> {
     const { session, answered, answer } = this;
     this.settled = true;
     answered?.(held);
-    if (answer) session.first.runInAsyncScope(() => answer.emit(held));
+    if (answer) session.first.call(() => answer.emit(held));
   }
 }

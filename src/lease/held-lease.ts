@@ -58,7 +58,11 @@ export class HeldLease implements Lease {
   get signal(): AbortSignal {
     if (!this.aborter) {
       this.aborter = new AbortController();
-      setMaxListeners(0, this.aborter.signal); // otherwise Node warns of a leak at the eleventh listener
+      try {
+        setMaxListeners(0, this.aborter.signal); // otherwise Node warns of a leak at the eleventh listener
+      } catch {
+        // it is not Node's own signal, as under jsdom, and warns of nothing
+      }
     }
     if (this.end) this.abort();
     return this.aborter.signal;

@@ -1,9 +1,9 @@
 /** A session and its coordinator, as the phases of the session and its subscriptions see them. */
-import type { AsyncResource } from 'node:async_hooks';
 import type { Observable, Subject, Subscriber, TeardownLogic } from 'rxjs';
 import type { Instant } from '../clock.ts';
 import type { LossReason } from '../errors.ts';
 import type { Request, Store } from '../store/store.ts';
+import type { InContext } from './context.ts';
 import type { EventBody, LockEvent } from './events.ts';
 import type { Lease } from './lease.ts';
 import type { Kind, Terms } from './terms.ts';
@@ -37,7 +37,7 @@ export interface SessionView {
   /** The terms of the first subscription; once the lease is held, those of the last. */
   readonly terms: Terms;
   /** The subscription for which it was made. The user's code is called in its async context, even after it has left. */
-  readonly first: AsyncResource & { readonly wanted: LockDefinition };
+  readonly first: InContext<Lease> & { readonly wanted: LockDefinition };
   /** The one timer of a session, for its next attempt or renewal. */
   readonly timer: Timer;
   readonly acquisition: Standing;

@@ -163,7 +163,7 @@ export class Session implements SessionView {
     if (!registry.events$.observed) return;
     const { name, owner } = request;
     const told = { ...event, name, owner, at: this.terms.clock.wall() } as LockEvent;
-    first.runInAsyncScope(() => registry.events$.next(told));
+    first.call(() => registry.events$.next(told));
   }
 
   /**
@@ -185,7 +185,7 @@ export class Session implements SessionView {
     this.attached = [];
     this.state = departure;
     held.stop();
-    this.first.runInAsyncScope(() => held.lease.endWith(end));
+    this.first.call(() => held.lease.endWith(end));
     if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
     if (detached || (shared && lost && lost !== 'maxHold'))
       departure.start(held.nothingInDoubt() ?? EMPTY); // after maxHold it is our own

@@ -16,6 +16,7 @@ import { v4 as uuid } from 'uuid';
 import { CoordinatorClosedError, quote, RedisUnreachableError } from '../errors.ts';
 import type { Grant, Request, Store } from '../store/store.ts';
 import { Attachment } from './attachment.ts';
+import { InContext } from './context.ts';
 import type { LockEvent } from './events.ts';
 import type { Lease } from './lease.ts';
 import { Refusal } from './refusal.ts';
@@ -94,7 +95,7 @@ export class Sessions implements Registry {
   whileOpen<T>(asked: Observable<T>, scheduler: SchedulerLike): Observable<T> {
     return new Observable((subscriber) => {
       if (this.closed) return this.refusal.refuse(subscriber, scheduler);
-      subscriber.add(this.closing$.subscribe(subscriber));
+      subscriber.add(this.closing$.subscribe(new InContext(subscriber)));
       return asked.subscribe(subscriber);
     });
   }
