@@ -243,6 +243,22 @@ describe('whileHeld(work, { timeout })', () => {
     }
   });
 
+  it('tells no rank where there is no queue, as on a quorum', () => {
+    for (const timeout of [TIME_OUT, 0])
+      virtual(({ store, lock, flush }) => {
+        let error: unknown;
+        store.noQueue = true;
+        store.acquires = [store.after(5, denied({ rank: undefined }))];
+        store.inspections = [store.after(1, heldBy(['x']))];
+        lock()
+          .pipe(whileHeld(() => NEVER, { timeout }))
+          .subscribe({ error: (reason) => (error = reason) });
+        flush();
+        assert.isUndefined(timedOut(error).rank);
+        assert.notInclude(timedOut(error).message, 'queue');
+      });
+  });
+
   it('refuses a timeout of 0 over a piped lock, of which it can ask for no single attempt', () =>
     virtual(({ lock, ends }) => {
       const work = whileHeld(() => NEVER, { timeout: 0 });

@@ -58,6 +58,7 @@ export class FakeStore implements Store {
   readonly asked: Asked[] = [];
   closed = false;
   lastError: Error | undefined;
+  noQueue: true | undefined;
   acquires: Observable<Answer>[];
   renewals: Observable<Renewal>[];
   departures: Observable<Released>[];

@@ -70,7 +70,7 @@ const lookAt = ({ wanted: { name, sessions, terms }, rank, failure }: Late): Obs
         owners,
         since: fence === undefined ? undefined : new Date(fence / 1_000), // it is drawn from the time, in µs
         remaining: least(holders.map(({ remaining }) => remaining)),
-        rank: rank ?? waiting.length,
+        rank: sessions.store.noQueue ? undefined : (rank ?? waiting.length),
         heldHere: owners.some((owner) => sessions.holds(name, owner)),
       };
     }),

@@ -45,6 +45,7 @@ interface QuorumTerms {
 }
 
 export class QuorumStore implements Store {
+  readonly noQueue = true;
   readonly grants$: Observable<Grant>;
   private readonly clock: Clock;
   private readonly announcements: Announcements;

@@ -133,6 +133,8 @@ export interface Store {
   /** Emits the names that are held or waited for and match a Redis glob pattern. */
   list(pattern: string, within: number): Observable<string>;
   readonly grants$: Observable<Grant | undefined>;
+  /** It keeps no queue, as a quorum: nobody is ahead of anybody. */
+  readonly noQueue?: true | undefined;
   /** The last error of the connection, as long as there is none. */
   readonly lastError?: Error | undefined;
   /** The error with which Redis refuses the subscription to messages: hand-offs are not heard. */
