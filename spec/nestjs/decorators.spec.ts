@@ -12,6 +12,7 @@ import {
   LockTimeoutError,
 } from '../../src/index.ts';
 import { InjectLease, LeaderOnly, Locked, RedisyncModule } from '../../src/nestjs.ts';
+import { memoryCoordinator } from '../../src/testing.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
 import { rejection } from './support.ts';
@@ -81,6 +82,13 @@ class Jobs {
   below(): void {}
 }
 
+class Later extends Jobs {
+  @Locked('later')
+  override async transfer(_from: string, _to: string, note?: unknown): Promise<string[]> {
+    return [String(note)];
+  }
+}
+
 describe('the decorators of redisync/nestjs', () => {
   let server: Server;
   let redis: Redis;
@@ -128,6 +136,12 @@ describe('the decorators of redisync/nestjs', () => {
   it('take several names at once, and give the leases where they are asked for', async () => {
     const { jobs } = await start();
     expect(await jobs.transfer('b', 'a')).to.deep.equal(['b true', 'a true']);
+  });
+
+  it('give no lease to a method that does not ask for it, though it overrides one that does', async () => {
+    await using locks = memoryCoordinator();
+    const later = Object.assign(new Later(), { [Symbol.for('redisync:coordinator:')]: locks });
+    expect(await later.transfer('b', 'a', 'a note')).to.deep.equal(['a note']);
   });
 
   it('cut a promise off when its lease is lost', async () => {

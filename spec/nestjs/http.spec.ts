@@ -1,13 +1,15 @@
 /** `lockInterceptor` and what becomes of a lock's errors over HTTP, in a real Nest. */
 import { Controller, Get, type INestApplication, Module, Param, UseInterceptors } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { HttpAdapterHost, NestFactory } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import { firstValueFrom, Subject } from 'rxjs';
-import { LockCoordinator } from '../../src/index.ts';
-import { type HttpStatusOf, lockInterceptor, RedisyncModule } from '../../src/nestjs.ts';
+import { EMPTY, firstValueFrom, Subject } from 'rxjs';
+import { LockCoordinator, LockTimeoutError } from '../../src/index.ts';
+import { type HttpStatusOf, lockInterceptor, RedisyncExceptionFilter, RedisyncModule } from '../../src/nestjs.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
+import { rejection } from './support.ts';
 
 const byOrder = lockInterceptor(
   (context) => `order:${context.switchToHttp().getRequest<{ params: { id: string } }>().params.id}`,
@@ -89,6 +91,22 @@ describe('lockInterceptor', () => {
     await other.stop();
     for (const path of ['pay/1', 'brief/1']) expect((await get(at, path))[0], path).to.equal(503);
     await app.close();
+  });
+
+  it('is answered by its code over microservices and WebSockets, as Nest answers its own errors, and thrown elsewhere', async () => {
+    const filter = new RedisyncExceptionFilter(new HttpAdapterHost());
+    const emitted: unknown[][] = [];
+    const error = new LockTimeoutError('order:7', 5);
+    const caught = (kind: string) => {
+      const host = new ExecutionContextHost([{ emit: (...told: unknown[]) => emitted.push(told) }]);
+      host.setType(kind);
+      return filter.catch(error, host);
+    };
+    const told = { status: 'error', message: 'LOCK_TIMEOUT' };
+    expect(await rejection(firstValueFrom(caught('rpc') ?? EMPTY))).to.deep.equal(told);
+    expect(caught('ws')).to.equal(undefined);
+    expect(emitted).to.deep.equal([['exception', told]]);
+    expect(() => caught('graphql')).to.throw(LockTimeoutError);
   });
 
   it('answers as it is mapped', async () => {

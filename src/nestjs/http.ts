@@ -1,6 +1,7 @@
-/** The HTTP answers to errors of locks. */
+/** The answers to errors of locks: over HTTP, and to messages of microservices and WebSockets. */
 import { type ArgumentsHost, Catch, HttpException, HttpStatus } from '@nestjs/common';
 import { BaseExceptionFilter, type HttpAdapterHost } from '@nestjs/core';
+import { type Observable, throwError } from 'rxjs';
 import { RedisyncError } from '../index.ts';
 
 /**
@@ -30,7 +31,9 @@ export const httpStatusOf = ({ code }: RedisyncError): number => STATUS[code] ??
 
 /**
  * Answers a lock's error with its status and its code, as in `{ "statusCode": 423, "error": "LOCK_TIMEOUT" }`. The message is
- * left out, because it names the lock and its holders. RedisyncModule applies this filter to the whole application.
+ * left out, because it names the lock and its holders. A microservice answers, and a WebSocket emits as `exception`, what
+ * Nest does for errors of its own: `{ "status": "error", "message": "LOCK_TIMEOUT" }`. RedisyncModule applies this filter to
+ * the whole application.
  *
  * @example app.useGlobalFilters(new RedisyncExceptionFilter(app.get(HttpAdapterHost), ({ code }) => (code === 'LOCK_TIMEOUT' ? 409 : undefined)));
  */
@@ -42,11 +45,25 @@ export class RedisyncExceptionFilter extends BaseExceptionFilter {
     this.statusOf = statusOf;
   }
 
-  override catch(error: RedisyncError, host: ArgumentsHost): void {
-    if (host.getType() !== 'http') throw error;
+  override catch(error: RedisyncError, host: ArgumentsHost): Observable<never> | undefined {
+    const kind: string = host.getType();
+    const told = { status: 'error', message: error.code };
+    if (kind === 'rpc') return throwError(() => told); // Nest awaits an Observable; after a throw it would answer nothing
+    if (kind === 'ws') host.switchToWs().getClient<Emitter>().emit('exception', told);
+    else if (kind === 'http') this.answer(error, host);
+    else throw error; // GraphQL and others answer it themselves
+    return undefined;
+  }
+
+  private answer(error: RedisyncError, host: ArgumentsHost): void {
     const status = this.statusOf(error) ?? httpStatusOf(error);
     super.catch(new HttpException({ statusCode: status, error: error.code }, status, { cause: error }), host);
   }
+}
+
+/** The client of a WebSocket, as Nest's own filter takes it. */
+interface Emitter {
+  emit(event: string, value: unknown): unknown;
 }
 
 Catch(RedisyncError)(RedisyncExceptionFilter);

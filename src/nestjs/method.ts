@@ -73,7 +73,7 @@ export const decorated =
       throw new TypeError(`@Locked and @LeaderOnly decorate methods, and ${String(key)} is none`);
     const injected = injectedInto(target, options.coordinator);
     const stream = options.stream ?? isStream(target, key);
-    const lease: number | undefined = Reflect.getMetadata(LEASE, target, key);
+    const lease: number | undefined = Reflect.getOwnMetadata(LEASE, target, key); // its own, not that of a method that it overrides
 
     const called = (self: object, args: readonly unknown[], held: Held): Observable<unknown> =>
       defer(() => {
