@@ -1,6 +1,6 @@
 /** The checker of the fault specs, proved by histories that are known to be bad, and by good ones beside them. */
 import { assert } from 'chai';
-import { type Allowance, type Life, longestOverlap, type Turn, violations } from './history.ts';
+import { type Allowance, type Deaf, type Life, longestOverlap, type Turn, violations } from './history.ts';
 import { linearizable } from './linearizable.ts';
 
 let count = 0;
@@ -123,6 +123,29 @@ describe('The checker of histories', () => {
       life(1, 11, 12, { ...first, passable: true }),
       life(3, 9, 10),
     ]);
+
+    /** The second asks while its coordinator does not listen; the third, who asks later, is granted the lock at 301 by the fence 1301. */
+    const passing = (...deaf: Deaf[]): Life[] => [
+      life(0, 1, 9),
+      life(1, 600, 601, { ...first, deaf }),
+      life(3, 301, 302),
+    ];
+    good('a waiter that was passed while its coordinator did not listen', passing({ since: 301, until: 1_301 }));
+    good('the same where it has never listened', passing({ since: 301 }));
+    good('the same when it did not listen for a second time', passing({ since: 1, until: 1_001 }, { since: 300 }));
+    bad('a waiter that was passed before it can have been', /passed/, passing({ since: 302, until: 1_301 }));
+    bad('a waiter that was passed after its coordinator listened', /passed/, passing({ since: 301, until: 1_300 }));
+    bad('one that was passed although another was by right', /o\d+ \(1301\) passed o\d+ \(1500\)/, [
+      ...passing({ since: 301 }),
+      life(2, 500, 501, { queued: 2.5 }),
+    ]);
+    const never = (until: number): Life[] => [
+      life(0, 1, 9),
+      life(1, undefined, undefined, { ...first, deaf: [{ since: 301, until }] }),
+      life(3, 400, 401),
+    ];
+    good('one that was passed by right, and never served', never(1_400));
+    bad('one that was passed after its coordinator listened, and never served', /still waited/, never(1_399));
   });
 
   describe('of the register', () => {

@@ -32,8 +32,18 @@ export interface Life {
   lost?: LossReason;
   /** When it stopped waiting without a lease. */
   left?: number;
+  /** When its coordinator may not have heard of a grant, in the order of time: see heard.ts. */
+  deaf?: readonly Deaf[];
   /** Others may have passed it: it was stopped, cut off, or forgotten by the server. */
   passable?: boolean;
+}
+
+/** A time in which a waiter may be passed by right: its coordinator does not listen. */
+export interface Deaf {
+  /** ms from which on it may have been. */
+  readonly since: number;
+  /** The server's clock when it was known to listen again: it was passed by no grant with a higher fence. */
+  readonly until?: number;
 }
 
 /** A read and a write of the register under one lease: an increment that no other may come between. */
@@ -160,6 +170,10 @@ const fences = (held: readonly Fenced[], underway: (life: Held) => boolean): str
   return found;
 };
 
+/** Whether the other was passed by right. */
+const mayHavePassed = (life: Fenced, { deaf = [] }: Life): boolean =>
+  deaf.some(({ since, until = Number.POSITIVE_INFINITY }) => life.granted >= since && life.fence <= until);
+
 /** Whoever was told its place before another asked is served before that other. */
 const order = (lives: readonly Life[]): string[] => {
   const found: string[] = [];
@@ -169,17 +183,23 @@ const order = (lives: readonly Life[]): string[] => {
   const asked = [...lives].sort((a, b) => a.asked - b.asked);
   let next = 0;
   let last: Fenced | undefined;
+  let deaf: Fenced[] = [];
   let unserved: Life[] = [];
   for (const life of asked) {
     unserved = unserved.filter(({ left = Number.POSITIVE_INFINITY }) => left > life.asked);
     for (let other = queue[next]; other && Number(other.queued) < life.asked; other = queue[++next]) {
       if (!isFenced(other)) unserved.push(other);
+      else if (other.deaf) deaf.push(other);
       else if (!last || other.fence > last.fence) last = other;
     }
     if (!isFenced(life)) continue;
-    if (last && last.fence > life.fence) found.push(`${told(life)} passed ${told(last)}, who waited before it asked`);
+    deaf = deaf.filter(({ granted }) => granted > life.asked);
+    const first = deaf.find((other) => other.fence > life.fence && !mayHavePassed(life, other));
+    const passed = last && last.fence > life.fence ? last : first;
+    if (passed) found.push(`${told(life)} passed ${told(passed)}, who waited before it asked`);
     for (const other of unserved) {
       if (life.mode === 'shared' && other.mode === 'shared') continue; // it may have been served beside it, and left untold
+      if (mayHavePassed(life, other)) continue;
       if ((other.left ?? Number.POSITIVE_INFINITY) > life.granted) {
         found.push(`${told(life)} passed ${told(other)}, who still waited`);
       }

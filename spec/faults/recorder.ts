@@ -1,19 +1,22 @@
 /** What a client process sees of its locks, as a history; and a register that refuses writes with an old fence. */
+import { type Cluster, Redis } from 'ioredis';
 import { defer, finalize, type Observable, tap } from 'rxjs';
 import {
   allOf,
+  type CoordinatorOptions,
   type Lease,
   type Lock,
-  type LockCoordinator,
+  LockCoordinator,
   type LockEvent,
   LockLostError,
   type LockOptions,
   type LossReason,
 } from '../../src/index.ts';
+import { type Hearing, overheard } from './heard.ts';
 import type { Life, Turn } from './history.ts';
+import { now } from './now.ts';
 
-/** ms of the machine's monotonic clock, the same for all its processes. */
-export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+export { now };
 
 /** A store that never goes back to a lower fence: reading with one is enough to refuse those below it from then on. */
 export class Register {
@@ -61,8 +64,8 @@ export const loss = (lease: Lease): Promise<{ reason: LossReason; when: number }
 
 type What = Pick<Life, 'name' | 'mode' | 'permits' | 'limit'>;
 
-/** The locks of one coordinator, each of whose leases is written down. */
-export class Recorder {
+/** The locks of a coordinator of its own, each of whose leases is written down. */
+export class Recorder implements Hearing {
   readonly locks: LockCoordinator;
   private readonly label: string;
   private readonly wrote: (life: Life) => void;
@@ -71,11 +74,16 @@ export class Recorder {
   private count = 0;
 
   /** @param wrote called with each life, and again whenever more is known of it */
-  constructor(locks: LockCoordinator, label: string, wrote: (life: Life) => void) {
-    this.locks = locks;
+  constructor(
+    redis: Redis | Cluster | Redis[],
+    options: CoordinatorOptions,
+    label: string,
+    wrote: (life: Life) => void,
+  ) {
+    this.locks = new LockCoordinator(redis instanceof Redis ? overheard(redis, this) : redis, options);
     this.label = label;
     this.wrote = wrote;
-    locks.events$.subscribe((event) => this.hear(event));
+    this.locks.events$.subscribe((event) => this.hear(event));
   }
 
   mutex(name: string, options?: LockOptions): Observable<Lease> {
@@ -130,6 +138,24 @@ export class Recorder {
         else this.granted({ name, mode: 'exclusive', permits: 1, limit: 0, owner: lease.owner, asked }, lease);
       }),
     );
+  }
+
+  deaf(since: number, owner?: string): void {
+    for (const life of owner === undefined ? this.lives.values() : [this.lives.get(owner)]) {
+      if (!life || life.granted !== undefined) continue;
+      const last = life.deaf?.at(-1);
+      if (last && last.until === undefined) continue;
+      life.deaf = [...(life.deaf ?? []), { since }];
+      this.wrote(life);
+    }
+  }
+
+  heard(owner: string, clock: number): void {
+    const life = this.lives.get(owner);
+    const last = life?.deaf?.at(-1);
+    if (!life?.deaf || !last || last.until !== undefined) return;
+    life.deaf = [...life.deaf.slice(0, -1), { ...last, until: clock }];
+    this.wrote(life);
   }
 
   private make({ name, mode, permits, limit }: What, options: LockOptions): Lock {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { type Cluster, Redis } from 'ioredis';
 import { filter } from 'rxjs';
-import { type CoordinatorOptions, LockCoordinator, type LockEvent } from '../../src/index.ts';
+import type { CoordinatorOptions, LockEvent } from '../../src/index.ts';
 import { Child, type Said } from '../support/child.ts';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/lateness.ts';
@@ -121,9 +121,15 @@ export class Site {
   client(options: CoordinatorOptions = {}, url?: string): Recorder {
     const redis = url === undefined ? this.ground.connect() : new Redis(url, { lazyConnect: true });
     this.sources.push(...[redis].flat());
-    const locks = new LockCoordinator(redis, { ...this.settings, ...options });
-    locks.events$.pipe(filter(({ type }) => /Failed|lost/.test(type))).subscribe((event) => this.failures.push(event));
-    const recorder = new Recorder(locks, `client${this.recorders.length}`, this.write);
+    const recorder = new Recorder(
+      redis,
+      { ...this.settings, ...options },
+      `client${this.recorders.length}`,
+      this.write,
+    );
+    recorder.locks.events$
+      .pipe(filter(({ type }) => /Failed|lost/.test(type)))
+      .subscribe((event) => this.failures.push(event));
     this.recorders.push(recorder);
     return recorder;
   }

@@ -110,6 +110,11 @@ describe('The verdict on a soak', () => {
       lives: passed,
       troubles: [{ kind: 'subscribers killed', from: 100, to: 110 }],
     });
+    const deaf = (granted: number): Life[] => [life(one, 0, granted, granted + 1, { queued: 1, deaf: [{ since: 0 }] })];
+    accepts('one whose coordinator does not listen at once', { lives: deaf(STALL) });
+    refuses('one whose coordinator never does', /waited for a, and its coordinator did not listen/, {
+      lives: deaf(STALL + 1),
+    });
     const idle = [life(one, 0, 1, 2), life(other, 0, STALL + 11, STALL + 12, { queued: 1 })];
     refuses('a name that nobody held, for too long', /a was wanted for 5509 ms, and held by nobody/, { lives: idle });
     accepts('the same while the server was down for the rest', {

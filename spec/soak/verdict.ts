@@ -148,6 +148,13 @@ export const verdictOn = ({ lives, registers, troubles: unsorted, complaints }: 
       manner === 'once' && /^REDIS_(UNREACHABLE|REFUSED)/.test(error) && excused(label, [at, at], TIMEOUT, 0);
     if (!told) findings.push(`${label} (${manner}) was told ${error}`);
   }
+  for (const { name, owner, deaf, granted, left } of waits) {
+    const last = deaf?.at(-1);
+    const until = granted ?? left;
+    if (!last || last.until !== undefined || until === undefined) continue;
+    if (until - last.since - troubled(troubles, last.since, until) > STALL)
+      findings.push(`${owner} waited for ${name}, and its coordinator did not listen`);
+  }
   let stall = 0;
   for (const of of byName(lives)) {
     for (const [from, to] of stallsOf(of)) {

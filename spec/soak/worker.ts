@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { type Observable, timeout } from 'rxjs';
-import { type Lease, LockCoordinator, type Options } from '../../src/index.ts';
+import type { Lease, Options } from '../../src/index.ts';
 import { now, Recorder } from '../faults/recorder.ts';
 import { Draw } from './draw.ts';
 import { STILL, TTL } from './terms.ts';
@@ -22,8 +22,7 @@ const say = (...words: unknown[]): void => void process.send?.(words);
 
 const redis = new Redis(url);
 redis.on('error', () => undefined);
-const locks = new LockCoordinator(redis, options);
-const recorder = new Recorder(locks, label, (life) => say('life', life));
+const recorder = new Recorder(redis, options, label, (life) => say('life', life));
 const draw = new Draw(seed);
 
 /** Each turn of the register is judged by the parent: between its read and its write this process holds the lease. */
@@ -169,7 +168,7 @@ const tasks = {
   async close(): Promise<void> {
     working = false;
     clearInterval(watch);
-    await locks.close();
+    await recorder.locks.close();
     redis.disconnect();
     process.disconnect();
   },

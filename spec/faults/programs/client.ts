@@ -1,7 +1,7 @@
 /** A client process that is told what to do and tells its history: a URL, or one of each node of a quorum, joined by commas; a label; options of its coordinator as JSON. */
 import { Redis } from 'ioredis';
 import type { Observable, Subscription } from 'rxjs';
-import { type Lease, LockCoordinator, type RedisyncError } from '../../../src/index.ts';
+import type { Lease, RedisyncError } from '../../../src/index.ts';
 import { now, Recorder } from '../recorder.ts';
 
 const [urls = '', label = '', options = '{}'] = process.argv.slice(2);
@@ -9,9 +9,9 @@ const nodes = urls.split(',').map((url) => new Redis(url));
 for (const node of nodes) node.on('error', () => undefined);
 const [redis] = nodes;
 if (!redis) throw new Error('A client needs a URL');
-const locks = new LockCoordinator(nodes.length > 1 ? nodes : redis, JSON.parse(options));
 const say = (...words: unknown[]): void => void process.send?.(words);
-const recorder = new Recorder(locks, label, (life) => say('life', life));
+const source = nodes.length > 1 ? nodes : redis;
+const recorder = new Recorder(source, JSON.parse(options), label, (life) => say('life', life));
 let lease: Lease | undefined;
 let subscription: Subscription | undefined;
 
@@ -78,7 +78,7 @@ const tasks = {
 
   async close(): Promise<void> {
     subscription?.unsubscribe();
-    await locks.close();
+    await recorder.locks.close();
     for (const node of nodes) node.disconnect();
     process.disconnect();
   },
