@@ -41,8 +41,8 @@ describe('nothing is left behind', () => {
 
   const all = (locks: LockCoordinator, i: number): Lock => {
     const name = `name-${i % 12}`;
-    if (i % 12 < 8) return locks.mutex(name, { ttl: 1_000 });
-    if (i % 12 < 10) return locks.semaphore(name, 3, { permits: (i % 3) + 1, ttl: 1_000 });
+    if (i % 12 < 8) return locks.mutex(name);
+    if (i % 12 < 10) return locks.semaphore(name, 3, { permits: (i % 3) + 1 });
     return i % 2 ? locks.readWriteLock(name).read : locks.readWriteLock(name).write;
   };
 
@@ -61,15 +61,21 @@ describe('nothing is left behind', () => {
     const errors: unknown[] = [];
     const one = async (i: number, ms: number): Promise<void> => {
       const lock = all(coordinators[i % 2 ? 0 : 1], i);
+      let granted = (): void => undefined;
+      const grant = new Promise<void>((resolve) => {
+        granted = resolve;
+      });
       const subscription: Subscription = (i % 10 === 0 ? lock.try() : lock).subscribe({
         next: (lease) => {
           leases += 1;
           if (i % 5 === 0) void lease.release();
           if (i % 7 === 0) subscription?.unsubscribe();
+          granted();
         },
         error: (error) => errors.push(error),
       });
-      if (ms > 0) await sleep(ms);
+      if (i % 13 === 1 && i % 10 > 0) await grant;
+      else if (ms > 0) await sleep(ms);
       subscription.unsubscribe();
     };
     const flight = new Set<Promise<void>>();
@@ -82,7 +88,7 @@ describe('nothing is left behind', () => {
     await Promise.all(flight);
     await eventually('no holder and no waiter', async () => (await keys()).length === 0);
     assert.deepEqual(errors, []);
-    assert.isAbove(leases, 20, 'some were granted');
+    assert.isAtLeast(leases, 200, 'those that stay were granted, however slow the machine is');
     const since = performance.now();
     await Promise.all(coordinators.map((locks) => locks.close()));
     assert.isBelow(performance.now() - since, patience(1_000));
