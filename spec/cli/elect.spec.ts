@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, type Run, redisync } from './support/command.ts';
+import { builtCommand, endAll, type Run, reached, redisync } from './support/command.ts';
 
 describe('redisync elect', () => {
   let server: Server;
@@ -17,15 +16,15 @@ describe('redisync elect', () => {
     await server.stop();
   });
 
-  /** A candidate whose command says each time that it leads, until it reads a line. */
+  /** A candidate whose command says each time that it leads, until it reads a line. Its lease does not lapse meanwhile. */
   const candidate = (name: string, ...more: string[]): Promise<Run> =>
     redisync(
       server.url,
       'elect',
       name,
-      ...more,
       '--ttl',
-      '1s',
+      '10m',
+      ...more,
       '--json',
       '--',
       'sh',
@@ -36,24 +35,24 @@ describe('redisync elect', () => {
 
   it('runs the command while leading, and another leads as soon as its leader has ended', async () => {
     const first = await candidate('office');
-    await eventually('the first leads', () => terms(first) === 1);
+    await reached('the first leads', () => terms(first) === 1);
     const second = await candidate('office');
     await second.told('waiting');
     expect(terms(second)).to.equal(0);
     first.type('\n');
     expect(await first.ended).to.equal(5);
-    await eventually('the second leads', () => terms(second) === 1);
+    await reached('the second leads', () => terms(second) === 1);
     second.child.kill('SIGTERM');
     expect(await second.ended).to.equal(143);
     expect(await redis.exists('office')).to.equal(0);
   });
 
   it('ends the command when the leadership is lost, and campaigns again', async () => {
-    const run = await candidate('deposed');
-    await eventually('it leads', () => terms(run) === 1);
+    const run = await candidate('deposed', '--ttl', '3s');
+    await reached('it leads', () => terms(run) === 1);
     await redis.set('deposed', 'a usurper', 'PX', 700);
     await run.told('signalled');
-    await eventually('it leads again', () => terms(run) === 2);
+    await reached('it leads again', () => terms(run) === 2);
     const [before = '', after = ''] = run.out.split('\n');
     expect(after > before, 'a higher fence').to.equal(true);
     run.type('\n');
@@ -76,16 +75,16 @@ describe('redisync elect', () => {
 
   it('with --min-hold passes the leadership on no sooner, and prints in the meantime that nobody leads', async () => {
     const listener = await redisync(server.url, 'elect', '--listen', 'flapping');
-    await eventually('nobody leads', () => listener.out === '\n');
+    await reached('nobody leads', () => listener.out === '\n');
     const first = await candidate('flapping', '--min-hold', '5s');
-    await eventually('the first leads', () => terms(first) === 1);
+    await reached('the first leads', () => terms(first) === 1);
     const [owner] = (await redis.get('flapping'))?.split(' ') ?? [];
-    await eventually('its leading is seen', () => listener.out === `\n${owner}\n`);
+    await reached('its leading is seen', () => listener.out === `\n${owner}\n`);
     first.type('\n');
     expect(await first.ended).to.equal(5);
-    await eventually('nobody leads again', () => listener.out === `\n${owner}\n\n`);
+    await reached('nobody leads again', () => listener.out === `\n${owner}\n\n`);
     const second = await candidate('flapping', '--min-hold', '5s');
-    await eventually('the second leads', () => terms(second) === 1);
+    await reached('the second leads', () => terms(second) === 1);
     second.type('\n');
     expect(await second.ended).to.equal(5);
     const [from = 0, to = 0] = [first, second].map(({ events }) =>
@@ -98,14 +97,14 @@ describe('redisync elect', () => {
 
   it('prints who leads, and when nobody does', async () => {
     const listener = await redisync(server.url, 'elect', '--listen', 'heard');
-    await eventually('nobody leads', () => listener.out === '\n');
+    await reached('nobody leads', () => listener.out === '\n');
     const run = await candidate('heard');
-    await eventually('one leads', () => /^\n\S+:\d+:[0-9a-f-]{36}\n$/.test(listener.out));
+    await reached('one leads', () => /^\n\S+:\d+:[0-9a-f-]{36}\n$/.test(listener.out));
     run.type('\n');
     expect(await run.ended).to.equal(5);
-    await eventually('nobody leads any more', () => listener.out.endsWith('\n\n'));
+    await reached('nobody leads any more', () => listener.out.endsWith('\n\n'));
     const json = await redisync(server.url, 'elect', '--listen', 'heard', '--json');
-    await eventually('it is told', () => json.out.endsWith('\n'));
+    await reached('it is told', () => json.out.endsWith('\n'));
     expect(JSON.parse(json.out)).to.include({ name: 'heard', leader: null });
     for (const { child, ended } of [listener, json]) {
       child.kill('SIGINT');

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, onTerminal, type Run, redisync, SOURCE, start } from './support/command.ts';
+import { builtCommand, endAll, onTerminal, type Run, reached, redisync, SOURCE, start } from './support/command.ts';
 
 describe('redisync run', () => {
   let server: Server;
@@ -63,51 +62,51 @@ describe('redisync run', () => {
 
   it('holds the lock until it is interrupted where there is no command', async () => {
     const child = await run('kept');
-    await eventually('it is held', async () => (await redis.exists('kept')) === 1);
-    await eventually('it says so', () => /^redisync: holding "kept" under fence \d{16}, until /.test(child.err));
+    await reached('it is held', async () => (await redis.exists('kept')) === 1);
+    await reached('it says so', () => /^redisync: holding "kept" under fence \d{16}, until /.test(child.err));
     child.child.kill('SIGINT');
     expect([await child.ended, child.out, await redis.exists('kept')]).to.deep.equal([0, '', 0]);
   });
 
   it('exits with 79 when a lock that is held without a command is lost', async () => {
-    const child = await run('kept:lost', '--ttl', '1s');
-    await eventually('it is held', async () => (await redis.exists('kept:lost')) === 1);
-    await redis.set('kept:lost', 'a thief', 'PX', 5_000);
+    const child = await run('kept:lost', '--ttl', '3s');
+    await reached('it is held', async () => (await redis.exists('kept:lost')) === 1);
+    await redis.set('kept:lost', 'a thief', 'PX', 60_000);
     expect(await child.ended).to.equal(79);
     expect(child.err).to.match(/the lease on "kept:lost" is lost/);
   });
 
   it('leaves the lock taken for --min-hold, so that a later run finds it busy', async () => {
-    const first = await run('brief:job', '--try', '--min-hold', '30s', '--', 'echo', 'ran');
+    const first = await run('brief:job', '--try', '--min-hold', '10m', '--', 'echo', 'ran');
     expect([await first.ended, first.out]).to.deep.equal([0, 'ran\n']);
     const second = await run('brief:job', '--try', '--skip-ok', '--', 'echo', 'ran');
     expect([await second.ended, second.out]).to.deep.equal([0, '']);
     const looked = await redisync(server.url, 'inspect', 'brief:job');
     await looked.ended;
-    expect(looked.out).to.match(/held over from \S+ \(exclusive\), who has released it, for (2\d|30)s/);
+    expect(looked.out).to.match(/held over from \S+ \(exclusive\), who has released it, for (9m\d\d|10m00)s/);
     await redis.del('brief:job');
   });
 
   describe('when the lock is busy', () => {
     it('says on a terminal, or with --verbose, who holds the lock and how many are ahead', async () => {
       await busy('busy:seen');
-      const words = /waiting for "busy:seen": held by somebody \((5\d|60|1m00)s left\); (\d) ahead in the queue/;
+      const words = /waiting for "busy:seen": held by somebody \((9m\d\d|10m00)s left\); (\d) ahead in the queue/;
       const piped = await run('busy:seen', '--verbose', '--', 'true');
-      await eventually('it says so', () => words.exec(piped.err)?.[2] === '0');
+      await reached('it says so', () => words.exec(piped.err)?.[2] === '0');
       const shown = await onTerminal(server.url, 'run', 'busy:seen', '--', 'true');
-      await eventually('it says so', () => words.exec(shown.out)?.[2] === '1');
+      await reached('it says so', () => words.exec(shown.out)?.[2] === '1');
       await redis.del('busy:seen');
       expect([await piped.ended, await shown.ended]).to.deep.equal([0, 0]);
     });
 
-    const busy = async (name: string): Promise<unknown> => redis.set(name, 'somebody', 'PX', 60_000);
+    const busy = async (name: string): Promise<unknown> => redis.set(name, 'somebody', 'PX', 600_000);
 
     it('exits with 75 at once with --try, and says who holds it', async () => {
       await busy('busy:try');
       const child = await run('busy:try', '--try', '--', 'echo', 'ran');
       expect([await child.ended, child.out]).to.deep.equal([75, '']);
       expect(child.err).to.match(
-        /^redisync: "busy:try" is busy: held by somebody \((5\d|60|1m00)s left\); 0 waiting; nothing was run\n$/,
+        /^redisync: "busy:try" is busy: held by somebody \((9m\d\d|10m00)s left\); 0 waiting; nothing was run\n$/,
       );
     });
 
@@ -185,9 +184,9 @@ describe('redisync run', () => {
   it('keeps the lock until the last process of the group has ended', async () => {
     const script = 'exec 3<&0; (read line <&3; echo last) & echo first';
     const child = await run('group', '--json', '--', 'bash', '-c', script);
-    await eventually('the command has ended', () => child.out.includes('first'));
+    await reached('the command has ended', () => child.out.includes('first'));
     const { pid = 0 } = await child.told('started');
-    await eventually('only its background process is left', () => !alive(pid));
+    await reached('only its background process is left', () => !alive(pid));
     expect(await redis.exists('group')).to.equal(1);
     child.type('\n');
     expect([await child.ended, child.out]).to.deep.equal([0, 'first\nlast\n']);
@@ -195,7 +194,7 @@ describe('redisync run', () => {
   });
 
   it('is renewed for longer than its ttl, and leaves nothing in Redis but the clock', async () => {
-    const child = await run('renewed', '--ttl', '1s', '--json', '--', 'sleep', '1.5');
+    const child = await run('renewed', '--ttl', '3s', '--json', '--', 'sleep', '3.5');
     expect(await child.ended).to.equal(0);
     expect(child.events.map(({ type }) => type)).to.include('renewed');
     expect(await keys('renewed')).to.deep.equal([]);
@@ -302,7 +301,7 @@ describe('redisync run', () => {
     const admin = new Redis(other.url);
     await admin.set('gone', 'somebody', 'PX', 60_000);
     admin.disconnect();
-    const child = await redisync(other.url, 'run', 'gone', '--wait', '3s', '--json', '--', 'true');
+    const child = await redisync(other.url, 'run', 'gone', '--wait', '8s', '--json', '--', 'true');
     await child.told('waiting');
     await other.stop();
     expect(await child.ended).to.equal(69);

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { ending$ } from '../../src/cli/signals.ts';
-import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, onTerminal, type Run, redisync, statesIn } from './support/command.ts';
+import { builtCommand, endAll, onTerminal, type Run, reached, redisync, statesIn } from './support/command.ts';
 
 /** Says that it is ready, then does what its traps say, for as long as stdin is open. It forks nothing, so that a signal meets it whole. */
 const trapping = (...traps: readonly string[]): string[] => {
@@ -26,7 +25,7 @@ describe('redisync run, on a signal', () => {
 
   const ready = async (name: string, ...traps: readonly string[]): Promise<Run> => {
     const run = await redisync(server.url, 'run', name, '--json', ...trapping(...traps));
-    await eventually('the command is ready', () => run.out.includes('ready'));
+    await reached('the command is ready', () => run.out.includes('ready'));
     return run;
   };
   const signalled = (run: Run): unknown[] =>
@@ -35,7 +34,7 @@ describe('redisync run, on a signal', () => {
   it('passes it on to the whole group, and exits with the code of the command', async () => {
     const inner = '(trap "echo inner; exit" USR1; echo inside; while :; do read line <&3; done) &';
     const run = await ready('passes', 'exec 3<&0', inner, 'trap "echo outer; wait; exit 9" USR1');
-    await eventually('the inner one is ready', () => run.out.includes('inside'));
+    await reached('the inner one is ready', () => run.out.includes('inside'));
     run.child.kill('SIGUSR1');
     expect(await run.ended).to.equal(9);
     expect(run.out.split('\n').sort()).to.deep.equal(['', 'inner', 'inside', 'outer', 'ready']);
@@ -51,12 +50,12 @@ describe('redisync run, on a signal', () => {
   it('escalates from SIGINT to SIGTERM to SIGKILL with each further one', async () => {
     const run = await ready('escalates', 'trap "echo INT" INT', 'trap "echo TERM" TERM');
     run.child.kill('SIGINT');
-    await eventually('the command has heard the first', () => run.out.includes('INT'));
-    await eventually('the second is not taken for an echo', async () => {
+    await reached('the command has heard the first', () => run.out.includes('INT'));
+    await reached('the second is not taken for an echo', async () => {
       run.child.kill('SIGINT');
       return run.out.includes('TERM');
     });
-    await eventually('the third is not either', () => {
+    await reached('the third is not either', () => {
       run.child.kill('SIGINT');
       return signalled(run).length > 2;
     });
@@ -70,7 +69,7 @@ describe('redisync run, on a signal', () => {
     process.emit('SIGHUP', 'SIGHUP');
     process.emit('SIGHUP', 'SIGHUP');
     expect(heard).to.deep.equal(['SIGHUP']);
-    await eventually('a later one is another', () => process.emit('SIGHUP', 'SIGHUP') && heard.length > 1);
+    await reached('a later one is another', () => process.emit('SIGHUP', 'SIGHUP') && heard.length > 1);
     subscription.unsubscribe();
     expect(process.listenerCount('SIGHUP')).to.equal(0);
   });
@@ -85,13 +84,13 @@ describe('redisync run, on a signal', () => {
       '-c',
       'echo "pid $$"; read line; echo "read:$line"; exit 3',
     );
-    await eventually('the command is ready', () => /pid \d+/.test(run.out));
+    await reached('the command is ready', () => /pid \d+/.test(run.out));
     const group = Number(/pid (\d+)/.exec(run.out)?.[1]);
     run.type('\x1a');
-    await eventually('the shell goes on', () => run.out.includes('suspended'));
+    await reached('the shell goes on', () => run.out.includes('suspended'));
     expect(statesIn(group).map(([state]) => state)).to.deep.equal(['T']);
     run.type('\n');
-    await eventually('the group goes on', () => statesIn(group).some((state) => !state.startsWith('T')));
+    await reached('the group goes on', () => statesIn(group).some((state) => !state.startsWith('T')));
     run.type('on\n');
     expect(await run.ended).to.equal(3);
     expect(run.out).to.contain('read:on').and.contain('restored');
@@ -112,7 +111,7 @@ describe('redisync run, on a signal', () => {
   it('leaves the queue on Ctrl-C in a terminal', async () => {
     const holder = await ready('terminal:queue');
     const waiter = await onTerminal(server.url, 'run', 'terminal:queue', '--json', '--', 'echo', 'ran');
-    await eventually('it waits', () => waiter.out.includes('"type":"waiting"'));
+    await reached('it waits', () => waiter.out.includes('"type":"waiting"'));
     waiter.type('\x03');
     expect(await waiter.ended).to.equal(130);
     expect(waiter.out).to.contain('restored').and.not.contain('ran\r\n');
@@ -125,9 +124,9 @@ describe('redisync run, on a signal', () => {
     const script =
       'trap "echo got-int; exit 6" INT; echo ready; while read line; do echo "line:$line"; done; while :; do read line; done';
     const run = await onTerminal(server.url, 'run', 'terminal:run', '--', 'sh', '-c', script);
-    await eventually('it is ready', () => run.out.includes('ready'));
+    await reached('it is ready', () => run.out.includes('ready'));
     run.type('hello\n');
-    await eventually('it reads', () => run.out.includes('line:hello'));
+    await reached('it reads', () => run.out.includes('line:hello'));
     run.type('\x03');
     expect(await run.ended).to.equal(6);
     expect(run.out.match(/got-int/g)).to.have.lengthOf(1);

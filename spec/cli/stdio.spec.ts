@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, type Run, redisync, start } from './support/command.ts';
+import { builtCommand, endAll, type Run, reached, redisync, start } from './support/command.ts';
 
 const O_NONBLOCK = 0o4000;
 
@@ -39,11 +38,11 @@ describe('stdout and stderr of redisync', () => {
 
   it('lose no lock to a reader that is slow', async () => {
     const filling = "sh -c 'head -c 1000000 /dev/zero >&2'"; // more than a pipe takes, so that redisync has to wait as well
-    const piped = `${command} run slow --ttl 1s --json -- ${filling} 2>&1 </dev/null | { read line <&3; cat; }`;
+    const piped = `${command} run slow --ttl 3s --json -- ${filling} 2>&1 </dev/null | { read line <&3; cat; }`;
     const run = shell(`exec 3<&0; set -o pipefail; ${piped}`);
-    await eventually('it holds', async () => (await redis.exists('slow')) === 1);
+    await reached('it holds', async () => (await redis.exists('slow')) === 1);
     const first = await redis.pexpiretime('slow');
-    await eventually('it is renewed for long', async () => {
+    await reached('it is renewed for long', async () => {
       const end = await redis.pexpiretime('slow');
       expect(end, 'held').to.be.above(0);
       return end > first + 4_000;

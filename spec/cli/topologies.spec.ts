@@ -11,7 +11,7 @@ describe('redisync, beside a single Redis', () => {
   it('holds a lock on a quorum, whose servers have been up for a ttl and of which one server may be away, and says where too many are', async () => {
     const servers = await Promise.all([startServer(), startServer(), startServer()]);
     const [first, second, third] = servers as [Server, Server, Server];
-    const quorum = ['--ttl', '1s', '--quorum', ...servers.flatMap(({ url }) => ['--redis', url])];
+    const quorum = ['--ttl', '5s', '--quorum', ...servers.flatMap(({ url }) => ['--redis', url])];
     await third.stop();
     const run = await redisync('', 'run', 'q', ...quorum, '--json', '--', 'sh', '-c', 'read line; exit 3');
     await run.told('started');

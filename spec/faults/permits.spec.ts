@@ -9,9 +9,14 @@ const HOUR = 3_600_000;
 const LASTING = { ttl: 5 * TTL, renewEvery: RENEWAL, waiterTtl: 5 * TTL };
 
 /** Two hold the two permits across renewals while a third asks again and again; then that one is let in. */
-const crowded = async (site: Site, third: Promise<unknown>, leave: () => Promise<unknown>): Promise<void> => {
+const crowded = async (
+  site: Site,
+  third: Promise<unknown>,
+  leave: () => Promise<unknown>,
+  ms = 2 * TTL,
+): Promise<void> => {
   await site.waiting('pool', 1);
-  await sleep(2 * TTL);
+  await sleep(ms);
   assert.deepEqual(site.failures, []);
   assert.equal(await site.waiters('pool'), 1);
   await leave();
@@ -44,12 +49,14 @@ describe('a semaphore', function () {
     'keeps its permits whatever a client does that has a tenth of the ttl, and that client keeps its own',
     at(async (site) => {
       // renewed more seldom than the other's ttl, which must not end it
-      const lasting = { ttl: 10 * TTL, renewEvery: 3 * TTL }; // and not a ttl of a tenth for the other: a busy machine stops for as long as that
+      const brief = { ttl: 3 * TTL, waiterTtl: 10 * TTL };
+      const lasting = { ttl: 30 * TTL, renewEvery: 10 * TTL, waiterTtl: 10 * TTL };
+      const ms = 4 * TTL;
       const [a, b] = await Promise.all([1, 2].map(() => acquired(site.client(lasting).semaphore('pool', 2))));
-      const third = acquired(site.client().semaphore('pool', 2));
-      await crowded(site, third, async () => assert.isTrue(await a?.release()));
+      const third = acquired(site.client(brief).semaphore('pool', 2));
+      await crowded(site, third, async () => assert.isTrue(await a?.release()), ms);
       const again = acquired(site.client(lasting).semaphore('pool', 2));
-      await crowded(site, again, async () => assert.isTrue(await b?.release()));
+      await crowded(site, again, async () => assert.isTrue(await b?.release()), ms);
       assert.isTrue((await third).held);
     }),
   );

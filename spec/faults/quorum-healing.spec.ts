@@ -11,6 +11,9 @@ import { acquired, type Recorder } from './recorder.ts';
 const nodes = (count: number) => () => quorum(...Array.from({ length: count }, () => () => startServer()));
 type Ground = Awaited<ReturnType<ReturnType<typeof nodes>>>;
 
+/** The ttl of what must not be lost: a node may take a twentieth of that. */
+const LASTING = 3 * TTL;
+
 /** A quorum has no queue. */
 const ALLOWED = { unordered: true };
 
@@ -28,7 +31,7 @@ describe('a quorum heals', function () {
   const grown = (ground: Ground): Promise<void> =>
     eventually('all are up for longer than the ttl', async () => {
       const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= TTL);
+      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= LASTING);
     });
 
   for (const count of [3, 5]) {
@@ -38,7 +41,8 @@ describe('a quorum heals', function () {
         nodes(count),
         async (site, ground) => {
           await grown(ground);
-          const [a, b] = [site.client({ delayedRestart: TTL }), site.client({ delayedRestart: TTL })];
+          const lasting = { ttl: LASTING, delayedRestart: LASTING };
+          const [a, b] = [site.client(lasting), site.client(lasting)];
           const each = ground.servers.map(({ url }) => site.client({}, url).locks);
           const names = ['order', 'invoice', 'report'];
           const leases = await Promise.all(names.map((name) => acquired(a.mutex(name))));
@@ -129,9 +133,9 @@ describe('a quorum heals', function () {
     on(
       nodes(3),
       async (site, ground) => {
-        const client = site.client();
+        const client = site.client({ ttl: 20_000 });
         await warm(client, ground);
-        await ground.nodes[2]?.set('other', 'somebody', 'PX', 10_000);
+        await ground.nodes[2]?.set('other', 'somebody', 'PX', 600_000);
         const lease = await client.locks.mutex('other').acquire();
         await lease.renew();
         await lease.renew();

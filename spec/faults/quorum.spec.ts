@@ -53,7 +53,7 @@ describe('a quorum of five', function () {
     on(
       five,
       async (site, ground) => {
-        const client = site.client();
+        const client = site.client({ ttl: 5 * TTL }); // a node may take a whole commandTimeout
         await warm(client, ground);
         ground.halt(2, 3, 4);
         const since = now();
@@ -91,20 +91,20 @@ describe('a quorum of five', function () {
       async (site, ground) => {
         await eventually('all are up for longer than the ttl', async () => {
           const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 7);
+          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 11);
         });
-        const [a, b] = [site.client({ delayedRestart: 7_000 }), site.client({ delayedRestart: 7_000 })];
+        const [a, b] = [site.client({ delayedRestart: 11_000 }), site.client({ delayedRestart: 11_000 })];
         await warm(a, ground);
         await warm(b, ground);
         ground.halt(3, 4);
-        const lease = await acquired(a.mutex('restart', { ttl: 6_000, renewEvery: 5_900 }));
+        const lease = await acquired(a.mutex('restart', { ttl: 10_000, renewEvery: 9_800 }));
         await site.restart();
-        await sleep(500); // what was on its way to the stopped nodes is too late now: a node has a twentieth of the ttl
+        await sleep(TIMEOUT + 100); // what was on its way to the stopped nodes is too late now
         ground.resume(3, 4);
         assert.deepEqual(await ground.owners('restart'), [undefined, lease.owner, lease.owner, undefined, undefined]);
         const refused = await b.locks
           .mutex('restart')
-          .acquire({ timeout: 500 })
+          .acquire({ timeout: 2_000 })
           .catch((reason) => reason);
         assert.equal(refused.code, 'LOCK_TIMEOUT');
         assert.isTrue(lease.held);

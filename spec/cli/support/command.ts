@@ -15,6 +15,13 @@ export const SOURCE = ['--import', 'tsx', join(ROOT, 'src/cli/main.ts')];
 /** The command as it is published, with all that it imports in few files, which node starts in half the time. */
 export const builtCommand = async (): Promise<string[]> => [join(await builtOnce(), 'cli/main.js')];
 
+/** ms that only a hang reaches: on a busy machine a process of the command takes seconds to start. */
+const HANG = 60_000;
+
+/** Waits until it comes true. */
+export const reached = (what: string, condition: () => Promise<boolean> | boolean): Promise<void> =>
+  eventually(what, condition, HANG);
+
 const started = new Set<ChildProcess>();
 
 /** Ends what a failed test has left, by its id. */
@@ -109,7 +116,7 @@ export const onTerminal = async (url: string, ...args: readonly string[]): Promi
 /** Waits until there is one. */
 export const found = async <T>(what: string, look: () => T | undefined): Promise<T> => {
   let value: T | undefined;
-  await eventually(what, () => {
+  await reached(what, () => {
     value = look();
     return value !== undefined;
   });
