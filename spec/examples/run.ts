@@ -1,6 +1,9 @@
 /** Runs an example as its user does: a process of its own, told by REDIS_URL where Redis is. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { BuildOptions } from 'esbuild';
 import { program } from '../support/program.ts';
 
 export interface Ended {
@@ -19,10 +22,32 @@ export interface Running {
 /** What the demo looks for beside itself. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = { 'demo/main.ts': ['worker.ts', 'transfers.csv'] };
 
+const EXAMPLES = new URL('../../examples/', import.meta.url);
+/** What few of them need, or what cannot be bundled. That is half of the time in which an example starts. */
+const OTHERS = [
+  '@nestjs/*',
+  '@opentelemetry/*',
+  'bullmq',
+  'express',
+  'fastify',
+  'koa',
+  'node-sqlite3-wasm',
+  'pino',
+  'redis',
+];
+const OPTIONS: BuildOptions = { external: OTHERS, splitting: true, loader: { '.csv': 'copy' } };
+
+/** The program of an example: those of one file are made together, since they have the library in common. */
+const programOf = (file: string): string => {
+  if (file.startsWith('nestjs/')) return program(new URL(file, EXAMPLES), { packages: 'external' }); // it loads ioredis by name
+  if (file.includes('/')) return program(new URL(file, EXAMPLES), OPTIONS, BESIDE[file]);
+  const [first = '', ...rest] = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
+  return join(dirname(program(new URL(first, EXAMPLES), OPTIONS, rest)), file.replace('.ts', '.mjs'));
+};
+
 /** @param file below examples/ */
 export const start = (file: string, url: string, env: Readonly<Record<string, string>> = {}): Running => {
-  const source = new URL(`../../examples/${file}`, import.meta.url);
-  const path = program(source, { packages: 'external', loader: { '.csv': 'copy' } }, BESIDE[file]);
+  const path = programOf(file);
   const child = spawn(process.execPath, [path], {
     env: { ...process.env, ...env, REDIS_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],

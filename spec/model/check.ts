@@ -51,7 +51,7 @@ export const search = ({ model, defines, finds }: Search): Outcome => {
     });
   try {
     run('spin', '-a', ...defines.split(' '), pathOf(model));
-    const kind = live ? ['-DNFAIR=4'] : ['-DSAFETY', '-DNOFAIR'];
+    const kind = live ? ['-DNFAIR=4'] : ['-DSAFETY', '-DNOFAIR', '-DNOCOMP']; // states as they are are found sooner
     const small = finds !== undefined || defines.includes('-DN=1');
     const compiler = small && find('tcc') ? ['tcc'] : ['gcc', small ? '-O0' : '-O1'];
     run(...compiler, '-w', '-DMEMLIM=12000', ...kind, '-o', 'pan', 'pan.c');
