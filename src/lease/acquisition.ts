@@ -16,8 +16,6 @@ export class Acquisition implements Sleeper, Standing {
   /** Whether Redis may have a claim of this owner. */
   known = false;
   heard: Instant | undefined;
-  /** Monotonic ms at which the first attempt was sent. */
-  readonly began: number;
   private readonly session: SessionView;
   readonly pace: Pace;
   /** Whether it waits in the queue, and asks until it is granted. A single attempt does not. */
@@ -37,7 +35,6 @@ export class Acquisition implements Sleeper, Standing {
   constructor(session: SessionView) {
     this.session = session;
     this.pace = new Pace(session);
-    this.began = session.terms.clock.now();
   }
 
   /** 'queued' once an attempt was denied. */

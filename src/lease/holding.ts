@@ -19,8 +19,6 @@ export class Holding implements Sleeper {
   readonly is = 'held';
   readonly session: SessionView;
   readonly lease: HeldLease;
-  /** Monotonic ms of the grant. */
-  readonly began: number;
   /** The ttl that the next renewal gives, in ms. */
   ttl: number;
   /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
@@ -39,7 +37,6 @@ export class Holding implements Sleeper {
   constructor(session: SessionView, granted: Granted, bound: Bound | undefined) {
     this.session = session;
     this.lease = new HeldLease(this, granted);
-    this.began = session.terms.clock.now();
     this.ttl = session.request.ttl;
     this.bound = bound;
     session.timer.sleeper = this;

@@ -27,6 +27,8 @@ export class Session implements SessionView {
   readonly acquisition: Acquisition;
   terms: Terms;
   private state: State;
+  /** Monotonic ms at which the wait began; once it was granted, the lease. */
+  private began: number;
   /** The subscriptions, nearly always one. The array is replaced at each change, because one that grows reserves room for 16 more. */
   private attached: readonly Attachment[] = [];
 
@@ -36,6 +38,7 @@ export class Session implements SessionView {
     this.request = request;
     this.first = first;
     this.terms = first.wanted.terms;
+    this.began = this.terms.clock.now();
     this.state = this.acquisition = new Acquisition(this);
     this.timer = new Timer(registry.timers(this.terms), this.acquisition);
   }
@@ -97,23 +100,23 @@ export class Session implements SessionView {
     const { acquisition, attached, timer, request, terms } = this;
     const queued = acquisition.is === 'queued';
     const departure = new Departure(this, terms.owner !== undefined, queued);
-    const waited = terms.clock.now() - acquisition.began;
     this.attached = [];
     this.state = departure;
     timer.clear();
-    if (queued) this.tell({ type: 'abandoned', waited, ...(timedOut && { timedOut }) });
+    if (queued) this.tell({ type: 'abandoned', waited: terms.clock.now() - this.began, ...(timedOut && { timedOut }) });
     departure.release(acquisition, request.ttl);
     for (const one of attached) one.error(error);
   }
 
   grant(granted: Granted): void {
     if (!this.waits) return;
-    const { acquisition, attached } = this;
+    const { acquisition, attached, began } = this;
     const held = new Holding(this, granted, acquisition.bound);
+    this.began = this.terms.clock.now();
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
     for (const { wanted } of attached) held.apply(wanted.terms);
-    this.tell({ type: 'acquired', waited: held.began - acquisition.began, fence: granted.fence });
+    this.tell({ type: 'acquired', waited: this.began - began, fence: granted.fence });
     for (const one of attached) if (this.state === held) one.next(held.lease);
     if (this.state === held) held.planFirst(); // work that is done by now needs no timer
   }
@@ -172,7 +175,7 @@ export class Session implements SessionView {
    */
   private end(held: Holding, end: End, how?: 'detached' | 'completed'): void {
     const { acquisition, attached, terms } = this;
-    const duration = terms.clock.now() - held.began;
+    const duration = terms.clock.now() - this.began;
     const lost = end === 'released' ? undefined : end.reason;
     const detached = how === 'detached';
     const shared = detached || terms.owner !== undefined; // another process may hold under this owner

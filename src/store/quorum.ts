@@ -52,18 +52,13 @@ export class QuorumStore implements Store {
   private readonly majority: Majority;
   private readonly delayedRestart: number;
 
-  constructor(
-    nodes: readonly Node[],
-    announcements: Announcements,
-    scheduler: SchedulerLike,
-    { quorum, delayedRestart }: QuorumTerms,
-  ) {
+  constructor(nodes: readonly Node[], announcements: Announcements, scheduler: SchedulerLike, terms: QuorumTerms) {
     this.clock = clockOf(scheduler);
     this.announcements = announcements;
     this.grants$ = announcements.woken$;
     const members = nodes.map((node) => new Member(node, scheduler));
-    this.majority = new Majority(members, quorum);
-    this.delayedRestart = delayedRestart;
+    this.majority = new Majority(members, terms.quorum);
+    this.delayedRestart = terms.delayedRestart;
   }
 
   /** That of one node, where too few are left. */
