@@ -11,16 +11,24 @@ const WAYS = /need\('(?:join|pass)'\)(?=\()/g;
 const NONE = '(function() end)';
 
 const owner = fc.constantFrom('a', 'b', 'c', 'd', 'e');
-const acquire = fc.record({
-  verb: fc.constant('acquire' as const),
-  owner,
-  asked: fc.constantFrom('x 1 0', 'x 1 0', 'x 1 0', 's 1 0', 's 1 2', 's 1 2', 's 1 2', 's 2 3'),
-  ttl: fc.constantFrom(60_000, 90_000),
-  waiterTtl: fc.constantFrom(60_000, 80_000),
-  channel: fc.constantFrom('pheard', 'punheard', 'cheard'),
-  stay: fc.constantFrom('1', '1', '0'),
-  told: fc.boolean(),
-});
+/** What those of one history ask for: one kind of lock mostly, as where it is in use, or anything. */
+const KINDS = [
+  ['x 1 0'],
+  ['s 1 2', 's 1 2', 's 1 2', 's 1 0', 's 1 3'],
+  ['x 1 0', 's 1 0'],
+  ['x 1 0', 'x 1 0', 'x 1 0', 's 1 0', 's 1 2', 's 1 2', 's 1 2', 's 2 3'],
+];
+const acquireOf = (kind: readonly string[]) =>
+  fc.record({
+    verb: fc.constant('acquire' as const),
+    owner,
+    asked: fc.constantFrom(...kind),
+    ttl: fc.constantFrom(60_000, 90_000),
+    waiterTtl: fc.constantFrom(60_000, 80_000),
+    channel: fc.constantFrom('pheard', 'punheard', 'cheard'),
+    stay: fc.constantFrom('1', '1', '0'),
+    told: fc.boolean(),
+  });
 const release = fc.record({
   verb: fc.constant('release' as const),
   owner,
@@ -30,12 +38,19 @@ const release = fc.record({
 });
 /** The present holder, or the first of those who share, gives up what it has: else most of a run would be refusals. */
 const pass = fc.record({ verb: fc.constant('pass' as const), channel: fc.constantFrom('pheard', 'pasking') });
-/** A claim has lapsed, or lasts longer than it may, as after a clock that stepped back. */
-const age = fc.record({ verb: fc.constant('age' as const), owner, past: fc.boolean() });
-const steps = fc.array(
-  fc.oneof({ weight: 12, arbitrary: acquire }, { weight: 3, arbitrary: release }, { weight: 8, arbitrary: pass }, age),
-  { minLength: 3, maxLength: 20 },
-);
+/** A claim has lapsed; or it, or the lock, lasts longer than it may, as after a clock that stepped back. */
+const age = fc.record({ verb: fc.constant('age' as const), owner, past: fc.boolean(), lock: fc.boolean() });
+/** No higher number can be drawn. */
+const exhaust = fc.constant({ verb: 'exhaust' as const });
+const stepOf = (kind: readonly string[]) =>
+  fc.oneof(
+    { weight: 48, arbitrary: acquireOf(kind) },
+    { weight: 12, arbitrary: release },
+    { weight: 32, arbitrary: pass },
+    { weight: 6, arbitrary: age },
+    exhaust,
+  );
+const steps = fc.constantFrom(...KINDS).chain((kind) => fc.array(stepOf(kind), { minLength: 3, maxLength: 24 }));
 type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never;
 
 /** Without what is of its own in each run: fences, tickets and times; and ms as tens of seconds. */
@@ -72,6 +87,10 @@ describe('the short ways of the scripts', () => {
     const tickets = new Map<string, unknown>();
     const trace: unknown[] = [];
     for (const step of all) {
+      if (step.verb === 'exhaust') {
+        await redis.set(clock, Number.MAX_SAFE_INTEGER);
+        continue;
+      }
       const [holder = '', fence = '7'] = ((await redis.get(lock)) ?? '').split(' ');
       const [sharer] = (await redis.zrangebyscore(claims, 1, '(1e14')).sort();
       const leaver = step.verb === 'pass' ? holder || sharer || 'a' : step.owner;
@@ -79,7 +98,8 @@ describe('the short ways of the scripts', () => {
       if (step.verb === 'age') {
         const shares = Number(await redis.zscore(claims, leaver)) < 1e14;
         const ms = step.past ? 1 : Date.now() + 200_000;
-        if (shares) await redis.zadd(claims, 'XX', ms, leaver);
+        if (step.lock && !step.past) await redis.pexpire(lock, 200_000);
+        else if (shares) await redis.zadd(claims, 'XX', ms, leaver);
         else if (text) await redis.hset(specs, leaver, text.replace(/\d+$/, String(ms)));
         continue;
       }
@@ -102,6 +122,7 @@ describe('the short ways of the scripts', () => {
         plain(Object.entries(await redis.hgetall(specs)).flat()),
       );
     }
+    await redis.del(clock);
     await listener.ping();
     return [...trace, heard.splice(0).map((text) => plain(text.replace(name, 'name')))];
   };
