@@ -60,6 +60,26 @@ const globalsOf = (script: string): { used: string[]; written: string[] } => {
   return { used: names(nodes), written: names(targets) };
 };
 
+const pathOf = (file: string): string => (SOURCES.includes(file) ? `${file}.lua` : `include/${file}.lua`);
+
+/** What a file defines for others: the locals of its outermost block. */
+const definedIn = (file: string): string[] => {
+  const { body } = parse(read(pathOf(file)), { luaVersion: '5.1', scope: true, comments: false }) as unknown as {
+    body: Node[];
+  };
+  return body.flatMap(({ type, variables, identifier }) => {
+    if (type === 'LocalStatement') return (variables as Node[]).map(({ name }) => String(name));
+    return type === 'FunctionDeclaration' && identifier ? [String((identifier as Node).name)] : [];
+  });
+};
+
+/** The includes of a file, and what it says that it uses of each. */
+const includesOf = (file: string): { from: string; names: string[] }[] =>
+  [...read(pathOf(file)).matchAll(/^--include (\w+)(?:: (.*))?$/gm)].map(([, from = '', names]) => ({
+    from,
+    names: names?.split(', ') ?? [],
+  }));
+
 /** The globals of a file alone that neither Redis, nor Lua, nor what it includes defines. */
 const unknownIn = (name: string): string[] => globalsOf(assemble(name)).used.filter((word) => !GLOBALS.has(word));
 
@@ -83,8 +103,7 @@ describe('the scripts', () => {
       const files = filesOf(name);
       assert.lengthOf(files, new Set(files).size, name);
       for (const [i, file] of files.entries()) {
-        const path = SOURCES.includes(file) ? `${file}.lua` : `include/${file}.lua`;
-        for (const [, needed = ''] of read(path).matchAll(/^--include (\w+)$/gm)) {
+        for (const [, needed = ''] of read(pathOf(file)).matchAll(/^--include (\w+)/gm)) {
           assert.include(files.slice(0, i), needed, `${file} in ${name}`);
         }
       }
@@ -103,6 +122,21 @@ describe('the scripts', () => {
   it('state what they use: each file is an include away from what it names', () => {
     for (const file of [...SOURCES, ...PARTS.map((part) => part.replace('.lua', ''))]) {
       assert.deepEqual(unknownIn(file), [], file);
+    }
+  });
+
+  it('say what they use of each include, and include nothing else but for what they embed', () => {
+    for (const file of [...SOURCES, ...PARTS.map((part) => part.replace('.lua', ''))]) {
+      const includes = includesOf(file);
+      const used = globalsOf(read(pathOf(file))).used.filter((word) => !GLOBALS.has(word));
+      assert.sameMembers(
+        includes.flatMap(({ names }) => names),
+        used,
+        file,
+      );
+      for (const { from, names } of includes) assert.includeMembers(definedIn(from), names, `${from} in ${file}`);
+      if (/^--embed/m.test(read(pathOf(file)))) continue;
+      for (const { from, names } of includes) assert.isNotEmpty(names, `${from} in ${file}`);
     }
   });
 

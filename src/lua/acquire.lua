@@ -1,21 +1,23 @@
--- Asks for a lease. An owner that is denied may stay in the queue. Asking again never gives a second lease: a holder's is
--- renewed, and a waiter keeps its place and is told whether it is a holder by now.
+-- Asks for a lease. Asking again never gives a second one: a holder's lease is renewed, and a waiter keeps its place and is told
+-- whether it is a holder by now. An owner that is denied may stay in the queue.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
 --        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
--- Called by fast, which has compared the not-after, with count, the number of claims (ZCARD), in front.
--- Reply  fence, or { fence, { owner, fence … of others that this call granted } } granted
---        { ms until the first holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } } denied
+-- Reply  granted: fence, or { fence, { owner, fence … of others that this call granted } }
+--        denied: { ms until the first holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } }
 --        rank: how many wait before it; clock: the highest number drawn so far, by which old hand-off messages are told; ticket:
---        0 if it does not stay. -1 the call came after its not-after. Error REDISYNC_OWNER: the owner has or awaits another lease
---include bounds
---include claims
---include clock
---include commit
---include holder
---include lapse
---include plan
---include settle
+--        0 if it does not stay
+--        -1: the call came after its not-after
+--        the error REDISYNC_OWNER: the owner has or awaits another lease on this name
+--include bounds: digits, LOWEST_TICKET, SENDABLE, whole
+--include claims: claimOf, loadState
+--include clock: draw, highest, upcoming
+--include commit: commit
+--include holder: extend, parseHolder
+--include lapse: untilLapse
+--include parse: parseSpec
+--include plan: add, await, prolong
+--include settle: settle
 
 -- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over.
 local function renewOwn(state, owner, spec, claim)
@@ -44,34 +46,34 @@ local function refuseIfExhausted()
   upcoming()
 end
 
--- Denies: puts self into the queue, or leaves it there, if it stays, and returns the denial.
+-- Denies. If self stays, it is in the queue then: at its place if it has a ticket, otherwise at the end.
 local function deny(state, self, stays)
-  local left, ticket = untilLapse(state), self.ticket
-  local isNew = stays and not ticket
-  if isNew then ticket = draw() end
-  if stays and not self.storedTicket then state.scores = add(state.scores, digits(ticket), self.owner) end
-  if stays then await(state, self.owner, self.spec) end
-  commit(state)
-  local before = state.count -- claims before its own
-  if isNew then
-    before = before - 1
-  elseif stays then
-    before = redis.call('ZRANK', state.claimsKey, self.owner)
+  local left, ticket = untilLapse(state), 0
+  if stays then
+    ticket = self.ticket or draw()
+    if not self.storedTicket then state.scores = add(state.scores, digits(ticket), self.owner) end
+    await(state, self.owner, self.spec)
   end
+  commit(state)
+  local before = state.count - (stays and 1 or 0) -- claims before its own, if that is at the end
+  if stays and self.ticket then before = redis.call('ZRANK', state.claimsKey, self.owner) end
   local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
   local announcesNothing = state.holder and state.holder.plain and 1 or 0
-  return { left, rank, announcesNothing, math.min(highest(), SENDABLE), stays and ticket or 0, state.inReply }
+  return { left, rank, announcesNothing, math.min(highest(), SENDABLE), ticket, state.inReply }
 end
 
+-- Called by fast, which has compared the not-after and counted the claims. "text" is the spec.
 return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
   local spec, ticket = parseSpec(text), whole(namedTicket, LOWEST_TICKET, SENDABLE)
   if not spec or spec.asked ~= text or not ticket and namedTicket ~= '' then
     return redis.error_reply('REDISYNC_ARGUMENT spec, ticket')
   end
+  -- What there is: the holders, in the state, and the owner's own claim, as a holder or a waiter.
   local state = loadState(lockKey, claimsKey, specsKey, count, parseHolder(redis.call('GET', lockKey)))
   local claim = claimOf(state, owner)
   local fence = renewOwn(state, owner, spec, claim)
   if fence then return fence end
+  -- It has no lease. Whoever comes first in the queue and has room is granted now; among them may be "self", this owner.
   refuseIfExhausted()
   local storedTicket = claim and claim.ticket
   local self = { owner = owner, spec = spec, storedTicket = storedTicket, ticket = storedTicket or ticket }

@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 /** What Redis is given to run; all other files are parts of these. */
 export const SCRIPTS = ['lease', 'renew', 'inspect', 'scan', 'uptime'];
 
-const INCLUDE = /^--include (\w+)\n/gm;
+/** Behind the file stands what is used of it. */
+const INCLUDE = /^--include (\w+).*\n/gm;
 const EMBED = /^--embed (\w+)\n/gm;
 const CONSTANT = /^local ([A-Z_]+) = (\d+|'[^']*')\n/gm;
 

@@ -4,10 +4,11 @@
 -- Reply  { server time in ms, answer … }, an answer being { { owner, mode, permits, limit, ms left, fence or "", 1 if held
 --        over … }, { owner, mode, permits, limit, ms waited … } }; limit 0 for none, -1 ms left where a key has no expiry, and
 --        so is no lock
---include batch
---include bounds
---include holder
---include parse
+--include batch: batch
+--include bounds: LARGEST, LOWEST_TICKET, SENDABLE, whole
+--include call: now
+--include holder: parseHolder
+--include parse: parseSpec
 
 local function add(list, ...)
   for _, value in ipairs({ ... }) do list[#list + 1] = value end

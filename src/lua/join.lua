@@ -4,12 +4,12 @@
 -- permits, this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see acquire
---include bounds
---include call
---include claim
---include clock
---include parts
---include spec
+--include bounds: BELOW_TICKETS, digits, HIGHEST, LARGEST, LOWEST_TICKET, SENDABLE, whole
+--include call: now
+--include claim: put
+--include clock: draw, drawn, drawnText, highest, upcoming
+--include parts: aliveWaiter, partsOf
+--include spec: hasRoom
 
 -- Of a lock that is shared: ms until the first holder lapses, the number of holders, whether the first waiter has no room, or
 -- the request itself if it is the first, and the text of the owner's spec. nil if a holder has lapsed or has several permits,

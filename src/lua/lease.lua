@@ -3,7 +3,10 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   of each name a verb and what that takes: acquire, release, share, raise
 -- Reply  { server time in ms, answer … }
---include fast
+--include batch: batch, failure
+--include call: messages
+--include clock: keepClock
+--include fast: acquire, raise, release, share
 local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
 local saved, reason = pcall(keepClock)
 if not saved then

@@ -3,12 +3,13 @@
 -- has no room yet, its owner only leaves. In any other state this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see release
---include bounds
---include call
---include claim
---include clock
---include listen
---include parts
+--include bounds: BELOW_TICKETS, digits, HIGHEST
+--include call: now, write
+--include claim: drop, put
+--include clock: draw, highest
+--include listen: listensYet, mayBeGranted, publish
+--include parts: aliveWaiter
+--include spec: hasRoom
 
 -- value: of the lock, if the owner holds exclusively; nil if nobody does.
 return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking, value)

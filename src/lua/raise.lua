@@ -3,11 +3,11 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1
---include bounds
---include claims
---include clock
---include commit
---include holder
+--include bounds: digits, HIGHEST, LOWEST_TICKET, whole
+--include claims: claimOf, isShared, loadState
+--include clock: drawn, drawnText, highest
+--include commit: commit
+--include holder: isLease, parseHolder
 
 return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   local number = whole(fence, 1, HIGHEST)

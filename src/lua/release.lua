@@ -5,13 +5,15 @@
 --        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
 -- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
 --        -1 the call came after its not-after
---include claims
---include commit
---include fence
---include holder
---include listen
---include plan
---include settle
+--include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
+--include call: write
+--include claims: claimOf, isShared, loadState
+--include commit: commit
+--include fence: fenceOf
+--include holder: isLease, parseHolder
+--include listen: publish
+--include plan: leave, prolong
+--include settle: settle
 
 -- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.
 local function holdOver(state, owner, fence, claim, ms)

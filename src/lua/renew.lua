@@ -3,9 +3,10 @@
 -- KEYS   the lock of each name
 -- ARGV   of each name renew, owner, fence or "0" for none, ttl in ms, not-after in ms of server time
 -- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is not there any more · -1 the call came after its not-after
---include batch
---include holder
---include late
+--include batch: batch
+--include bounds: HIGHEST, LARGEST, whole
+--include holder: extend, isLease, parseHolder
+--include late: isLate
 
 local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   local late = isLate(notAfter)

@@ -2,13 +2,15 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
 -- Reply  1 renewed · { 1, { owner, fence … of others that this call granted } } · 0 the lease is not there · -1 too late
---include claims
---include commit
---include fence
---include holder
---include late
---include plan
---include settle
+--include bounds: HIGHEST, whole
+--include claims: claimOf, isShared, loadState
+--include commit: commit
+--include fence: fenceOf
+--include holder: isLease, parseHolder
+--include late: isLate
+--include parse: parseSpec
+--include plan: admit, prolong
+--include settle: settle
 
 return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
   local late, spec = isLate(notAfter), parseSpec(text)

@@ -3,8 +3,7 @@
 -- arguments, and "" up to the common width. Each name has an answer of its own, which may be an error. An error that came
 -- after a write begins with REDISYNC_UNFINISHED, because its outcome is unknown. The last parameter of a verb, "more", is
 -- nil unless the verb was given too many arguments.
---include bounds
---include call
+--include call: dirty, messages, now
 
 -- The error of a verb that has failed: one of Redis, as a table or as text; or one of Lua, for values that are not ours.
 local function failure(reason, code)

@@ -1,6 +1,6 @@
 -- Writes and removes one claim, for the short ways: see contended. The verbs in full plan it: see plan and commit.
---include call
---include expire
+--include call: dirty, write
+--include expire: expire
 
 -- Writes the spec and the score of an owner's claim, which lasts for ms; without a score that stays as it is. If the claim is to
 -- be a new one, and the owner has a spec already, it returns false and has written nothing.

@@ -3,21 +3,21 @@
 --               '' -> -(permits in use beyond one for each shared holder), where there are such
 -- specs   HASH  owner -> its spec: see spec
 -- A fence in the spec of a waiter, or a deadline in that of a shared holder, shows that a call failed half-way.
---include bounds
---include call
---include parse
+--include bounds: BELOW_TICKETS, HIGHEST, LOWEST_TICKET, SENDABLE, whole
+--include call: now
+--include parse: parseSpec
 local DEPARTED = 0 -- the score of a shared holder whose permits are free again
 
--- The table of what is known of a name, and of what is planned for it:
---   lockKey, claimsKey, specsKey
---   holder, sharers, beyond            what holds: loadState; grants and leaves change it as they are planned
---   count, claimed                     of the claims: loadState, claimOf (whether the owner has one, also a lapsed one)
---   lockValue, lockMs, dropLock, cutLockTo   of the lock: queue, raise, release, share, lapse, for commit
---   fields, scores, lasting            of specs and claims, and for how many ms those last: plan, lapse, raise, for commit
---   removed                            the owners whose claims go: loadState (lapsed), plan, queue, acquire, release, for commit
---   nonWaiters, lapsed, storedBeyond   what loadState has read; a break sets storedBeyond, too
---   soonest                            ms for which the shortest planned share lasts: plan, for lapse
---   grants, inReply                    queue, for the reply
+-- The state of a name: its three keys, what there is, and what is planned, which commit writes. Who sets it:
+--   holder, sharers, beyond           what holds: loadState; grants and leaves change it as they are planned
+--   count, claimed                    of the claims: loadState, claimOf (whether the owner has one, also a lapsed one)
+--   nonWaiters, lapsed, storedBeyond  what loadState has read; a break sets storedBeyond, too
+--   lockValue, lockMs                 the lock as it will be, and for how many ms: queue, raise
+--   dropLock, cutLockTo               or that it goes: release, share; or the ms to which it is cut: lapse
+--   fields, scores, lasting           to be added to specs and claims, and for how many ms: plan, lapse, raise
+--   removed                           the owners whose claims go: loadState (lapsed), plan, queue, acquire, release
+--   soonest                           ms for which the shortest planned share lasts: plan, for lapse
+--   grants, inReply                   how many were granted, and those that the reply tells: queue, for the reply
 -- "beyond": two holders of 3 and 1 permits have 2 beyond one for each. "over": released, but kept until its ttl ends, because
 -- of a minHold. The first "nonWaiters" of its "count" claims do not wait: '', then "lapsed" shared holders ('' is counted with
 -- them), then "sharers". Beside an exclusive holder they are not counted: see claimOf.

@@ -1,5 +1,4 @@
 -- The expiry of claims and specs, after which they are removed if no owner comes back to them.
---include call
 
 -- Sets the expiry of a key that was just written and is needed for some ms. If that fails, a new key is deleted.
 local function expire(key, ms, new)

@@ -1,9 +1,8 @@
 -- The verbs of lease. A lock that nobody waits for or shares is acquired and released here, by few calls of Redis, of which
 -- one writes, so no error comes after a write. Everything else is defined only when it is needed: see contended.
---include batch
---include bounds
---include clock
---include late
+--include bounds: digits
+--include clock: drawn, drawnText, upcoming
+--include late: isLate
 
 local contended
 local function need(way)

@@ -1,8 +1,8 @@
 -- The exclusive holder, from the value of the lock: "owner fence ttl"; with " over" behind it if the lease was released and
 -- is held over, so that it ends only by lapsing. A value of any other form is a plain client's: the whole value is the
 -- owner, which announces nothing and has no fence.
---include bounds
---include call
+--include bounds: HIGHEST, LARGEST
+--include call: write
 
 local function parseHolder(value)
   if not value then return nil end

@@ -1,8 +1,9 @@
 -- How long until a holder lapses. If a holder has more left than its own ttl, the server's clock has stepped back; then these
 -- functions also plan that each lease is cut to its ttl.
---include claims
---include holder
---include plan
+--include bounds: LARGEST
+--include call: now
+--include parse: parseSpec
+--include plan: add
 
 local function exclusiveLeft(state)
   local left, most = redis.call('PTTL', state.lockKey), state.holder.ttl or LARGEST

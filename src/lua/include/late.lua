@@ -1,6 +1,6 @@
 -- The not-after of a verb: the ms of server time after which it must have no effect.
---include bounds
---include call
+--include bounds: HIGHEST, whole
+--include call: now
 local bound, boundIsOver -- the last not-after that was compared; most names of a call have the same
 
 -- Whether the call came after its not-after; nil if the not-after is no valid time.

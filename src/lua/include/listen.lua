@@ -1,6 +1,6 @@
 -- Whether a grant can be announced on a channel. Its first letter says how: p PUBLISH, s SPUBLISH, c PUBLISH in a Cluster,
 -- which cannot count who listens on other nodes; -: not yet, and its waiter asks again as soon as its coordinator listens.
---include call
+--include call: messages
 local UNTOLD = 300 -- ms for which a grant holds whose coordinator does not listen yet: enough to subscribe and to ask again
 local heardOf -- channel -> whether a waiter of it may be granted
 

@@ -1,6 +1,6 @@
 -- Parses specs, for the verbs in full and inspect.
---include bounds
---include spec
+--include bounds: digits, HIGHEST, LARGEST, LOWEST_TICKET
+--include spec: SPEC
 
 -- Parses a spec; nil if the text is none. "asked" is the text as it was requested. The number behind that is a fence if it is
 -- LOWEST_TICKET at least. Without one, "fence" is nil. "deadline" is 0 where there is none.

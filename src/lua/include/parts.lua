@@ -1,7 +1,6 @@
 -- Reads specs for the short ways, as several values instead of a table, because a table and numbers take time: see contended.
---include bounds
---include call
---include spec
+--include call: now
+--include spec: SPEC
 
 -- Returns the parts of a spec as texts, but permits and limit as numbers if it is a shared one. Returns nil if the text is no
 -- spec, is that of a lease that is held over, or has numbers of more than nine digits.

@@ -1,7 +1,6 @@
 -- Plans changes to the claims on a name, in its state; commit writes them.
---include bounds
---include call
---include claims
+--include call: now
+--include claims: DEPARTED
 
 -- Adds a pair to a list. Most lists have one pair, and a new list is quicker than one that grows.
 local function add(list, first, second)

@@ -1,10 +1,11 @@
 -- What settle needs to grant, once no exclusive holder is in the way.
---include claims
---include clock
---include listen
---include parse
---include plan
---include spec
+--include bounds: HIGHEST, LARGEST, LOWEST_TICKET
+--include call: now
+--include clock: draw, highest
+--include listen: listensYet, mayBeGranted, publish, UNTOLD
+--include parse: parseSpec
+--include plan: add, admit, await
+--include spec: hasRoom
 
 -- Whether a request can be granted now.
 local function fits(state, spec)
