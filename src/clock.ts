@@ -24,3 +24,12 @@ export interface Instant {
 }
 
 export const instant = (clock: Clock): Instant => ({ now: clock.now(), wall: clock.wall() });
+
+/** The part of a ttl that can be believed: clocks may drift apart by 1 % and 2 ms (the Redlock page's allowance). */
+export const validity = (ttl: number): number => ttl - ttl * 0.01 - 2;
+
+/** ms for which a lease of `ttl` ms that counts from `since` can still be believed, by the clock that says less; 0 or less when that is over. */
+export const remaining = (clock: Clock, since: Instant, ttl: number): number => {
+  const valid = validity(ttl);
+  return Math.min(since.now + valid - clock.now(), since.wall + valid - clock.wall());
+};

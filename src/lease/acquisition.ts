@@ -1,10 +1,9 @@
 /** The phase from the first attempt to the grant: attempts repeated as heartbeats or by back-off, or ended by a hand-off. No pipeline of rxjs: that cost each waiter 2.5 KB. */
 import { type Observable, Subject } from 'rxjs';
-import { type Instant, instant } from '../clock.ts';
+import { type Instant, instant, remaining } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Answer, Released, Request } from '../store/store.ts';
-import { remaining } from './deadline.ts';
 import { type Denied, Pace } from './pace.ts';
 import type { Bound, SessionView, Standing } from './session-view.ts';
 import type { Sleeper } from './timers.ts';

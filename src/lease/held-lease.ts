@@ -1,12 +1,11 @@
 /** The implementation of a lease: how long it can be believed, and how it ended. */
 import { setMaxListeners } from 'node:events';
 import { lastValueFrom, type Observable, of } from 'rxjs';
-import type { Instant } from '../clock.ts';
+import { type Instant, remaining } from '../clock.ts';
 import { LockLostError, quote } from '../errors.ts';
 import { duration } from '../options.ts';
 import type { Mode } from '../store/store.ts';
 import { inOwnContext } from './context.ts';
-import { remaining } from './deadline.ts';
 import type { Detached, Lease } from './lease.ts';
 import { Once } from './once.ts';
 import type { Granted, SessionView } from './session-view.ts';

@@ -1,9 +1,8 @@
 /** The phase in which a session holds: it renews the lease, one renewal at a time and sooner after one that failed, and ends it at its maxHold. */
 import { AsyncSubject, concat, defer, EMPTY, ignoreElements, type Observable, timer } from 'rxjs';
 import { soon } from '../backoff.ts';
-import { type Instant, instant } from '../clock.ts';
+import { type Instant, instant, remaining } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
-import { remaining } from './deadline.ts';
 import { HeldLease } from './held-lease.ts';
 import type { Bound, Granted, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { exponentialBackoff } from '../backoff.ts';
-import { type Clock, clockOf } from '../clock.ts';
+import { type Clock, clockOf, validity } from '../clock.ts';
 import {
   type Backoff,
   COMMAND_TIMEOUT,
@@ -17,7 +17,6 @@ import {
   text,
 } from '../options.ts';
 import type { Request } from '../store/store.ts';
-import { validity } from './deadline.ts';
 
 /** The default identity. A host's name may contain any characters, so those that do not print are replaced. */
 const IDENTITY = `${
