@@ -1,5 +1,5 @@
 /** The async context of the user's own code: always that of its subscription, whoever shares the answer or the timer. */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { finalize, NEVER, Observable } from 'rxjs';
@@ -8,6 +8,7 @@ import { whileHeld } from '../../src/index.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import type { LockOptions } from '../../src/options.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
+import { heapUsed } from '../soak/heap.ts';
 import { eventually } from '../support/eventually.ts';
 
 const tenant = new AsyncLocalStorage<string>();
@@ -128,5 +129,26 @@ describe('with AsyncLocalStorage', () => {
     await eventually('it is released', () => told.all.some((one) => one.startsWith('released')));
     listener.unsubscribe();
     assert.deepEqual(told.wrong, []);
+  });
+
+  it('no resource of a subscription stays alive for async hooks, as those by which Jest looks for open handles', async () => {
+    const alive = new Set<number>();
+    const init = (id: number, type: string): unknown => type.startsWith('redisync') && alive.add(id);
+    const hook = createHook({ init, destroy: (id) => alive.delete(id) }).enable();
+    let most = 0;
+    for (let i = 0; i < 100; i += 1) {
+      const lease = await locks.mutex('x').acquire();
+      most = Math.max(most, alive.size);
+      await lease.release();
+    }
+    const left = async (): Promise<boolean> => {
+      await heapUsed(); // they end when they are collected
+      return alive.size < 10;
+    };
+    const deadline = performance.now() + 10_000;
+    while (!(await left()) && performance.now() < deadline) await sleep(10);
+    hook.disable();
+    assert.isAbove(most, 0, 'it sees them');
+    assert.isBelow(alive.size, 10);
   });
 });

@@ -12,7 +12,7 @@ export class InContext<T> extends AsyncResource implements Observer<T> {
   private readonly observer: Observer<T>;
 
   constructor(observer: Observer<T>) {
-    super('redisync', { requireManualDestroy: true }); // then Node emits nothing when it is collected, which would cost time for each
+    super('redisync');
     this.observer = observer;
   }
 
