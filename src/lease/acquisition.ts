@@ -47,7 +47,7 @@ export class Acquisition implements Sleeper, Standing {
     return unknown && session.terms.clock.now() <= unknown.until ? unknown.notAfter : undefined;
   }
 
-  /** What an attempt that was sent earlier may do after a command that is sent now: it gives the owner a lease of its own ttl. */
+  /** What an attempt that was sent earlier may still do after a command that is sent now: give the owner a lease of the requested ttl. */
   get bound(): Bound | undefined {
     const { request, terms } = this.session;
     if (this.inFlight === 0 && this.notAfter === undefined) return undefined;

@@ -48,7 +48,7 @@ export interface SessionView {
   /** Ends the wait, if it still waits: an attempt has failed for good. */
   endWait(error: unknown): void;
 
-  /** Ends the lease as lost if its deadline has passed. Returns whether the session does not hold it, now or any more. */
+  /** Ends the lease as lost if its deadline has passed. Returns whether the session holds none now. */
   endIfLapsed(): boolean;
   lose(reason: LossReason, cause?: Error): void;
   /** Releases the lease. With `detach` only this coordinator lets it go, and Redis keeps it until it lapses. */

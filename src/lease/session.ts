@@ -179,6 +179,7 @@ export class Session implements SessionView {
     const lost = end === 'released' ? undefined : end.reason;
     const detached = how === 'detached';
     const shared = detached || terms.owner !== undefined; // another process may hold under this owner
+    const stays = detached || (shared && lost !== undefined && lost !== 'maxHold'); // after maxHold only we can have it
     const answered = (acknowledged: boolean): void => {
       if (detached) this.tell({ type: 'detached', held: duration });
       else if (!lost) this.tell({ type: 'released', held: duration, acknowledged });
@@ -190,8 +191,7 @@ export class Session implements SessionView {
     held.stop();
     this.first.call(() => held.lease.endWith(end));
     if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
-    if (detached || (shared && lost && lost !== 'maxHold'))
-      departure.start(held.nothingInDoubt() ?? EMPTY); // after maxHold it is our own
+    if (stays) departure.start(held.nothingInDoubt() ?? EMPTY);
     else departure.release(acquisition, held.ttl, held.lease.fence, lost ? 0 : held.keepUntil);
     if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
     if (!how) for (const one of attached) one.error(held.lease.loss);

@@ -18,12 +18,9 @@ import {
 } from '../options.ts';
 import type { Request } from '../store/store.ts';
 
-/** The default identity. A host's name may contain any characters, so those that do not print are replaced. */
-const IDENTITY = `${
-  hostname()
-    .slice(0, 64)
-    .replace(/[^\x21-\x7e]/g, '?') || 'host'
-}:${process.pid}`;
+/** A host's name may contain any characters, so those that do not print are replaced. */
+const HOST = hostname().replace(/[^\x21-\x7e]/g, '?') || 'host';
+const IDENTITY = `${HOST.slice(0, 64)}:${process.pid}`;
 
 const REPLICAS = ['count', 'timeout'];
 const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000 });
@@ -91,8 +88,6 @@ export const warnOfSeconds = ({ ttl = 1_000, renewEvery, waiterTtl, commandTimeo
   if (warned || known || ttl >= 1_000) return;
   warned = true;
   const detail = 'If so short a lease is meant, set renewEvery as well.';
-  process.emitWarning(`ttl is in ms, and a lease of ${ttl} ms is lost in a short pause`, {
-    code: 'REDISYNC_TTL',
-    detail,
-  });
+  const message = `ttl is in ms, and a lease of ${ttl} ms is lost in a short pause`;
+  process.emitWarning(message, { code: 'REDISYNC_TTL', detail });
 };
