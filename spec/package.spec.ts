@@ -366,12 +366,23 @@ describe('the package', function () {
     expect(execFileSync(command, ['--version'], { encoding: 'utf8' }).trim()).to.equal(manifestOf(ROOT).version);
   });
 
-  it('is bundled by esbuild', () => {
+  it('is bundled by esbuild, and its errors keep their names where the bundle is minified', () => {
     const out = join(project, 'bundle.cjs');
-    const settings = ['--bundle', '--platform=node', '--format=cjs', '--log-level=error', `--outfile=${out}`];
-    write('entry.mjs', `import { LockCoordinator } from 'redisync'; console.log(typeof LockCoordinator);`);
+    const settings = [
+      '--bundle',
+      '--minify',
+      '--platform=node',
+      '--format=cjs',
+      '--log-level=error',
+      `--outfile=${out}`,
+    ];
+    write(
+      'entry.mjs',
+      `import { LockCoordinator, LockLostError } from 'redisync';
+       console.log(typeof LockCoordinator, String(new LockLostError('a', 'taken')).split(':')[0]);`,
+    );
     execFileSync(join(MODULES, '.bin', 'esbuild'), ['entry.mjs', ...settings], { cwd: project });
-    expect(node(out)).to.equal('function');
+    expect(node(out)).to.equal('function LockLostError');
   });
 
   const optionsFor = (module: string, moduleResolution: string) => ({

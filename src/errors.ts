@@ -17,11 +17,12 @@ export type LossReason = 'expired' | 'taken' | 'unreachable' | 'maxHold' | 'rele
  */
 export abstract class RedisyncError extends Error {
   abstract readonly code: string;
+  /** That of its class, spelled out: a bundler may shorten the names of classes. */
+  abstract override name: string;
   readonly lock: string | undefined;
 
   constructor(message: string, lock?: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.lock = lock;
   }
 }
@@ -44,6 +45,7 @@ export abstract class RedisyncError extends Error {
  */
 export class LockLostError extends RedisyncError {
   readonly code = 'LOCK_LOST';
+  override name = 'LockLostError';
   readonly reason: LossReason;
 
   constructor(lock: string, reason: LossReason, cause?: unknown, hint?: string) {
@@ -91,6 +93,7 @@ export interface Busy {
  */
 export class LockTimeoutError extends RedisyncError {
   readonly code = 'LOCK_TIMEOUT';
+  override name = 'LockTimeoutError';
   /** Who holds it, at most eight: each the `identity` of its coordinator and a UUID, unless an `owner` was given. */
   readonly owners: readonly string[];
   /** When the last of them was granted its lease, by the clock of Redis; undefined if no fence is known, as of another client. */
@@ -133,6 +136,7 @@ const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy): string =>
  */
 export class LockAbortedError extends RedisyncError {
   readonly code = 'LOCK_ABORTED';
+  override name = 'AbortError';
 
   constructor(lock: string, cause?: unknown) {
     super(
@@ -140,7 +144,6 @@ export class LockAbortedError extends RedisyncError {
       lock,
       cause,
     );
-    this.name = 'AbortError';
   }
 }
 
@@ -152,6 +155,7 @@ export class LockAbortedError extends RedisyncError {
  */
 export class LockCorruptedError extends RedisyncError {
   readonly code = 'LOCK_CORRUPTED';
+  override name = 'LockCorruptedError';
 
   constructor(lock: string, cause?: unknown) {
     const remedy = 'if nothing else uses that key, break the lock (forceRelease), or delete a key of another type';
@@ -168,6 +172,7 @@ export class LockCorruptedError extends RedisyncError {
  */
 export class OwnerConflictError extends RedisyncError {
   readonly code = 'OWNER_CONFLICT';
+  override name = 'OwnerConflictError';
 
   constructor(lock: string, owner: string, otherwise = 'in another mode') {
     const remedy = 'release that one first, or use another owner';
@@ -182,6 +187,7 @@ export class OwnerConflictError extends RedisyncError {
  */
 export class FenceExhaustedError extends RedisyncError {
   readonly code = 'FENCE_EXHAUSTED';
+  override name = 'FenceExhaustedError';
 
   constructor(lock: string) {
     const remedy = 'delete the key ~redisync:clock (see docs/errors.md)';
@@ -196,6 +202,7 @@ export class FenceExhaustedError extends RedisyncError {
  */
 export class CoordinatorClosedError extends RedisyncError {
   readonly code = 'COORDINATOR_CLOSED';
+  override name = 'CoordinatorClosedError';
 
   constructor(lock?: string) {
     const what = lock === undefined ? 'The coordinator' : `The coordinator of ${quote(lock)}`;
@@ -210,6 +217,7 @@ export class CoordinatorClosedError extends RedisyncError {
  */
 export class RedisUnreachableError extends RedisyncError {
   readonly code = 'REDIS_UNREACHABLE';
+  override name = 'RedisUnreachableError';
   /** Server time, in ms, until which the command may still take effect; undefined if it was never sent. */
   readonly notAfter: number | undefined;
 
@@ -228,6 +236,7 @@ const REACH = 'check that Redis is up, and can be reached from here';
  */
 export class RedisRefusedError extends RedisyncError {
   readonly code = 'REDIS_REFUSED';
+  override name = 'RedisRefusedError';
   readonly transient: boolean;
 
   constructor(lock: string | undefined, transient: boolean, cause: Error) {
@@ -246,6 +255,7 @@ export class RedisRefusedError extends RedisyncError {
  */
 export class NotReplicatedError extends RedisyncError {
   readonly code = 'NOT_REPLICATED';
+  override name = 'NotReplicatedError';
 
   constructor(lock: string, wanted: number, confirmed: number) {
     const remedy = 'check the replicas, or lower replicas.count';
