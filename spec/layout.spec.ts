@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
   ['lease', /^lease\//],
   ['store', /^store\//],
   ['lua', /^lua\//],
-  ['clock, options, back-off', /^(clock|options|option-names|backoff)\.ts$/],
+  ['clock, options, back-off', /^(clock|options|option-names|copies|backoff)\.ts$/],
   ['errors', /^errors\.ts$/],
 ];
 

@@ -198,6 +198,8 @@ describe('allOf', () => {
       v.flush();
       assert.throws(() => allOf([]), RangeError, 'at least 1 lock');
       assert.throws(() => allOf([v.lock(), 5 as never]), TypeError, 'takes only locks, got 5');
+      const other = { tryAcquire: () => undefined } as never;
+      assert.throws(() => allOf(v.lock(), other), TypeError, 'got one of another copy of redisync: see that it is');
     }));
 
   it('tells one lock by its name and its coordinator', () => {

@@ -231,6 +231,11 @@ describe('whileHeld', () => {
       assert.lengthOf(seen, 1);
       assert.match(String(seen[0]), /^TypeError: whileHeld and withLock need a lease, got /);
     }
+    const another = { assertHeld: () => undefined } as never;
+    const error = (reason: unknown) => assert.match(String(reason), /got one of another copy of redisync: see that/);
+    of<Lease>(another)
+      .pipe(whileHeld(() => assert.fail('there is no lease')))
+      .subscribe({ error, complete: () => assert.fail('no error') });
   });
 
   it('throws for anything but a function at once', () => {

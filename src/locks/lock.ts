@@ -1,8 +1,9 @@
 /** A lock: a cold Observable with a promise face. The kind of a lock is data: mode, limit, permits. */
 import { Observable } from 'rxjs';
+import { showOther } from '../copies.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { LockDefinition } from '../lease/session-view.ts';
-import { reading, show } from '../options.ts';
+import { reading } from '../options.ts';
 import { Acquirable } from './acquirable.ts';
 
 /**
@@ -59,6 +60,7 @@ export const locksIn = (
   if (flat.length === 0) throw new RangeError(`${argument} needs at least 1 lock, got 0`);
   const locks = flat.filter((one) => one instanceof Lock);
   const other = flat.find((one) => !(one instanceof Lock));
-  if (locks.length < flat.length) throw new TypeError(`${argument} takes only locks, got ${show(other)}`);
+  if (locks.length < flat.length)
+    throw new TypeError(`${argument} takes only locks, got ${showOther('a lock', other, 'tryAcquire')}`);
   return locks;
 };

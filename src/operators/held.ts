@@ -1,8 +1,8 @@
 /** What work is given to be done under: one lease, or those of several locks, and nothing else. */
+import { showOther } from '../copies.ts';
 import { quote } from '../errors.ts';
 import { type HeldLease, leasesIn } from '../lease/held-lease.ts';
 import type { Lease } from '../lease/lease.ts';
-import { show } from '../options.ts';
 
 /**
  * What a lock emits: one lease, or those of `allOf`.
@@ -15,8 +15,9 @@ export type Held = Lease | readonly Lease[];
 export const leasesOf = (held: Held): readonly HeldLease[] => {
   const leases = leasesIn(held);
   if (leases.length > 0 && leases.length === (Array.isArray(held) ? held.length : 1)) return leases;
+  const other: unknown = Array.isArray(held) ? held.find((one) => !leases.includes(one)) : held;
   throw new TypeError(
-    `whileHeld and withLock need a lease, got ${show(held)}: filter out what is none, as the null of a leadership`,
+    `whileHeld and withLock need a lease, got ${showOther('a lease', other, 'assertHeld')}: filter out what is none, as the null of a leadership`,
   );
 };
 
