@@ -322,6 +322,16 @@ describe('redisync run', () => {
     expect([await child.ended, child.err.split('\n').length]).to.deep.equal([65, 2]);
   });
 
+  it('exits with 65 where the clock of the server is at its end, and says what to do', async () => {
+    const other = redis.duplicate({ db: 5 });
+    await other.set('~redisync:clock', Number.MAX_SAFE_INTEGER);
+    const child = await redisync(`${server.url}/5`, 'run', 'x', '--', 'true');
+    expect(await child.ended).to.equal(65);
+    expect(child.err).to.match(/^redisync: The clock that draws the fences of "x" .*; delete the key ~redisync:clock/);
+    await other.flushdb();
+    other.disconnect();
+  });
+
   it('has help with an example for every command, and a version', async () => {
     const show = async (name: string): Promise<void> => {
       const child = await redisync(server.url, name, '--help');

@@ -2,10 +2,12 @@
 import { constants } from 'node:os';
 import { CommanderError } from 'commander';
 import {
+  FenceExhaustedError,
   LockCorruptedError,
   LockLostError,
   LockTimeoutError,
   NotReplicatedError,
+  OwnerConflictError,
   RedisRefusedError,
   RedisUnreachableError,
 } from '../index.ts';
@@ -46,6 +48,8 @@ export const checked = <T>(make: () => T): T => {
   }
 };
 
+/** What is in Redis has to be mended by a hand. */
+const DATA = [LockCorruptedError, FenceExhaustedError, OwnerConflictError];
 const NO_REDIS = [RedisUnreachableError, RedisRefusedError, NotReplicatedError];
 
 export const exitCodeOf = (error: unknown): number => {
@@ -53,7 +57,7 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
   if (error instanceof LockTimeoutError) return EXIT.busy;
   if (error instanceof LockLostError) return EXIT.lost;
-  if (error instanceof LockCorruptedError) return EXIT.data;
+  if (DATA.some((kind) => error instanceof kind)) return EXIT.data;
   return NO_REDIS.some((kind) => error instanceof kind) ? EXIT.noRedis : EXIT.bug;
 };
 
