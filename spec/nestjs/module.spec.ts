@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { CoordinatorClosedError, LockCoordinator } from '../../src/index.ts';
 import { coordinatorToken, InjectCoordinator, RedisyncHealthIndicator, RedisyncModule } from '../../src/nestjs.ts';
+import { memoryCoordinator } from '../../src/testing.ts';
 import { type Server, startServer } from '../support/server.ts';
 import { rejection } from './support.ts';
 
@@ -45,6 +46,14 @@ describe('RedisyncModule', () => {
     await app.close();
     expect(await redis.exists('held')).to.equal(0);
     expect(await rejection(locks.mutex('held').acquire())).to.be.instanceOf(CoordinatorClosedError);
+  });
+
+  it('closes what overrideProvider has put in the place of its coordinator, unless that is none', async () => {
+    const memory = memoryCoordinator();
+    const running = { locks: new LockCoordinator(redis), httpStatus: undefined, drain: 0 };
+    await new RedisyncModule(running, memory).onApplicationShutdown();
+    expect(await rejection(memory.mutex('a').acquire())).to.be.instanceOf(CoordinatorClosedError);
+    await new RedisyncModule(running, { mutex: () => undefined }).onApplicationShutdown();
   });
 
   it('leaves the client that it was given open', async () => {
