@@ -6,8 +6,8 @@
 --include batch: batch, failure
 --include call: messages
 --include clock: keepClock
---include fast: acquire, raise, release, share
-local answers = batch({ acquire = acquire, release = release, share = share, raise = raise }, 1, 3)
+--include fast: verbOf
+local answers = batch(verbOf, 1, 3)
 local saved, reason = pcall(keepClock)
 if not saved then
   local unfinished = failure(reason, 'REDISYNC_UNFINISHED ')

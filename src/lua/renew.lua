@@ -24,4 +24,4 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   return 1
 end
 
-return batch({ renew = renew }, 0, 1)
+return batch(function(verb) return verb == 'renew' and renew end, 0, 1)

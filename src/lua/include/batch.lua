@@ -11,7 +11,8 @@ local function failure(reason, code)
   return { err = code .. (text or 'REDISYNC_CORRUPTED ' .. reason) }
 end
 
-local function batch(verbs, shared, each)
+-- verbOf: from the name of a verb to its function, or to nil.
+local function batch(verbOf, shared, each)
   local names = (#KEYS - shared) / each
   local width = #ARGV / names
   if names < 1 or names % 1 ~= 0 or width < 1 or width % 1 ~= 0 then
@@ -20,7 +21,7 @@ local function batch(verbs, shared, each)
   local answers = { now }
   for i = 0, names - 1 do
     local key, arg, sent = shared + each * i, width * i, #messages
-    local verb, ok, reply = verbs[ARGV[arg + 1]], true, nil
+    local verb, ok, reply = verbOf(ARGV[arg + 1]), true, nil
     dirty = false
     if verb then
       ok, reply = pcall(verb, KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], unpack(ARGV, arg + 2, arg + width))

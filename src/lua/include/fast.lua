@@ -32,19 +32,14 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
     or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
 end
 
--- Whether a lock's value is that of the owner's lease, and of the one with this fence unless that is "0": see holder.
-local function isLeaseIn(value, owner, fence)
-  if not value or string.sub(value, 1, #owner) ~= owner then return false end
-  local itsFence = string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1)
-  return itsFence and (fence == '0' or itsFence == fence)
-end
-
 local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
   local late = isLate(notAfter)
   if late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep') end
   if late then return -1 end
   local value = redis.call('GET', lockKey)
-  local holds = isLeaseIn(value, owner, fence)
+  local isOwners = value and string.sub(value, 1, #owner) == owner
+  local itsFence = isOwners and string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1) -- see holder
+  local holds = itsFence and (fence == '0' or itsFence == fence)
   local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
   if (holds or not value) and keep == '0' and keepsQueue and owner ~= '' then
     local count = redis.call('ZCARD', claimsKey)
@@ -59,10 +54,8 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
   return need('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
 end
 
-local function share(...)
-  return need('share')(...)
-end
-
-local function raise(...)
-  return need('raise')(...)
+local function verbOf(name)
+  if name == 'acquire' then return acquire end
+  if name == 'release' then return release end
+  return (name == 'share' or name == 'raise') and need(name) or nil
 end
