@@ -17,32 +17,30 @@ interface Late {
   readonly rank?: number | undefined;
   /** The last error since Redis's last answer. */
   readonly failure?: Error | undefined;
+  /** Set if Redis has never answered: why. */
+  readonly silence?: { readonly cause: unknown } | undefined;
 }
 
 /** The error of waits that have timed out after `ms`: others hold the locks, or Redis never answered. */
 export const lateError = (ms: number, waits: readonly Attachment[]): Observable<never> => {
-  const silent = waits.map((one) => silenceOf(one, ms));
-  if (silent.length > 0 && silent.every((error) => error !== undefined)) return throwError(() => silent[0]);
-  const late = waits.map((one): Late => {
-    return { wanted: one.wanted, rank: one.session?.acquisition.denied?.rank, failure: failureOf(one) };
-  });
-  return busyError(ms, late);
+  const late = waits.map(lateOf);
+  const [first] = late;
+  if (!first?.silence || !late.every(({ silence }) => silence)) return busyError(ms, late);
+  const { wanted, silence } = first;
+  const message = `Redis did not answer within ${ms} ms`;
+  return throwError(() => new RedisUnreachableError(wanted.name, message, undefined, silence.cause));
 };
 
-/** The error of a wait in which Redis never answered; undefined if it has answered. */
-const silenceOf = ({ session, wanted: { name, sessions } }: Attachment, ms: number): Error | undefined => {
-  if (!session) return undefined;
-  const { heard, pace } = session.acquisition;
+const lateOf = ({ session, wanted }: Attachment): Late => {
+  const { lastError } = wanted.sessions.store;
+  const released = 'An earlier lease of this owner is still being released';
+  if (!session) return { wanted, failure: new RedisUnreachableError(wanted.name, released) };
+  const { heard, denied, pace } = session.acquisition;
   const { failure } = pace;
-  if (heard || (failure && !(failure instanceof RedisUnreachableError))) return undefined;
-  const cause = sessions.store.lastError ?? failure?.cause ?? failure;
-  return new RedisUnreachableError(name, `Redis did not answer within ${ms} ms`, undefined, cause);
-};
-
-const failureOf = ({ session, wanted: { name, sessions } }: Attachment): Error | undefined => {
-  if (!session) return new RedisUnreachableError(name, 'An earlier lease of this owner is still being released');
-  const { failure } = session.acquisition.pace;
-  return failure && !(failure instanceof RedisUnreachableError) ? failure : (sessions.store.lastError ?? failure);
+  const late = { wanted, rank: denied?.rank };
+  if (failure && !(failure instanceof RedisUnreachableError)) return { ...late, failure };
+  const silence = heard ? undefined : { cause: lastError ?? failure?.cause ?? failure };
+  return { ...late, failure: lastError ?? failure, silence };
 };
 
 /** Errors with a LockTimeoutError that says who holds the locks, as far as Redis answers at once. */
