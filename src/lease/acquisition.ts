@@ -4,6 +4,7 @@ import { type Instant, instant, remaining } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { cancel } from '../store/cancel.ts';
 import type { Answer, Released, Request } from '../store/store.ts';
+import type { EventBody } from './events.ts';
 import { type Denied, Pace } from './pace.ts';
 import type { Bound, SessionView, Standing } from './session-view.ts';
 import type { Sleeper } from './timers.ts';
@@ -133,11 +134,9 @@ export class Acquisition implements Sleeper, Standing {
   }
 
   private deny(denied: Denied): void {
-    const { session } = this;
-    const begins = this.is === 'asking';
+    const event = this.denied ? undefined : ({ type: 'waiting' } as const);
     this.denied = denied;
-    if (begins && session.waits) session.tell({ type: 'waiting' });
-    this.pause(() => this.pace.afterDenial(denied));
+    this.pause(event, () => this.pace.afterDenial(denied));
   }
 
   private failed(error: unknown, ended?: Ended): void {
@@ -150,10 +149,9 @@ export class Acquisition implements Sleeper, Standing {
       this.unknown = { notAfter, until: clock.now() + commandTimeout };
     }
     if (ended) ended(error);
-    else if (error instanceof Error && isTransient(error)) {
-      if (session.waits) session.tell({ type: 'attemptFailed', error });
-      this.pause(() => this.pace.afterFailure(error));
-    } else session.endWait(error);
+    else if (error instanceof Error && isTransient(error))
+      this.pause({ type: 'attemptFailed', error }, () => this.pace.afterFailure(error));
+    else session.endWait(error);
     this.signalIdle();
   }
 
@@ -161,15 +159,15 @@ export class Acquisition implements Sleeper, Standing {
     if (this.inFlight === 0) this.idle$?.complete();
   }
 
-  /** Sets the timer for the next attempt, unless nobody waits any more. */
-  private pause(wait: () => number): void {
+  /** Tells the event and sets the timer for the next attempt, as long as anybody waits: a listener and the back-off may leave. */
+  private pause(event: EventBody | undefined, wait: () => number): void {
     const { session } = this;
+    if (event && session.waits) session.tell(event);
     if (!session.waits) return;
     try {
       const ms = wait();
-      if (!session.waits) return;
-      if (this.missed) this.wake();
-      else session.timer.set(ms);
+      if (this.missed && session.waits) this.wake();
+      else if (session.waits) session.timer.set(ms);
     } catch (error) {
       session.endWait(error); // the user's back-off function threw
     }
