@@ -51,4 +51,16 @@ describe('Commands of one tick', () => {
     const renewals = await counted(() => firstValueFrom(renewed$.pipe(skip(names.length - 1))));
     assert.isAtMost(renewals, names.length / 4);
   });
+
+  it('travel also where there is no global setImmediate, as under Jest with jsdom', async () => {
+    const { setImmediate } = globalThis;
+    const lease = await locks.mutex('jsdom').acquire();
+    Reflect.set(globalThis, 'setImmediate', undefined);
+    try {
+      await lease.renew();
+    } finally {
+      globalThis.setImmediate = setImmediate;
+    }
+    assert.isTrue(await lease.release());
+  });
 });

@@ -1,4 +1,5 @@
 /** Collects the calls of one tick: those of one script become one command, and all commands are written to the socket at once. */
+import { setImmediate } from 'node:timers'; // jsdom under Jest has no global one
 import type { Call } from './call.ts';
 import type { Driver } from './driver.ts';
 
