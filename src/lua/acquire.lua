@@ -4,9 +4,10 @@
 -- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
 --        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
 -- Reply  granted: fence, or { fence, { owner, fence … of others that this call granted } }
---        denied: { ms until the first holder lapses, rank, 1 if the holder announces nothing, clock, ticket, { owner, fence … } }
---        rank: how many wait before it; clock: the highest number drawn so far, by which old hand-off messages are told; ticket:
---        0 if it does not stay
+--        denied: { ms until the first holder lapses, rank, 1 if a plain client holds, which announces no release, clock, ticket,
+--        { owner, fence … } }
+--        rank: how many wait before it; clock: the highest number drawn so far, by which the client recognises hand-off messages
+--        that are out of date; ticket: 0 if it does not stay
 --        -1: the call came after its not-after
 --        the error REDISYNC_OWNER: the owner has or awaits another lease on this name
 --include bounds: digits, LOWEST_TICKET, SENDABLE, whole
@@ -19,7 +20,8 @@
 --include plan: add, await, prolong
 --include settle: settle
 
--- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over.
+-- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over
+-- (released, but kept until its ttl ends). An error if what it has is of the other mode or of fewer permits.
 local function renewOwn(state, owner, spec, claim)
   local holder = state.holder
   local holds, shares = holder and holder.owner == owner, claim and claim.shares
@@ -41,7 +43,7 @@ local function renewOwn(state, owner, spec, claim)
   end
 end
 
--- Ends the verb with an error if the clock has no higher number any more.
+-- Ends the verb with an error if the clock has no higher number any more: otherwise settle would deny, as if there were no room.
 local function refuseIfExhausted()
   upcoming()
 end
@@ -58,8 +60,8 @@ local function deny(state, self, stays)
   local before = state.count - (stays and 1 or 0) -- claims before its own, if that is at the end
   if stays and self.ticket then before = redis.call('ZRANK', state.claimsKey, self.owner) end
   local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
-  local announcesNothing = state.holder and state.holder.plain and 1 or 0
-  return { left, rank, announcesNothing, math.min(highest(), SENDABLE), ticket, state.inReply }
+  local heldByPlain = state.holder and state.holder.plain and 1 or 0
+  return { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket, state.inReply }
 end
 
 -- Called by fast, which has compared the not-after and counted the claims. "text" is the spec.
@@ -77,7 +79,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTic
   refuseIfExhausted()
   local storedTicket = claim and claim.ticket
   local self = { owner = owner, spec = spec, storedTicket = storedTicket, ticket = storedTicket or ticket }
-  local mayWait = not (claim and claim.over) -- the claim of a shared lease that is held over lasts until that lapses
+  local mayWait = not (claim and claim.over) -- a shared lease that is held over keeps its owner's one claim until it lapses
   settle(state, spec.channel, mayWait and self)
   if not self.fence then return deny(state, self, mayWait and (storedTicket or stay == '1')) end
   if not state.claimed then state.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
