@@ -38,6 +38,8 @@ class Releases implements Observer<Released> {
   /** Monotonic ms from which on a release is sent later than that command can take effect. */
   private until: number;
   private sent: number;
+  /** Whether a release may take effect until then. */
+  private inDoubt = false;
   private failures = 0;
   /** Releases that go on, or are to be made: one of a quorum goes on when it has its outcome. */
   private left = 1;
@@ -73,13 +75,14 @@ class Releases implements Observer<Released> {
     if (unknown) {
       this.notAfter = Math.max(this.notAfter ?? 0, reason.notAfter);
       this.until = this.sent + within;
+      this.inDoubt = true;
     }
     if (isTransient(reason) && this.clock.now() - this.began < retryFor) {
       this.failures += 1;
       this.sendAfter(soon(this.failures));
       return;
     }
-    const rest = unknown ? this.until + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
+    const rest = this.inDoubt ? this.until + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
     if (rest > 0) this.after(rest, () => this.subscriber.error(reason));
     else this.subscriber.error(reason);
   }
