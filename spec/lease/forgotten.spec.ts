@@ -1,8 +1,26 @@
 /** A leaving that the store has forgotten, as after a failover to a replica that had not heard of it, in virtual time. */
 import { assert } from 'chai';
+import { clockOf } from '../../src/clock.ts';
 import type { LockCoordinator } from '../../src/index.ts';
+import { Strays } from '../../src/lease/strays.ts';
+import type { Store } from '../../src/store/store.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
 import { VirtualTime } from '../contract/virtual-time.ts';
+
+describe('the owners whose late grants are left alone', () => {
+  it('are forgotten when their time is over, also if that of another is longer', () => {
+    const time = new VirtualTime();
+    const clock = clockOf(time);
+    const strays = new Strays({} as Store);
+    const kept = (): number => (Reflect.get(strays, 'left') as Map<string, unknown>).size;
+    strays.ignore('long', clock, 1_000_000);
+    for (let i = 0; i < 1_000; i += 1) {
+      strays.ignore(`short ${i}`, clock, 100);
+      time.pass(10);
+    }
+    assert.isAtMost(kept(), 50);
+  });
+});
 
 describe('a waiter that has left, and whose leaving the server has forgotten', () => {
   const handOver = (owner?: string): { ms: number; held: boolean } => {

@@ -75,6 +75,28 @@ describe('the same owner twice', () => {
       v.ends(['0 acquire', '100 renew', '150 release']);
     }));
 
+  it('is not ended by a subscription that leaves before it was given the lease', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(20, 'renewed')];
+      const first = held(v);
+      v.at(100, () => {
+        const second = held(v);
+        v.at(10, () => second.leave());
+      });
+      v.at(150, () => first.leave());
+      v.ends(['0 acquire', '100 renew', '150 release']);
+      assert.isEmpty(first.seen);
+    }));
+
+  it('is not shared with another owner that looks like name and owner together', () =>
+    virtual((v) => {
+      const both = [held(v), held(v, { owner: '1 ame' })];
+      v.at(100, () => {
+        for (const { leave } of both) leave();
+      });
+      v.ends(['0 acquire', '0 acquire', '100 release', '100 release']);
+    }));
+
   it('keeps a lease that is granted while an earlier attempt is answered too late: nothing is released', () =>
     virtual((v) => {
       v.store.acquires = [v.store.after(995, granted()), v.store.after(500, granted())];

@@ -221,6 +221,21 @@ describe('lease.renew()', () => {
       assert.equal(leases.length, 1);
     }));
 
+  it('without a ttl keeps that of a renewal in flight, or of one that waits for it', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(20, 'renewed')];
+      const renew = (lease: Lease, ttls: readonly (number | undefined)[]): void => {
+        for (const ttl of ttls) void lease.renew(ttl);
+      };
+      const leases = held(v, (lease) => renew(lease, [5_000, undefined]));
+      v.at(200, () => leases[0] && renew(leases[0], [undefined, 6_000, undefined]));
+      v.flush();
+      assert.deepEqual(
+        v.store.asked.slice(1, 5).map(({ ttl }) => ttl),
+        [5_000, 5_000, 5_000, 6_000],
+      );
+    }));
+
   it('with a shorter ttl whose answer is lost leaves no more than that ttl: it may have taken effect', () =>
     virtual((v) => {
       v.store.renewals = [silence];

@@ -245,6 +245,17 @@ describe('a grant', () => {
       ends(['0 acquire', '200 release']);
     }));
 
+  it('is released with whatever else the owner has, if a heartbeat was granted another lease meanwhile', () =>
+    virtual((v) => {
+      const { lock, store, expectObservable, at, ends } = v;
+      store.acquires = [store.after(1, denied({ wait: 99 })), store.after(20, granted(8))];
+      store.renewals = [store.after(1, 'taken')];
+      at(110, () => handOver(v, 6));
+      expectObservable(shown(lock(TTL))).toBe('110ms L 190ms #', undefined, 'lost: taken');
+      ends(['0 acquire', '101 acquire', '300 renew', '301 release']);
+      assert.isUndefined(store.asked.at(-1)?.fence);
+    }));
+
   it('is not released if a heartbeat sent before it is answered too late', () =>
     virtual((v) => {
       const { lock, store, expectObservable, at, ends } = v;
@@ -260,6 +271,14 @@ describe('a grant', () => {
       store.departures = [store.after(4, left())];
       expectObservable(shown(lock(TTL)), '^ 1099ms !').toBe('1043ms L');
       ends(['0 acquire', '988 release', '1042 acquire', '1100 release']);
+    }));
+
+  it('that arrives after its time is over again and again is asked for more and more seldom', () =>
+    virtual(({ lock, store, expectObservable, ends }) => {
+      store.acquires = [store.after(988, granted()), store.after(988, granted()), store.after(1, granted())];
+      const backoff = (attempt: number): number => 100 * attempt;
+      expectObservable(shown(lock({ ...TTL, backoff })), '^ 2399ms !').toBe('2279ms L');
+      ends(['0 acquire', '988 release', '1089 acquire', '2077 release', '2278 acquire', '2400 release']);
     }));
 
   it('that could not be released is asked for again all the same', () =>

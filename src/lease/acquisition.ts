@@ -27,6 +27,8 @@ export class Acquisition implements Sleeper, Standing {
   private unknown: { readonly notAfter: number; readonly until: number } | undefined;
   /** The last denial. */
   denied: Denied | undefined;
+  /** The fence of the last grant that came as an answer. It is higher than that of a lease that was handed over and then broken. */
+  granted = 0;
   /** The highest number that the server had drawn when it denied an attempt. A grant with a lower fence was over by then. */
   private drawn = 0;
   /** A hint to ask again came while an attempt was in flight. That attempt may have been too early, so another one follows. */
@@ -116,16 +118,17 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { request, terms } = session;
     if (!this.heard || this.heard.now < since.now) this.heard = since;
-    this.pace.answered();
     this.known ||= answer.granted || ended === undefined;
     if (answer.granted && session.waits && remaining(terms.clock, since, request.ttl) <= 0) {
       this.tooLate(ended);
       return;
     }
+    this.pace.answered();
     this.inFlight -= 1;
-    if (answer.granted)
-      session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session holds by now (a hand-off brought this very lease) or is being released
-    else {
+    if (answer.granted) {
+      this.granted = answer.fence;
+      session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session is being released, or holds by a hand-off
+    } else {
       this.drawn = Math.max(this.drawn, answer.drawn);
       if (ended) ended();
       else this.deny(answer);

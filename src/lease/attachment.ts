@@ -25,6 +25,8 @@ export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
 export class Attachment extends InContext<Lease> {
   /** The session to which it is attached; undefined while it waits for the end of an earlier lease of its owner. */
   session: (SessionView & { leave(one: Attachment): void }) | undefined;
+  /** Whether it was given a lease. */
+  holds = false;
   /** Whether its `timeout` has ended the wait. */
   timedOut = false;
   readonly wanted: LockDefinition;
@@ -32,6 +34,11 @@ export class Attachment extends InContext<Lease> {
   constructor(subscriber: Subscriber<Lease>, wanted: LockDefinition) {
     super(subscriber);
     this.wanted = wanted;
+  }
+
+  override next(lease: Lease): void {
+    this.holds = true;
+    super.next(lease);
   }
 
   /** The teardown of the subscription. */

@@ -45,7 +45,8 @@ export class Departure implements Observer<Released> {
     const { request, terms, registry } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
     const { name, owner, waiterTtl } = request;
-    const lease = { name, owner, fence: acquisition.bound ? undefined : fence }; // an attempt that may still take effect gets another fence, so then whatever the owner has is released
+    const another = acquisition.bound !== undefined || acquisition.granted > (fence ?? 0); // an attempt has brought, or may bring, another fence
+    const lease = { name, owner, fence: another ? undefined : fence }; // then whatever the owner has is released
     const idle$ = acquisition.whenIdle();
     const once = (): Observable<Released> => {
       const keep = Math.ceil(keepUntil - clock.now());

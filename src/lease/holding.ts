@@ -29,7 +29,7 @@ export class Holding implements Sleeper {
   private bound: Bound | undefined;
   private inFlight = false;
   /** A renewal that was asked for while another is in flight. */
-  private pending: { ttl: number; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
+  private pending: { ttl: number | undefined; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
   private maxHoldTimer: Timer | undefined;
 
   /** @param bound what attempts of unknown outcome may still do to the lease */
@@ -83,10 +83,10 @@ export class Holding implements Sleeper {
   }
 
   /** Renews now, or right after the renewal in flight. Several calls during one flight share one renewal, with the last ttl. */
-  renew(ttl = this.ttl, downgrade = false): Observable<never> {
+  renew(ttl?: number, downgrade = false): Observable<never> {
     const { pending } = this;
     const outcome = pending?.outcome ?? new AsyncSubject<never>();
-    this.pending = { ttl, downgrade: downgrade || pending?.downgrade === true, outcome };
+    this.pending = { ttl: ttl ?? pending?.ttl, downgrade: downgrade || pending?.downgrade === true, outcome };
     this.sendPending();
     return outcome;
   }
@@ -117,7 +117,7 @@ export class Holding implements Sleeper {
     if (!pending || this.inFlight) return;
     this.pending = undefined;
     if (session.endIfLapsed()) pending.outcome.error(this.lease.loss);
-    else this.send(pending.ttl, pending.downgrade, pending.outcome);
+    else this.send(pending.ttl ?? this.ttl, pending.downgrade, pending.outcome);
   }
 
   private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<never>): void {

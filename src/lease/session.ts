@@ -84,14 +84,15 @@ export class Session implements SessionView {
       });
   }
 
-  /** Detaches a subscription. The last one that waits ends the wait; any one that holds ends the lease, because they share it. */
+  /** Detaches a subscription. The last one ends the wait, or the lease; any one that was given the lease ends it, because they share it. */
   leave(one: Attachment): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
     const { state } = this;
+    const last = this.attached.length === 0;
     if (state.is === 'held') {
-      if (!this.endIfLapsed()) this.end(state, 'released');
-    } else if (this.attached.length === 0) this.endWait(undefined, one.timedOut);
+      if ((one.holds || last) && !this.endIfLapsed()) this.end(state, 'released');
+    } else if (last) this.endWait(undefined, one.timedOut);
   }
 
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */

@@ -147,7 +147,9 @@ export class Sessions implements Registry {
 
   private find(name: string, owner: string): Session | undefined {
     const ours = this.sessions.get(owner)?.session;
-    return ours?.request.name === name ? ours : this.sessions.get(keyOf(name, owner))?.session;
+    return ours?.request.name === name && ours.request.owner === owner
+      ? ours
+      : this.sessions.get(keyOf(name, owner))?.session;
   }
 
   private add(one: Attachment): Session {

@@ -6,7 +6,7 @@ import type { Grant, Store } from '../store/store.ts';
 const TIMEOUT = 500;
 
 export class Strays {
-  /** By session key: until when a grant to that owner is left alone, since another process may hold under it. In the order of these times. */
+  /** By session key: until when a grant to that owner is left alone, since another process may hold under it. */
   private readonly left = new Map<string, { readonly clock: Clock; readonly until: number }>();
   private readonly store: Store;
 
@@ -16,11 +16,12 @@ export class Strays {
 
   /** Leaves late grants of this owner alone for so many ms. */
   ignore(key: string, clock: Clock, ms: number): void {
-    for (const [other, { until }] of this.left) {
-      if (until >= clock.now()) break;
+    for (const [other, left] of this.left) {
       this.left.delete(other);
+      if (left.clock.now() > left.until) continue;
+      this.left.set(other, left); // at the end: each call looks at another one, since their times are in no order
+      break;
     }
-    this.left.delete(key); // and set again, at the end
     this.left.set(key, { clock, until: clock.now() + ms });
   }
 
