@@ -89,10 +89,14 @@ describe('a quorum of five', function () {
     on(
       five,
       async (site, ground) => {
-        await eventually('all are up for longer than the ttl', async () => {
-          const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-          return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 11);
-        });
+        await eventually(
+          'all are up for longer than the ttl',
+          async () => {
+            const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
+            return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 11);
+          },
+          60_000,
+        );
         const [a, b] = [site.client({ delayedRestart: 11_000 }), site.client({ delayedRestart: 11_000 })];
         await warm(a, ground);
         await warm(b, ground);
