@@ -88,11 +88,10 @@ export class Session implements SessionView {
   leave(one: Attachment): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
-    const { state } = this;
-    const last = this.attached.length === 0;
+    const { state, attached } = this;
     if (state.is === 'held') {
-      if ((one.holds || last) && !this.endIfLapsed()) this.end(state, 'released');
-    } else if (last) this.endWait(undefined, one.timedOut);
+      if ((one.holds || attached.length === 0) && !this.endIfLapsed()) this.end(state, 'released');
+    } else if (attached.length === 0) this.endWait(undefined, one.timedOut);
   }
 
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */

@@ -23,7 +23,7 @@ export interface MethodOptions {
 }
 
 /** How one call is run: when `call` is subscribed to, the method itself runs. */
-export type RunCall = (
+type RunCall = (
   locks: LockCoordinator,
   args: readonly unknown[],
   call: (held: Held) => Observable<unknown>,

@@ -8,7 +8,7 @@ export interface MemoryListener {
 }
 
 /** An owner that waits. */
-export interface StoredWaiter extends Request {
+interface StoredWaiter extends Request {
   readonly listener: MemoryListener;
   readonly ticket: number;
   /** When it counts as dead unless it asks again, in ms. */
@@ -16,7 +16,7 @@ export interface StoredWaiter extends Request {
 }
 
 /** An owner that holds. */
-export interface StoredHolder extends Request {
+interface StoredHolder extends Request {
   readonly fence: number;
   /** Whether its lease was released and is held over. */
   readonly over: boolean;
