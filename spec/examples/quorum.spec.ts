@@ -1,8 +1,8 @@
 /** The examples that fence their writes do the same over a quorum: its fences rise as those of one Redis do. */
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
-import { eventually } from '../support/eventually.ts';
 import { type Server, startServer } from '../support/server.ts';
+import { grown } from '../support/uptime.ts';
 import { run } from './run.ts';
 
 /** ms for which a node has no vote after its start: the ttl of the examples. */
@@ -31,10 +31,7 @@ describe('over a quorum', function () {
   before(async () => {
     servers = await Promise.all(Array.from({ length: 3 }, () => startServer()));
     const nodes = servers.map(({ url }) => new Redis(url));
-    await eventually('the nodes have a vote', async () => {
-      const infos = await Promise.all(nodes.map((node) => node.info('server')));
-      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= TTL);
-    });
+    await grown(nodes, TTL);
     for (const node of nodes) node.disconnect();
   });
 

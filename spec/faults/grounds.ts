@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { MASTER, startSentinels } from '../support/sentinel.ts';
 import { type Server, startServer } from '../support/server.ts';
 import type { Allowance } from './history.ts';
+import { acquired, type Recorder } from './recorder.ts';
 import { at, type Ground, type Site } from './site.ts';
 
 /** Longer than those of one server alone, for what several need to agree on. */
@@ -78,6 +79,14 @@ export const quorum = async (...starts: readonly (() => Promise<Server>)[]) => {
       await Promise.all(servers.map((server) => server.stop()));
     },
   };
+};
+
+/** Opens all connections to a quorum and learns the clocks, so that what is measured then is not the start. */
+export const warm = async (client: Recorder, { owners }: Awaited<ReturnType<typeof quorum>>): Promise<void> => {
+  const lease = await acquired(client.mutex('warm'));
+  await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
+  await lease.release(); // by a majority
+  await eventually('none has it', async () => (await owners('warm')).every((owner) => owner === undefined));
 };
 
 /** Runs a spec at a site on a ground of its own. */

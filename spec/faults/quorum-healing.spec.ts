@@ -5,11 +5,11 @@ import { firstValueFrom } from 'rxjs';
 import type { Lease } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { startServer } from '../support/server.ts';
-import { on, quorum, TIMEOUT, TTL } from './grounds.ts';
-import { acquired, type Recorder } from './recorder.ts';
+import { grown } from '../support/uptime.ts';
+import { on, quorum, TIMEOUT, TTL, warm } from './grounds.ts';
+import { acquired } from './recorder.ts';
 
 const nodes = (count: number) => () => quorum(...Array.from({ length: count }, () => () => startServer()));
-type Ground = Awaited<ReturnType<ReturnType<typeof nodes>>>;
 
 /** The ttl of what must not be lost: a node may take a twentieth of that. */
 const LASTING = 3 * TTL;
@@ -20,27 +20,13 @@ const ALLOWED = { unordered: true };
 describe('a quorum heals', function () {
   this.timeout(300_000);
 
-  /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
-  const warm = async (client: Recorder, { owners }: Ground): Promise<void> => {
-    const lease = await acquired(client.mutex('warm'));
-    await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
-    await lease.release(); // by a majority
-    await eventually('none has it', async () => (await owners('warm')).every((owner) => owner === undefined));
-  };
-  /** Resolves when each node is up for longer than the ttl, so that it has a vote with the usual delayedRestart. */
-  const grown = (ground: Ground): Promise<void> =>
-    eventually('all are up for longer than the ttl', async () => {
-      const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-      return infos.every((info) => 1_000 * Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= LASTING);
-    });
-
   for (const count of [3, 5]) {
     it(
       `through a rolling restart of all ${count} nodes, each of which comes back empty, and keeps every lease`,
       on(
         nodes(count),
         async (site, ground) => {
-          await grown(ground);
+          await grown(ground.nodes, LASTING);
           const lasting = { ttl: LASTING, delayedRestart: LASTING };
           const [a, b] = [site.client(lasting), site.client(lasting)];
           const each = ground.servers.map(({ url }) => site.client({}, url).locks);

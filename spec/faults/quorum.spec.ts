@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { firstValueFrom } from 'rxjs';
-import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/lateness.ts';
 import { startServer } from '../support/server.ts';
-import { on, quorum, RENEWAL, TIMEOUT, TTL } from './grounds.ts';
-import { acquired, loss, now, type Recorder } from './recorder.ts';
+import { grown } from '../support/uptime.ts';
+import { on, quorum, RENEWAL, TIMEOUT, TTL, warm } from './grounds.ts';
+import { acquired, loss, now } from './recorder.ts';
 
 const five = () => quorum(...Array.from({ length: 5 }, () => () => startServer()));
 
@@ -15,14 +15,6 @@ const ALLOWED = { unordered: true };
 
 describe('a quorum of five', function () {
   this.timeout(300_000);
-
-  /** Opens all connections and learns the clocks, so that what is measured then is not the start. */
-  const warm = async (client: Recorder, { owners }: Awaited<ReturnType<typeof five>>): Promise<void> => {
-    const lease = await acquired(client.mutex('warm'));
-    await eventually('all nodes have it', async () => (await owners('warm')).every((owner) => owner === lease.owner));
-    await lease.release(); // by a majority
-    await eventually('none has it', async () => (await owners('warm')).every((owner) => owner === undefined));
-  };
 
   it(
     'grants, renews and releases with two nodes down',
@@ -89,14 +81,7 @@ describe('a quorum of five', function () {
     on(
       five,
       async (site, ground) => {
-        await eventually(
-          'all are up for longer than the ttl',
-          async () => {
-            const infos = await Promise.all(ground.nodes.map((node) => node.info('server')));
-            return infos.every((info) => Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1]) >= 11);
-          },
-          60_000,
-        );
+        await grown(ground.nodes, 11_000, 60_000);
         const [a, b] = [site.client({ delayedRestart: 11_000 }), site.client({ delayedRestart: 11_000 })];
         await warm(a, ground);
         await warm(b, ground);
