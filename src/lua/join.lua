@@ -14,7 +14,7 @@
 -- Of a lock that is shared: ms until the first holder lapses, the number of holders, whether the first waiter has no room, or
 -- the request itself if it is the first, and the text of the owner's spec. nil if a holder has lapsed or has several permits,
 -- if the first waiter is dead, and if the server's clock has stepped back.
-local function sharedLeft(count, claimsKey, specsKey, owner, mode, permits, limit)
+local function lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
   local first = redis.call('ZRANGE', claimsKey, '0', '0', 'WITHSCORES')
   local left = first[2] - now
   if left <= 0 or left > LARGEST then return nil end -- the score of '' is below 0, and a ticket is far above LARGEST
@@ -40,7 +40,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
     if left < 0 or left - itsTtl > 0 then return nil end
     ownText = (namedTicket ~= '' or not stays) and redis.call('HGET', specsKey, owner)
   elseif count > 0 then
-    left, sharers, busy, ownText = sharedLeft(count, claimsKey, specsKey, owner, mode, permits, limit)
+    left, sharers, busy, ownText = lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
     if not left then return nil end
   end
   if not busy then

@@ -38,7 +38,7 @@ class Releases implements Observer<Released> {
   /** Monotonic ms from which on a release is sent later than that command can take effect. */
   private until: number;
   private sent: number;
-  /** Whether a release may take effect until then. */
+  /** Whether a release was of unknown outcome: it may take effect before `until`. */
   private inDoubt = false;
   private failures = 0;
   /** Releases that go on, or are to be made: one of a quorum goes on when it has its outcome. */

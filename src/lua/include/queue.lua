@@ -7,9 +7,9 @@
 --include plan: add, admit, await
 --include spec: hasRoom
 
--- Whether a request can be granted now.
+-- Whether a request can be granted now, while nobody holds exclusively.
 local function fits(state, spec)
-  return not state.holder and highest() < HIGHEST and hasRoom(spec.mode, spec.permits, spec.limit, state.sharers + state.beyond)
+  return highest() < HIGHEST and hasRoom(spec.mode, spec.permits, spec.limit, state.sharers + state.beyond)
 end
 
 -- Plans that the owner is a holder for ms from now, and returns its fence.
