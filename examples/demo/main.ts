@@ -60,25 +60,36 @@ const bank = new Bank(redis, prefix);
 const crew = new Crew(server.url);
 const locks = new LockCoordinator(redis.duplicate({ keyPrefix: prefix })); // with the prefix the clock is this run's own, too
 
+/** Resolves when no process and no key of this run is left. */
 const stop = async (): Promise<void> => {
+  setTimeout(() => process.exit(), 30_000).unref();
   await crew.stop();
-  if (!server.process) await bank.clear().catch(() => undefined);
+  await redis.quit().catch(() => undefined); // what the run sends from here on is refused, so it writes nothing that stays
+  const last = redis.duplicate().on('error', () => undefined); // where no server answered, nothing is left
+  if (!server.process) await new Bank(last, prefix).clear().catch(() => undefined);
+  last.disconnect();
   await locks.close();
-  redis.disconnect();
   await server.stop();
 };
 
-/** Ends early, and leaves no process and no key behind. */
-const end = (why: string, code: number): void => {
-  say(`\n${why}`);
-  setTimeout(() => process.exit(code), 30_000).unref();
-  stop().finally(() => process.exit(code));
-};
-process.once('SIGINT', () => end('Interrupted.', 130));
-process.once('SIGTERM', () => end('Terminated.', 143));
-const alarm = setTimeout(() => end(`Not done within ${number(LIMIT)} ms.`, 1), LIMIT);
+/** What ends the run early. */
+class Ended extends Error {
+  readonly code: number;
 
-try {
+  constructor(why: string, code: number) {
+    super(why);
+    this.code = code;
+  }
+}
+
+let alarm: NodeJS.Timeout | undefined;
+const ended = new Promise<never>((_, reject) => {
+  process.once('SIGINT', () => reject(new Ended('Interrupted.', 130)));
+  process.once('SIGTERM', () => reject(new Ended('Terminated.', 143)));
+  alarm = setTimeout(() => reject(new Ended(`Not done within ${number(LIMIT)} ms.`, 1)), LIMIT);
+});
+
+const job = async (): Promise<void> => {
   await redis.connect();
   say(`${number(total)} transfers between ${ACCOUNTS.length} accounts by ${WORKERS} processes`);
   const stage = { ...(await enlist(crew, prefix)), bank, locks };
@@ -89,9 +100,13 @@ try {
   for (const fault of wrong) say(`\n${fault}`);
   if (wrong.length > 0) process.exitCode = 1;
   else say(`\nSums match. ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+};
+
+try {
+  await Promise.race([job(), ended]);
 } catch (error) {
   say(`\n${complaint || (error instanceof Error ? error.message : String(error))}`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Ended ? error.code : 1;
 } finally {
   clearTimeout(alarm);
   await stop();

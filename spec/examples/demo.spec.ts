@@ -34,20 +34,26 @@ describe('the demo', function () {
     expect(await redis.keys('*')).to.deep.equal(['somebody']);
   });
 
-  it('leaves nothing behind when it is interrupted', async () => {
-    const demo = start('demo/main.ts', server.url);
-    await demo.seen(/ [1-9]\d* of .* transfers/);
-    demo.kill('SIGINT');
-    const { code, output } = await demo.ended;
-    expect(code, output).to.equal(130);
-    expect(await redis.keys('*')).to.deep.equal(['somebody']);
-    const others = (await redis.client('LIST')) as string;
-    expect(others.trim().split('\n')).to.have.length(1);
-  });
+  for (const [when, line] of [
+    ['before its first transfer', /transfers between/],
+    ['half-way', / [1-9]\d* of .* transfers/],
+  ] as const) {
+    it(`leaves nothing behind when it is interrupted ${when}`, async () => {
+      const demo = start('demo/main.ts', server.url);
+      await demo.seen(line);
+      demo.kill('SIGINT');
+      const { code, output } = await demo.ended;
+      expect(code, output).to.equal(130);
+      expect(output).to.match(/\nInterrupted\.\n$/);
+      expect(await redis.keys('*')).to.deep.equal(['somebody']);
+      const others = (await redis.client('LIST')) as string;
+      expect(others.trim().split('\n')).to.have.length(1);
+    });
+  }
 
   it('says so and ends when the server does not answer', async () => {
     const { code, output } = await run('demo/main.ts', 'redis://127.0.0.1:1');
     expect(code).to.equal(1);
-    expect(output).to.include('Redis does not answer');
+    expect(output).to.match(/^\nRedis does not answer: [^\n]*\n$/);
   });
 });
