@@ -130,6 +130,27 @@ describe('over a network that delays, loses and reorders messages, with waiters 
     );
   });
 
+  it('a grant that arrives too late does not end what its owner has got in another process since it lapsed', () => {
+    const time = new TestScheduler(() => undefined);
+    time.run(({ flush }) => {
+      const memory = new Memory();
+      const leases: Lease[] = [];
+      const hold = (from: number, fates: readonly Fate[]): void => {
+        const sessions = new Sessions(new UnreliableStore(new MemoryStore(memory, time), time, fates));
+        const terms = termsOf({ ...OPTIONS, ...SHORT, scheduler: time, owner: 'me' });
+        const lock = new Lock({ sessions, name: 'a', kind: EXCLUSIVE, terms });
+        time.schedule(() => {
+          const subscription = lock.subscribe({ next: (lease) => leases.push(lease), error: () => undefined });
+          time.schedule(() => subscription.unsubscribe(), 90);
+        }, from);
+      };
+      hold(0, [{ there: 0, back: 45, cut: undefined }]);
+      hold(41, []); // before that answer, and after the lease that it grants
+      time.schedule(() => assert.isTrue(leases[0]?.held), 80);
+      flush();
+    });
+  });
+
   it('no more permits are held than there are, and nothing remains', () =>
     fc.assert(
       fc.property(fc.array(client, { minLength: 3, maxLength: 5 }), (clients) => {

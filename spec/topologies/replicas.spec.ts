@@ -84,6 +84,20 @@ describe('a lease that a replica must have', () => {
     expect(await holderAt(copy, 'handed')).to.equal(owner);
   });
 
+  it('does not end, as it was not confirmed, what its owner has got in another process since it lapsed', async () => {
+    const first = coordinator({ ttl: 300, replicas: { count: 1, timeout: 1_500 } });
+    await (await first.mutex('warm').acquire()).release();
+    stop();
+    const failed = failureOf(firstValueFrom(first.mutex('again', { owner: 'me' }).try()));
+    await eventually('it is granted', async () => (await redis.exists('again')) === 1);
+    await eventually('it has lapsed', async () => (await redis.exists('again')) === 0);
+    const second = new LockCoordinator(redis, { ttl: 10_000 });
+    open.push(second);
+    const lease = await second.mutex('again', { owner: 'me' }).acquire();
+    expect(await failed).to.include({ code: 'NOT_REPLICATED' });
+    expect(await redis.get('again')).to.include(`me ${lease.fence} `);
+  });
+
   it('is not taken for confirmed by another connection than the one that wrote', async () => {
     const locks = coordinator({ replicas: { count: 1, timeout: 1_500 } });
     await (await locks.mutex('warm').acquire()).release();

@@ -120,7 +120,7 @@ export class Acquisition implements Sleeper, Standing {
     if (!this.heard || this.heard.now < since.now) this.heard = since;
     this.known ||= answer.granted || ended === undefined;
     if (answer.granted && session.waits && remaining(terms.clock, since, request.ttl) <= 0) {
-      this.tooLate(ended);
+      this.tooLate(answer.fence, ended);
       return;
     }
     this.pace.answered();
@@ -177,16 +177,17 @@ export class Acquisition implements Sleeper, Standing {
   }
 
   /**
-   * A grant arrived when its time was over: cancels it, and asks again. While another attempt is in flight nothing is
-   * cancelled: that one may have been granted the same lease, which this process is about to believe.
+   * A grant arrived when its time was over: cancels it, by its fence, because another process may have the next lease of this
+   * owner by then, and asks again. While another attempt is in flight nothing is cancelled: that one may have been granted
+   * the same lease, which this process is about to believe.
    */
-  private tooLate(ended?: Ended): void {
+  private tooLate(fence: number, ended?: Ended): void {
     const { request, terms, registry } = this.session;
     const { name, owner, ttl } = request;
     const { commandTimeout: within, scheduler } = terms;
     const message = `Redis took longer to answer than the ttl of ${ttl} ms`;
     const late = new RedisUnreachableError(name, message, 0, undefined, 'raise ttl, or see why Redis is slow');
-    const release = (): Observable<Released> => registry.store.release({ name, owner }, within);
+    const release = (): Observable<Released> => registry.store.release({ name, owner, fence }, within);
     const failed = (): void => this.failed(late, ended);
     if (this.inFlight > 1) failed();
     else cancel(release, { within, scheduler }).subscribe({ error: failed, complete: failed });

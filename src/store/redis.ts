@@ -75,10 +75,10 @@ export class RedisStore implements Store {
       return { ...answer, foremost };
     });
     if (!replicas) return answer$;
-    const released = (): Observable<Released> => this.release({ name, owner }, within);
     return answer$.pipe(
       concatMap((answer) => {
         if (!answer.granted) return of(answer);
+        const released = (): Observable<Released> => this.release({ name, owner, fence: answer.fence }, within);
         return confirmed(answer, request, this.connection, asked, until - this.clock.now()).pipe(
           catchError((error: unknown) => unconfirmed(name, error, released, within, this.scheduler)),
         );
