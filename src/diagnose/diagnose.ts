@@ -63,7 +63,7 @@ const visit = (source: Client, quorum: boolean, terms: DiagnoseTerms): Observabl
     const opened = (): Promise<void> =>
       new Promise((resolve, reject) => {
         const failed = (): void => reject(lastError ?? new Error('The connection closed before it was ready'));
-        client.on('ready', () => (lastError && DATABASE.test(lastError.message) ? failed() : resolve())); // it is about to end
+        client.on('ready', () => (lastError && isRefusal(lastError) ? failed() : resolve())); // it is about to end
         client.on('close', failed);
         client.on('end', failed);
       });
@@ -131,8 +131,14 @@ const coverage = (node: Driver, terms: DiagnoseTerms): Observable<Remark[]> =>
     }),
   );
 
+/** Errors of AUTH, or for want of it. */
+const LOGIN = /NOAUTH|WRONGPASS/;
+
 /** Errors of SELECT: there are not so many databases, there is only database 0, or the user may not select. */
 const DATABASE = /DB index|SELECT is not allowed|'select' command/;
+
+/** Whether the server has refused the login or the database: some releases of ioredis say 'ready' all the same. */
+const isRefusal = ({ message }: Error): boolean => LOGIN.test(message) || DATABASE.test(message);
 
 const databaseOf = ({ options }: Client, { message }: Error): Remark => {
   const db = 'db' in options ? options.db : 0;
@@ -146,7 +152,7 @@ const failureOf = ({ message }: Error): Remark => {
       'Give the user INFO, TIME and CLUSTER INFO: without them the settings of the server cannot be checked.';
     return remark('warning', 'ACL', message, advice);
   }
-  const advice = /NOAUTH|WRONGPASS/.test(message)
+  const advice = LOGIN.test(message)
     ? 'Set the right user and password where the client is made, as in its URL.'
     : 'Check that the server is up, and can be reached from here.';
   return remark('error', 'UNREACHABLE', message, advice);
