@@ -160,9 +160,12 @@ describe('a script that is called by hand', function () {
       const seen = { answers: 0, errors: 0 };
       await fc.assert(
         fc.asyncProperty(fc.constantFrom(...SCENES), callOf(name), async (scene, { args, sound }) => {
-          await stage.set(scene);
-          const before = await stage.snapshot();
-          const reply = await stage.call(name, ...args);
+          const [, before, reply, after] = await Promise.all([
+            stage.set(scene),
+            stage.snapshot(),
+            stage.call(name, ...args),
+            stage.snapshot(),
+          ]);
           const code = codeOf(reply);
           if (code === undefined) {
             seen.answers += 1;
@@ -175,7 +178,7 @@ describe('a script that is called by hand', function () {
           } else {
             seen.errors += 1;
             assert.match(code, sound ? /^REDISYNC_OWNER$/ : /^REDISYNC_(ARGUMENT|OWNER)$/, String(reply));
-            assert.deepEqual(await stage.snapshot(), before, String(reply));
+            assert.deepEqual(after, before, String(reply));
           }
         }),
         { numRuns: RUNS },
@@ -197,12 +200,16 @@ describe('a script that is called by hand', function () {
           },
         ),
         async (scene, calls) => {
-          await stage.set(scene);
-          for (const { name, args } of calls) await stage.call(name, ...args);
-          const exhausted = (await stage.redis.get(stage.clock)) === String(HIGHEST);
-          assert.isTrue(DOCUMENTED.inspect(await stage.call('inspect', 0)));
-          assert.isUndefined(codeOf(await stage.call('release', '', 0, '-', LATER, 0)));
-          const reply = await stage.call('acquire', 'z', specOf('x'), LATER, '1', '');
+          const [, clock, seen, broken, reply] = await Promise.all([
+            Promise.all([stage.set(scene), ...calls.map(({ name, args }) => stage.call(name, ...args))]),
+            stage.redis.get(stage.clock),
+            stage.call('inspect', 0),
+            stage.call('release', '', 0, '-', LATER, 0),
+            stage.call('acquire', 'z', specOf('x'), LATER, '1', ''),
+          ]);
+          const exhausted = clock === String(HIGHEST);
+          assert.isTrue(DOCUMENTED.inspect(seen));
+          assert.isUndefined(codeOf(broken));
           assert.equal(codeOf(reply), exhausted ? 'REDISYNC_EXHAUSTED' : undefined, String(reply));
         },
       ),
@@ -316,13 +323,13 @@ describe('a script that is called by hand', function () {
       for (const scene of SCENES) {
         for (const [i, key] of [stage.clock, ...stage.keys].entries()) {
           for (const [write, ...values] of TYPES.filter(([type]) => type !== RIGHT[i])) {
-            await stage.set(scene);
-            await stage.redis.del(key);
-            await stage.redis.call(write, key, ...values);
-            const before = await stage.snapshot();
-            const reply = await stage.call(script, ...args);
+            const [, before, reply, after] = await Promise.all([
+              Promise.all([stage.set(scene), stage.redis.del(key), stage.redis.call(write, key, ...values)]),
+              stage.snapshot(),
+              stage.call(script, ...args),
+              stage.snapshot(),
+            ]);
             const where = `${write} at ${key}, ${scene}: ${JSON.stringify(reply)}`;
-            const after = await stage.snapshot();
             const code = codeOf(reply);
             if (code === undefined) {
               if (i < 3) assert.equal(after[key], before[key], where); // what is beside them goes with the last claim

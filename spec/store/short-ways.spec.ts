@@ -91,11 +91,16 @@ describe('the short ways of the scripts', () => {
         await redis.set(clock, Number.MAX_SAFE_INTEGER);
         continue;
       }
-      const [holder = '', fence = '7'] = ((await redis.get(lock)) ?? '').split(' ');
-      const [sharer] = (await redis.zrangebyscore(claims, 1, '(1e14')).sort();
+      const [value, sharers, texts] = await Promise.all([
+        redis.get(lock),
+        redis.zrangebyscore(claims, 1, '(1e14'),
+        redis.hgetall(specs),
+      ]);
+      const [holder = '', fence = '7'] = (value ?? '').split(' ');
+      const [sharer] = sharers.sort();
       const leaves = step.verb === 'pass' || (step.verb === 'age' && step.holds);
       const leaver = leaves ? holder || sharer || 'a' : step.owner;
-      const text = (await redis.hget(specs, leaver)) ?? '';
+      const text = texts[leaver] ?? '';
       if (step.verb === 'age') {
         const shares = Number(await redis.zscore(claims, leaver)) < 1e14;
         const ms = step.past ? 1 : Date.now() + 200_000;
@@ -112,15 +117,22 @@ describe('the short ways of the scripts', () => {
           : [own, step.channel, String(LATER), String(step.verb === 'pass' ? 0 : step.keep)];
       if (step.verb === 'acquire') args.push(String((step.told && tickets.get(step.owner)) || ''));
       const verb = step.verb === 'pass' ? 'release' : step.verb;
-      const reply = await redis.call('EVALSHA', script, 4, clock, lock, claims, specs, verb, leaver, ...args);
+      const [reply, shares, queue, specsNow, ...lockNow] = await Promise.all([
+        redis.call('EVALSHA', script, 4, clock, lock, claims, specs, verb, leaver, ...args),
+        redis.zrangebyscore(claims, '-inf', '(1e14'),
+        redis.zrangebyscore(claims, '1e14', '+inf'),
+        redis.hgetall(specs),
+        redis.get(lock),
+        ...[lock, claims, specs].map((key) => redis.pttl(key)),
+      ]);
       const [, answer] = reply as unknown[];
       if (step.verb === 'acquire') tickets.set(step.owner, Array.isArray(answer) && answer.length > 4 ? answer[4] : '');
       trace.push(
         plain(answer instanceof Error ? answer.message : answer),
-        plain([await redis.get(lock), await redis.pttl(lock), await redis.pttl(claims), await redis.pttl(specs)]),
-        (await redis.zrangebyscore(claims, '-inf', '(1e14')).sort(), // who shares may lapse in one ms
-        await redis.zrangebyscore(claims, '1e14', '+inf'),
-        plain(Object.entries(await redis.hgetall(specs)).flat()),
+        plain(lockNow),
+        shares.sort(), // who shares may lapse in one ms
+        queue,
+        plain(Object.entries(specsNow).flat()),
       );
     }
     await redis.del(clock);

@@ -47,21 +47,30 @@ const PLAIN = "held by an owner's plain token";
 const OVER = 'held over';
 export const SCENES: readonly string[] = [...Object.keys(ASKED), LAPSED, FOREIGN, PLAIN, OVER];
 
+const DUMP = `local all = {}
+for i, key in ipairs(redis.call('KEYS', '*')) do
+  all[i] = { key, redis.sha1hex(redis.call('DUMP', key)) .. ' until ' .. string.format('%.0f', redis.call('PEXPIRETIME', key)) }
+end
+return all`;
+
+/** Commands that are called together travel together, in the order of the calls. */
 export class Stage {
   readonly redis: Redis;
   readonly keys = keysOf('', 'scene');
   readonly clock = clockKey('');
   private readonly server: Server;
+  private dump = '';
 
   static async open(): Promise<Stage> {
     const stage = new Stage(await startServer());
     for (const { text } of Object.values(SCRIPTS)) await stage.redis.script('LOAD', text);
+    stage.dump = String(await stage.redis.script('LOAD', DUMP));
     return stage;
   }
 
   private constructor(server: Server) {
     this.server = server;
-    this.redis = new Redis(server.url);
+    this.redis = new Redis(server.url, { enableAutoPipelining: true });
   }
 
   async close(): Promise<void> {
@@ -77,40 +86,37 @@ export class Stage {
 
   /** The answer for the name, or the error that stands in its place. */
   async call(verb: Verb, ...args: readonly Arg[]): Promise<unknown> {
-    const [lock] = this.keys;
-    const keys = verb === 'renew' ? [lock] : verb === 'inspect' ? this.keys : [this.clock, ...this.keys];
-    const reply = await this.raw(verb, keys, [verb, ...args]);
+    const reply = await this.raw(verb, this.keysFor(verb), [verb, ...args]);
     return Array.isArray(reply) ? reply[1] : reply;
   }
 
   async set(scene: string): Promise<void> {
-    const { redis } = this;
-    await redis.flushdb();
-    const asked = ASKED[scene === LAPSED ? 'shared and waited for' : scene] ?? [];
-    for (const [owner, spec] of asked) await this.call('acquire', owner, spec, LATER, '1', '');
     const [lock, claims, specs] = this.keys;
-    if (scene === LAPSED) {
-      await redis.zadd(claims, 'XX', 1, 'b');
-      await redis.hset(specs, 'a', `${specOf('s', 1, 2)} 1`);
+    const writes = this.redis.pipeline().flushdb();
+    const call = (verb: Verb, ...args: readonly Arg[]): void => {
+      const keys = this.keysFor(verb);
+      writes.call('EVALSHA', SCRIPTS[verb].sha, keys.length, ...keys, verb, ...args);
+    };
+    const asked = ASKED[scene === LAPSED ? 'shared and waited for' : scene] ?? [];
+    for (const [owner, spec] of asked) call('acquire', owner, spec, LATER, '1', '');
+    if (scene === LAPSED) writes.zadd(claims, 'XX', 1, 'b').hset(specs, 'a', `${specOf('s', 1, 2)} 1`);
+    if (scene === FOREIGN) writes.set(lock, 'foreign', 'PX', LONG);
+    if (scene === PLAIN) writes.set(lock, 'a', 'PX', LONG);
+    if (scene === OVER) {
+      call('acquire', 'a', specOf('x'), LATER, '1', '');
+      call('release', 'a', 0, '-', LATER, LONG);
     }
-    if (scene === FOREIGN) await redis.set(lock, 'foreign', 'PX', LONG);
-    if (scene === PLAIN) await redis.set(lock, 'a', 'PX', LONG);
-    if (scene !== OVER) return;
-    await this.call('acquire', 'a', specOf('x'), LATER, '1', '');
-    await this.call('release', 'a', 0, '-', LATER, LONG);
+    await writes.exec();
   }
 
-  /** All keys of the server: their DUMP, and when they expire. */
-  async snapshot(): Promise<Record<string, string | undefined>> {
-    const keys = (await this.redis.keys('*')).sort();
-    const reads = this.redis.pipeline();
-    for (const key of keys) reads.dumpBuffer(key).pexpiretime(key);
-    const told = (await reads.exec()) ?? [];
-    const text = (i: number): string => {
-      const value = told[i]?.[1];
-      return Buffer.isBuffer(value) ? value.toString('hex') : String(value);
-    };
-    return Object.fromEntries(keys.map((key, i) => [key, `${text(2 * i)} until ${text(2 * i + 1)}`]));
+  /** All keys of the server: a digest of their DUMP, and when they expire. */
+  async snapshot(): Promise<Record<string, string>> {
+    return Object.fromEntries((await this.redis.evalsha(this.dump, 0)) as [string, string][]);
+  }
+
+  private keysFor(verb: Verb): readonly string[] {
+    const [lock] = this.keys;
+    return verb === 'renew' ? [lock] : verb === 'inspect' ? this.keys : [this.clock, ...this.keys];
   }
 }
 
