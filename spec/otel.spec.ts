@@ -160,7 +160,10 @@ describe('instrument()', () => {
       with: (active, run, self, ...args) => contexts.run(active, () => run.apply(self, args)),
       bind: (_, target) => target,
       enable: () => manager,
-      disable: () => manager,
+      disable: () => {
+        contexts.disable();
+        return manager;
+      },
     };
     context.setGlobalContextManager(manager);
     try {

@@ -22,6 +22,7 @@ describe('work under a lock, with AsyncLocalStorage', () => {
     await locks.close();
     redis.disconnect();
     await server.stop();
+    tenant.disable();
   });
 
   it('runs, ends and is torn down in the context of whoever subscribed, free or handed over', async () => {

@@ -54,6 +54,8 @@ describe('with AsyncLocalStorage', () => {
 
   afterEach(() => locks.close());
 
+  after(() => tenant.disable());
+
   const both = async (options: LockOptions, act?: (lease: Lease) => void): Promise<void> => {
     for (const mine of ['a', 'b']) told.as(mine, locks.mutex(mine, options), act);
     await eventually('both hold', () => told.all.filter((one) => one.startsWith('next')).length === 2);
