@@ -215,9 +215,9 @@ describe('a Cluster', () => {
     );
     const cluster = new Cluster([{ host: '127.0.0.1', port: proxies[0]?.port ?? 0 }], { lazyConnect: true, natMap });
     const locks = new LockCoordinator(cluster, { commandTimeout: 500 });
-    const [name = ''] = spread('silent', 3).slice(1);
+    const [other = '', name = ''] = spread('silent', 3);
     try {
-      await firstValueFrom(locks.inspect(spread('silent', 3)[0] ?? ''));
+      await locks.mutex(other).acquire(); // however long the Cluster takes to open
       for (const proxy of proxies.slice(1)) proxy.silent = true;
       assert.instanceOf(await firstValueFrom(locks.mutex(name).try()).catch((e) => e), RedisUnreachableError);
       for (const proxy of proxies) proxy.silent = false;
