@@ -47,8 +47,8 @@ const stepOf = (kind: readonly string[]) =>
     { weight: 80, arbitrary: acquireOf(kind) },
     { weight: 8, arbitrary: release },
     { weight: 24, arbitrary: pass },
-    { weight: 6, arbitrary: age },
-    exhaust,
+    { weight: 12, arbitrary: age },
+    { weight: 2, arbitrary: exhaust },
   );
 const steps = fc.constantFrom(...KINDS).chain((kind) => fc.array(stepOf(kind), { minLength: 3, maxLength: 24 }));
 type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never;
@@ -149,7 +149,7 @@ describe('the short ways of the scripts', () => {
         const short = await told(lease.sha, `short ${i}`, all);
         assert.deepEqual(short, await told(full, `full ${i}`, all));
       }),
-      { numRuns: 600 },
+      { numRuns: 1_000 },
     );
   });
 });
