@@ -18,7 +18,7 @@ const locked =
     response.on('close', () => left.abort());
     const answer = await locks
       .mutex(name(request.params))
-      .using((lease) => handle(lease, request.params), { timeout: 500, signal: left.signal });
+      .using((lease) => handle(lease, request.params), { timeout: 2_000, signal: left.signal });
     response.json(answer);
   };
 

@@ -27,7 +27,7 @@ app.setErrorHandler((error, _, reply) => {
     .send({ error: error instanceof RedisyncError ? error.code : 'FAILED' }); // its message names who holds
 });
 app.post<{ Params: { id: string } }>('/orders/:id', async ({ params }) => {
-  await using lease = await app.locks.mutex(`example:order:${params.id}`).acquire({ timeout: 200 });
+  await using lease = await app.locks.mutex(`example:order:${params.id}`).acquire({ timeout: 2_000 });
   await work(50, undefined, { signal: lease.signal }); // charge the order
   return { charged: params.id };
 });

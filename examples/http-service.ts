@@ -11,7 +11,7 @@ const server = createServer(async (request, response) => {
   const left = new AbortController();
   response.on('close', () => left.abort()); // a client that disconnects leaves the queue, too
   try {
-    await using lease = await locks.mutex(`example:${request.url}`).acquire({ timeout: 500, signal: left.signal });
+    await using lease = await locks.mutex(`example:${request.url}`).acquire({ timeout: 2_000, signal: left.signal });
     await work(100, undefined, { signal: lease.signal }); // charge the order
     response.writeHead(200).end(`charged with fence ${lease.fence}\n`);
   } catch (error) {

@@ -17,7 +17,7 @@ const locked =
           context.state.lease = lease;
           return next();
         },
-        { timeout: 500 },
+        { timeout: 2_000 },
       );
     } catch (error) {
       if (!(error instanceof RedisyncError)) throw error;
