@@ -43,7 +43,7 @@ class Jobs {
 
 const byOrder = lockInterceptor(
   (context) => `example:nestjs:order:${context.switchToHttp().getRequest<{ params: { id: string } }>().params.id}`,
-  { timeout: 200 },
+  { timeout: 2_000 },
 );
 
 @Controller()
