@@ -107,6 +107,18 @@ describe('the connections of a coordinator', () => {
     }
   });
 
+  it('serve locks, although the caller’s connection is a monitor', async () => {
+    const watched = new Redis(server.url);
+    const monitor = await watched.monitor();
+    const locks = new LockCoordinator(monitor);
+    try {
+      assert.isTrue(await (await locks.mutex('monitored').acquire({ timeout: 5_000 })).release());
+    } finally {
+      await locks.close();
+      for (const redis of [monitor, watched]) redis.disconnect();
+    }
+  });
+
   it('survive SCRIPT FLUSH again and again, and no error reaches anybody', async () => {
     const [a, b] = [new LockCoordinator(redis), new LockCoordinator(redis)];
     let flushing = true;

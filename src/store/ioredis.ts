@@ -7,6 +7,7 @@ import { SideConnections } from './side-connections.ts';
 /** Our own settings. ioredis must not send anything again or later by itself: it could take effect after a release. */
 export const SETTINGS = {
   lazyConnect: true,
+  monitor: false,
   keyPrefix: '',
   stringNumbers: false,
   enableOfflineQueue: false,
