@@ -20,8 +20,11 @@ export interface Driver {
   readonly options: ServerOptions;
   /** 'ready' when commands can be sent. */
   readonly status: string;
-  /** The socket, once there is one. What is sent between cork and uncork is one write. A socket that is destroyed is replaced. */
-  readonly stream: { cork(): void; uncork(): void; destroy(): unknown } | undefined;
+  /**
+   * The socket, once there is one. What is sent between cork and uncork is one write. A socket that is destroyed is replaced.
+   * It is not writable from when it has ended until `close` is emitted.
+   */
+  readonly stream: { readonly writable?: boolean; cork(): void; uncork(): void; destroy(): unknown } | undefined;
   /** An attempt to open it emits `connecting`, then `ready` or `close`. After `end` no other attempt follows. */
   on(event: 'connecting' | 'ready' | 'close' | 'end', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;

@@ -72,7 +72,12 @@ export class Pending {
   private lookAt(time: number): void {
     this.timer?.unsubscribe();
     this.nextLook = time;
-    this.timer = this.scheduler.schedule(() => this.look(), Math.max(0, time - this.clock.now())); // Node warns of less
+    this.timer = this.scheduler.schedule(() => this.readFirst(), Math.max(0, time - this.clock.now())); // Node warns of less
+  }
+
+  /** After a pause of this process timers fire before sockets are read. So what has been answered meanwhile is read first. */
+  private readFirst(): void {
+    this.timer = this.scheduler.schedule(() => this.look(), 0);
   }
 
   private look(): void {

@@ -82,6 +82,10 @@ export class Sender {
   private dispatch(node: Driver, calls: readonly Call[], asking = false): void {
     const [first] = calls;
     if (!first) return;
+    if (node === this.client && node.stream?.writable === false) {
+      for (const call of calls) call.sentAt = undefined; // the connection has just ended, so they wait for the next one
+      return;
+    }
     const { script, readOnly } = first.command;
     const ofSlot = this.oneByOne || isCluster(this.client);
     const { keys, values } = batchOf(calls, ofSlot);
