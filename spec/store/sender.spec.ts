@@ -18,6 +18,7 @@ const CLOSED = 'Connection is closed.';
 type Reply = () => Promise<unknown>;
 
 const fails = (message: string) => () => Promise.reject(new Error(message));
+const nothing = (): void => undefined;
 const replies = (reply: unknown) => () => Promise.resolve(reply);
 
 describe('Sender', () => {
@@ -38,12 +39,12 @@ describe('Sender', () => {
       return (given.length > 1 ? given.shift() : given[0])?.() ?? Promise.resolve();
     };
     pending = new Pending(asyncScheduler, clock, () => undefined);
-    sender = new Sender(node, pending, new Liveness(clock), asyncScheduler, clock, () => undefined);
+    sender = new Sender(node, pending, new Liveness(clock), asyncScheduler, clock, nothing, nothing);
   };
 
   afterEach(() => pending.close(() => new CoordinatorClosedError()));
 
-  const send = (names: string, hear: Hear<unknown> = ({ value }) => value): void => {
+  const send = (names: string, hear: Hear<unknown> = (value) => value): void => {
     for (const name of names) {
       const command: Command<unknown> = {
         script: lease,
@@ -123,7 +124,7 @@ describe('Sender', () => {
 
   it('fails only the calls whose answers cannot be read or heard, and sends none again', async () => {
     begin(replies([17, 'first', 'garbage', 'bug', 'last']));
-    send('abcd', ({ value }) => {
+    send('abcd', (value) => {
       if (value === 'bug') throw new Error('This is a bug');
       return value;
     });

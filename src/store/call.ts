@@ -30,8 +30,11 @@ export interface Read<T> {
   readonly grants?: readonly unknown[] | undefined;
 }
 
-/** Takes in an answer: passes its grants on, and returns what the call emits. */
-export type Hear<T> = (read: Read<T>, server: Server) => T;
+/** Takes in the value of an answer, and returns what the call emits. */
+export type Hear<T> = (value: T, server: Server) => T;
+
+/** Passes on the grants that came with the answer to a call about a lock. */
+export type HandOn = (lock: string, grants: readonly unknown[]) => void;
 
 /** What to call: a script, its arguments, and how its answer is read. */
 export interface Command<T> {

@@ -4,7 +4,7 @@ import { Observable, Subject, type Subscriber, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
-import { type Call, type Command, type Hear, plain, type Server } from './call.ts';
+import { type Call, type Command, type HandOn, type Hear, plain, type Server } from './call.ts';
 import { type Client, isCluster } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
@@ -34,11 +34,16 @@ export class Connection {
   private readonly source: Client;
   private readonly dialling: Dialling;
   private readonly clock: Clock;
+  private readonly handOn: HandOn;
   private readonly back: () => void;
 
-  /** @param back called when the connection is ready again, before anything is sent on it */
-  constructor(source: Client, dialling: Dialling, back: () => void) {
+  /**
+   * @param handOn called with the grants that come with an answer, after its call has been told
+   * @param back called when the connection is ready again, before anything is sent on it
+   */
+  constructor(source: Client, dialling: Dialling, handOn: HandOn, back: () => void) {
     const { scheduler } = dialling;
+    this.handOn = handOn;
     this.back = back;
     this.source = source;
     this.dialling = dialling;
@@ -48,7 +53,7 @@ export class Connection {
   }
 
   /** Runs a command when it is subscribed to. Once sent it goes on, also if it is unsubscribed: its reply may bring grants for others. */
-  run<T>(command: Command<T>, within: number, hear: Hear<T> = ({ value }) => value): Observable<T> {
+  run<T>(command: Command<T>, within: number, hear: Hear<T> = (value) => value): Observable<T> {
     return new Observable((subscriber) => this.begin(command, within, hear, subscriber));
   }
 
@@ -119,7 +124,7 @@ export class Connection {
     const { calls, liveness, clock } = this;
     const line = dial(this.source, this.dialling);
     const { client } = line;
-    const sender = new Sender(client, calls, liveness, this.dialling.scheduler, clock, (node) => {
+    const sender = new Sender(client, calls, liveness, this.dialling.scheduler, clock, this.handOn, (node) => {
       if (liveness.leave(node)) this.demoted$.next();
     });
     client.on('ready', () => this.resume(sender));

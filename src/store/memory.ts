@@ -6,6 +6,7 @@ import {
   materialize,
   mergeMap,
   type Observable,
+  observeOn,
   of,
   race,
   type SchedulerLike,
@@ -143,9 +144,10 @@ export class MemoryStore implements Store, MemoryListener {
     }).pipe(mergeMap((names) => names));
   }
 
-  /** Announces a grant by a message, which takes `latency` ms, as with Redis. */
+  /** Announces a grant by a message, which takes `latency` ms, as with Redis. It comes after the answer to who has left. */
   tell(grant: Grant): void {
-    race(this.over$, of(grant).pipe(delay(this.memory.latency, this.scheduler))).subscribe({
+    const message = of(grant).pipe(observeOn(this.scheduler), delay(this.memory.latency, this.scheduler));
+    race(this.over$, message).subscribe({
       next: (told) => this.grants$.next(told),
       error: () => undefined,
     });

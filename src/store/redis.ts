@@ -2,7 +2,7 @@
 import { catchError, concatMap, type Observable, of, type SchedulerLike, Subject } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { COMMAND_TIMEOUT } from '../options.ts';
-import type { Server } from './call.ts';
+import type { HandOn, Server } from './call.ts';
 import { type Client, isCluster, prefixOf } from './client.ts';
 import { Connection } from './connection.ts';
 import { Foremost } from './foremost.ts';
@@ -29,7 +29,8 @@ export class RedisStore implements Store {
     this.site = { prefix, clock: clockKey(prefix), channel: (key) => this.listener.channel(key) };
     this.clock = clockOf(scheduler);
     this.scheduler = scheduler;
-    this.connection = new Connection(client, dialling, () => this.grants$.next(undefined));
+    const handOn: HandOn = (name, grants) => this.handOn(name, grants);
+    this.connection = new Connection(client, dialling, handOn, () => this.grants$.next(undefined));
     this.listener = isCluster(client)
       ? new ShardListener(() => this.connection.cluster, prefix, dialling)
       : new Subscriber(client, prefix, dialling);
@@ -65,10 +66,9 @@ export class RedisStore implements Store {
       return channel;
     };
     const command = commands.acquire(this.site, request, stay, named);
-    const answer$ = this.connection.run(command, within, ({ value: answer, grants }, server) => {
+    const answer$ = this.connection.run(command, within, (answer, server) => {
       asked = server;
       if (answer.granted) this.foremost.leave(name, owner);
-      this.handOn(name, grants);
       if (!stay || answer.granted) return answer;
       this.listener.open(command.keys[0] ?? '', owner, channel);
       const foremost = this.foremost.isAt(name, owner, answer.rank ?? 0);
@@ -90,10 +90,9 @@ export class RedisStore implements Store {
     const until = this.clock.now() + within;
     let asked: Server | undefined;
     const command = commands.renew(this.site, request, fence, downgrade);
-    const renewal$ = this.connection.run(command, within, ({ value, grants }, server) => {
+    const renewal$ = this.connection.run(command, within, (renewal, server) => {
       asked = server;
-      this.handOn(request.name, grants);
-      return value;
+      return renewal;
     });
     if (!request.replicas) return renewal$;
     return renewal$.pipe(
@@ -108,10 +107,7 @@ export class RedisStore implements Store {
   release(release: Release, within: number): Observable<Released> {
     const { name, owner } = release;
     if (owner !== undefined) this.foremost.leave(name, owner);
-    return this.connection.run(commands.release(this.site, release), within, ({ value, grants }) => {
-      this.handOn(name, grants);
-      return value;
-    });
+    return this.connection.run(commands.release(this.site, release), within);
   }
 
   raise(lease: Release, own = 0, fence: number, within: number): Observable<true> {
@@ -130,7 +126,7 @@ export class RedisStore implements Store {
   uptime(within: number): Observable<number> {
     const { startedAt } = this.connection.about();
     if (startedAt !== undefined) return of(this.clock.now() - startedAt);
-    return this.connection.run(commands.uptime, within, ({ value: ms }, server) => {
+    return this.connection.run(commands.uptime, within, (ms, server) => {
       server.startedAt = this.clock.now() - ms;
       return ms;
     });
@@ -143,7 +139,7 @@ export class RedisStore implements Store {
   }
 
   /** Emits the grants to waiters of this process that a reply carries: for them no message is published. */
-  private handOn(name: string, grants: readonly unknown[] = []): void {
+  private handOn(name: string, grants: readonly unknown[]): void {
     for (let i = 0; i < grants.length; i += 2) {
       this.grants$.next({ name, owner: String(grants[i]), fence: Number(grants[i + 1]) });
     }

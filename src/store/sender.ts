@@ -6,7 +6,7 @@ import type { SchedulerLike } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { RedisUnreachableError } from '../errors.ts';
 import { answersOf, batchOf } from './batch.ts';
-import { type Call, errorOf, plain, type Server } from './call.ts';
+import { type Call, errorOf, type HandOn, plain, type Server } from './call.ts';
 import { type Client, isCluster, masterAt, nodeFor } from './client.ts';
 import type { Driver } from './driver.ts';
 import type { Liveness } from './liveness.ts';
@@ -32,17 +32,22 @@ export class Sender {
   private readonly scheduler: SchedulerLike;
   private readonly clock: Clock;
   private readonly demoted: (node: Driver) => void;
+  private readonly handOn: HandOn;
   private readonly outbox: Outbox | undefined;
   /** Whether each call is sent alone, because the server has turned out to be a node of a Cluster behind a single connection. */
   private oneByOne = false;
 
-  /** @param demoted called with a server that says that it is not a master */
+  /**
+   * @param handOn called with the grants of an answer, after its call has been told: a holder that leaves comes first
+   * @param demoted called with a server that says that it is not a master
+   */
   constructor(
     client: Client,
     calls: Pending,
     liveness: Liveness,
     scheduler: SchedulerLike,
     clock: Clock,
+    handOn: HandOn,
     demoted: (node: Driver) => void,
   ) {
     this.client = client;
@@ -50,6 +55,7 @@ export class Sender {
     this.liveness = liveness;
     this.scheduler = scheduler;
     this.clock = clock;
+    this.handOn = handOn;
     this.demoted = demoted;
     if (!isCluster(client)) this.outbox = new Outbox(client, (batch) => this.dispatch(client, batch));
   }
@@ -134,8 +140,10 @@ export class Sender {
     }
     try {
       const read = call.command.read(answer, now);
-      if (read) this.calls.succeed(call, call.hear(read, server));
-      else if (this.calls.has(call)) this.send(call);
+      if (read) {
+        this.calls.succeed(call, call.hear(read.value, server));
+        if (read.grants) this.handOn(call.command.lock ?? '', read.grants);
+      } else if (this.calls.has(call)) this.send(call);
     } catch (error) {
       // The answer is not one of our scripts (a reply transformer of the caller may have changed it), or we have a bug. Only this
       // call fails. Its outcome is unknown, so that what it may have been granted is released.
