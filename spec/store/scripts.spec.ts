@@ -259,8 +259,8 @@ describe('a script that is called by hand', function () {
       const reply = (await stage.call('acquire', 'c', specOf('x'), LATER, '1', ticketNamed)) as unknown[];
       assert.deepEqual([reply[1], String(reply[4])], [1, stored]);
       assert.equal(await stage.redis.zscore(stage.keys[1], 'c'), stored);
-      const [, , own] = (await stage.call('release', 'a', 0, '-', LATER, 0)) as [number, number, string[]];
-      assert.equal(own[0], 'b');
+      const [, , first] = (await stage.call('release', 'a', 0, '-', LATER, 0)) as unknown[];
+      assert.equal(first, 'b');
     }
   });
 
@@ -268,7 +268,7 @@ describe('a script that is called by hand', function () {
     await stage.set('free');
     await stage.call('acquire', 'a', specOf('x'), LATER, '1', '');
     await stage.call('acquire', 'b', specOf('x').replace(/-$/, 'pnobody'), LATER, '1', '');
-    assert.deepEqual(await stage.call('release', 'a', 0, '-', LATER, 0), [1, 0, []]);
+    assert.deepEqual(await stage.call('release', 'a', 0, '-', LATER, 0), [1, 0]);
     const [, ...side] = stage.keys;
     for (const key of side) assert.isAbove(await stage.redis.pttl(key), 0, key);
   });

@@ -27,17 +27,18 @@ export const DOCUMENTED: Readonly<
 > = {
   acquire: (reply) => {
     if (!Array.isArray(reply)) return reply === -1 || isFence(reply);
-    const [wait, rank, silent, clock, ticket, own] = reply;
-    if (reply.length === 2) return isFence(wait) && areGrants(rank);
+    const [wait, rank, silent, clock, ticket, ...own] = reply;
+    if (isFence(wait)) return reply.length > 1 && areGrants(reply.slice(1));
     const numbers = isWhole(wait, LONGEST) && isWhole(rank) && isWhole(silent, 1) && isWhole(clock) && isWhole(ticket);
-    return reply.length === 6 && numbers && areGrants(own);
+    return numbers && areGrants(own);
   },
   release: (reply) =>
     reply === 1 ||
     reply === -1 ||
-    (isList(reply, 3) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply[2])),
+    (isList(reply, 1) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply.slice(2))),
   share: (reply) =>
-    [1, 0, -1].some((one) => reply === one) || (isList(reply, 2) && reply[0] === 1 && areGrants(reply[1])),
+    [1, 0, -1].some((one) => reply === one) ||
+    (isList(reply, 1) && reply.length > 1 && reply[0] === 1 && areGrants(reply.slice(1))),
   raise: (reply) => reply === 1,
   renew: (reply) => [1, 0, -1].some((one) => reply === one),
   inspect: (reply) =>

@@ -3,14 +3,14 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
 --        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
--- Reply  granted: fence, or { fence, { owner, fence … of others that this call granted } }
+-- Reply  granted: fence, or { fence, owner, fence … of others that this call granted }
 --        denied: { ms until the first holder lapses, rank, 1 if a plain client holds, which announces no release, clock, ticket,
---        { owner, fence … } }
+--        owner, fence … of others that this call granted }
 --        rank: how many wait before it; clock: the highest number drawn so far, by which the client recognises hand-off messages
 --        that are out of date; ticket: 0 if it does not stay
 --        -1: the call came after its not-after
 --        the error REDISYNC_OWNER: the owner has or awaits another lease on this name
---include bounds: digits, LOWEST_TICKET, SENDABLE, whole
+--include bounds: LOWEST_TICKET, SENDABLE, whole
 --include claims: claimOf, loadState
 --include clock: draw, highest, upcoming
 --include commit: commit
@@ -18,7 +18,7 @@
 --include lapse: untilLapse
 --include parse: parseSpec
 --include plan: add, await, prolong
---include settle: settle
+--include settle: settle, withGrants
 
 -- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over
 -- (released, but kept until its ttl ends). An error if what it has is of the other mode or of fewer permits.
@@ -31,7 +31,7 @@ local function renewOwn(state, owner, spec, claim)
   if otherClaim or otherLease or morePermits then
     error(redis.error_reply('REDISYNC_OWNER this owner already has or awaits another lease'))
   elseif holds and not holder.over then
-    local fence = holder.fence or digits(draw()) -- a plain client's value is left as it is
+    local fence = holder.fence or string.format('%d', draw()) -- a plain client's value is left as it is
     extend(state.lockKey, holder, spec.ttl)
     if state.claimed then state.removed[owner] = true end -- it was made the holder, and the call failed before its claim went
     commit(state, true)
@@ -53,7 +53,7 @@ local function deny(state, self, stays)
   local left, ticket = untilLapse(state), 0
   if stays then
     ticket = self.ticket or draw()
-    if not self.storedTicket then state.scores = add(state.scores, digits(ticket), self.owner) end
+    if not self.storedTicket then state.scores = add(state.scores, string.format('%d', ticket), self.owner) end
     await(state, self.owner, self.spec)
   end
   commit(state)
@@ -61,7 +61,7 @@ local function deny(state, self, stays)
   if stays and self.ticket then before = redis.call('ZRANK', state.claimsKey, self.owner) end
   local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
   local heldByPlain = state.holder and state.holder.plain and 1 or 0
-  return { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket, state.inReply }
+  return withGrants(state, { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket })
 end
 
 -- Called by fast, which has compared the not-after and counted the claims. "text" is the spec.
@@ -84,5 +84,5 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTic
   if not self.fence then return deny(state, self, mayWait and (storedTicket or stay == '1')) end
   if not state.claimed then state.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
   commit(state)
-  return #state.inReply > 0 and { self.fence, state.inReply } or self.fence
+  return #state.inReply > 0 and withGrants(state, { self.fence }) or self.fence
 end

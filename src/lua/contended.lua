@@ -1,28 +1,19 @@
--- What a verb does when the lock is not free. Each part is defined when it is first needed, because Redis runs the whole
--- script anew for every call, and each function that it defines takes time. The usual states of a name have two short ways,
--- join and pass: they answer, write and publish exactly as the full verbs would. In any other state a short way returns nil
--- and has written nothing, and the full verb runs. spec/store/short-ways.spec.ts compares the two in random histories.
+-- Returns the function for what a verb does when the lock is not free: a short way, or the full verbs. Each is defined when it
+-- is first needed, because Redis runs the whole script anew for every call, and each function that it defines takes time. The
+-- usual states of a name have two short ways, join and pass: they answer, write and publish exactly as the full verbs would. In
+-- any other state a short way returns nil and has written nothing, and the full verb runs. spec/store/short-ways.spec.ts
+-- compares the two in random histories.
 -- KEYS   see lease
 -- Reply  see acquire, release, share, raise
 --include claim
 --include listen
 --include parts
 
-local join, pass, full
-return function(way)
-  if way == 'join' then
-    join = join or (function()
+local way = ...
+if way == 'join' then
 --embed join
-    end)()
-    return join
-  elseif way == 'pass' then
-    pass = pass or (function()
+elseif way == 'pass' then
 --embed pass
-    end)()
-    return pass
-  end
-  full = full or (function()
+else
 --embed full
-  end)()
-  return full(way)
 end

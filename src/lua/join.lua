@@ -4,7 +4,7 @@
 -- permits, this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see acquire
---include bounds: BELOW_TICKETS, digits, HIGHEST, LARGEST, LOWEST_TICKET, SENDABLE, whole
+--include bounds: BELOW_TICKETS, HIGHEST, LARGEST, LOWEST_TICKET, SENDABLE, whole
 --include call: now
 --include claim: put
 --include clock: draw, drawn, drawnText, highest, upcoming
@@ -19,7 +19,8 @@ local function lookAtShared(count, claimsKey, specsKey, owner, mode, permits, li
   local left = first[2] - now
   if left <= 0 or left > LARGEST then return nil end -- the score of '' is below 0, and a ticket is far above LARGEST
   local sharers = redis.call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS)
-  local head = sharers < count and redis.call('ZRANGE', claimsKey, digits(sharers), digits(sharers))[1] or owner
+  local at = string.format('%d', sharers)
+  local head = sharers < count and redis.call('ZRANGE', claimsKey, at, at)[1] or owner
   local texts = redis.call('HMGET', specsKey, first[1], owner, head)
   local ttl = string.match(texts[1] or '', '^s 1 %d+ ([1-9]%d*) ')
   if not ttl or left - ttl > 0 then return nil end
@@ -46,12 +47,12 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
   if not busy then
     if mode == 'x' or permits > 1 or sharers < count or ownText or namedTicket ~= '' then return nil end
     local _, fence = draw()
-    put(count, claimsKey, specsKey, owner, text .. ' ' .. fence, digits(now + ttl), tonumber(ttl))
+    put(count, claimsKey, specsKey, owner, text .. ' ' .. fence, string.format('%d', now + ttl), tonumber(ttl))
     return fence
   end
   if highest() >= HIGHEST then return nil end
   local ms, ticket, before = tonumber(waiterTtl), 0, count
-  text = text .. ' ' .. digits(now + ms)
+  text = text .. ' ' .. string.format('%d', now + ms)
   if ownText or namedTicket ~= '' then
     ticket = aliveWaiter(ownText) == mode and whole(redis.call('ZSCORE', claimsKey, owner), LOWEST_TICKET, SENDABLE)
     if not ticket or namedTicket ~= '' and not whole(namedTicket, LOWEST_TICKET, SENDABLE) then return nil end
@@ -59,9 +60,9 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
     before = redis.call('ZRANK', claimsKey, owner)
   elseif stays then
     ticket = upcoming()
-    local score = digits(ticket)
+    local score = string.format('%d', ticket)
     if not put(count, claimsKey, specsKey, owner, text, score, ms, true) then return nil end
     drawn, drawnText = ticket, score
   end
-  return { left, before - sharers, 0, math.min(highest(), SENDABLE), ticket, {} }
+  return { left, before - sharers, 0, math.min(highest(), SENDABLE), ticket }
 end

@@ -3,8 +3,8 @@
 -- has no room yet, its owner only leaves. In any other state this returns nil and has written nothing: see contended.
 -- KEYS   see lease
 -- Reply  see release
---include bounds: BELOW_TICKETS, digits, HIGHEST
---include call: now, write
+--include bounds: BELOW_TICKETS, HIGHEST
+--include call: dirty, now
 --include claim: drop, put
 --include clock: draw, highest
 --include listen: listensYet, mayBeGranted, publish
@@ -18,7 +18,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking, va
     local rank, sharers = redis.call('ZRANK', claimsKey, owner), redis.call('ZCOUNT', claimsKey, '(' .. now, BELOW_TICKETS)
     if not rank or rank >= sharers then return nil end
     -- With the entry '', or a lease that has lapsed, before them, a shared holder is at this index, which is no waiter.
-    at, waiters = sharers, redis.call('ZRANGE', claimsKey, digits(sharers), digits(sharers + 1))
+    at, waiters = sharers, redis.call('ZRANGE', claimsKey, string.format('%d', sharers), string.format('%d', sharers + 1))
     texts = redis.call('HMGET', specsKey, waiters[1] or '', waiters[2] or '', owner)
     if string.match(texts[3] or '', '^s 1 .* (%d+)$') ~= itsFence then return nil end
   else
@@ -29,7 +29,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking, va
   if head and not mode then return nil end
   if isShared and (not head or not hasRoom(mode, permits, limit, at - 1)) then
     drop(count, claimsKey, specsKey, owner)
-    return { 1, 0, {} }
+    return { 1, 0 }
   end
   if (mode == 's') ~= isShared or permits > 1 or highest() >= HIGHEST then return nil end
   if isShared and waiters[2] then
@@ -43,13 +43,14 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking, va
   if isShared then
     local text = string.sub(texts[1], 1, -1 - #deadline) .. ' ' .. fence
     drop(count, claimsKey, specsKey, owner)
-    put(count, claimsKey, specsKey, head, text, digits(now + ms), tonumber(ms))
+    put(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), tonumber(ms))
   else
-    write('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again
-    write('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', ms)
-    write('ZREM', claimsKey, head)
+    redis.call('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again
+    dirty = true
+    redis.call('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', ms)
+    redis.call('ZREM', claimsKey, head)
   end
-  if channel == asking then return { 1, 1, { head, fence } } end
+  if channel == asking then return { 1, 1, head, fence } end
   publish(channel, cjson.encode({ lockKey, head, fence }))
-  return { 1, 1, {} }
+  return { 1, 1 }
 end

@@ -3,7 +3,7 @@
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1
---include bounds: digits, HIGHEST, LOWEST_TICKET, whole
+--include bounds: HIGHEST, LOWEST_TICKET, whole
 --include claims: claimOf, isShared, loadState
 --include clock: drawn, drawnText, highest
 --include commit: commit
@@ -21,12 +21,12 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
   if isLease(holder, owner, fenceHere) and not holder.plain then
     local left = redis.call('PTTL', lockKey)
     if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
-    state.lockValue = owner .. ' ' .. digits(number) .. ' ' .. holder.ttl
+    state.lockValue = owner .. ' ' .. string.format('%d', number) .. ' ' .. holder.ttl
     state.lockMs = math.max(1, math.min(left, holder.ttl))
   elseif isShared(claim, fenceHere) then
-    state.fields = { owner, claim.asked .. ' ' .. digits(math.max(number, LOWEST_TICKET)) } -- see fence
+    state.fields = { owner, claim.asked .. ' ' .. string.format('%d', math.max(number, LOWEST_TICKET)) } -- see fence
   end
-  if number > highest() then drawn, drawnText = number, digits(number) end
+  if number > highest() then drawn, drawnText = number, string.format('%d', number) end
   commit(state)
   return 1
 end

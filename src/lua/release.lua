@@ -3,17 +3,17 @@
 -- ARGV   release, owner or "" to break every lease on the name, fence of the lease or "0" for whatever the owner has,
 --        own channel, not-after in ms of server time, ms for which the lease is held over
 --        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
--- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, { owner, fence … } }
+-- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, owner, fence … }
 --        -1 the call came after its not-after
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
---include call: write
 --include claims: claimOf, isShared, loadState
 --include commit: commit
 --include fence: fenceOf
 --include holder: isLease, parseHolder
 --include listen: publish
 --include plan: leave, prolong
---include settle: settle
+--include settle: settle, withGrants
+--include write: write
 
 -- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.
 local function holdOver(state, owner, fence, claim, ms)
@@ -47,13 +47,13 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
     held = breakAll(state)
   elseif held == 1 and ms > 0 then
     holdOver(state, owner, fence, shared and claim, ms)
-    return { 1, 0, {} }
+    return { 1, 0 }
   elseif shared then
     leave(state, owner, claim)
   elseif state.claimed and fence == '0' and not (claim and claim.over) then
     state.removed[owner] = true
   elseif not exclusive and fence ~= '0' then
-    return { 0, 0, {} } -- the release is about an earlier lease of this owner: nothing is touched
+    return { 0, 0 } -- the release is about an earlier lease of this owner: nothing is touched
   end
   if exclusive then state.dropLock, state.holder = true, nil end
   settle(state, channel)
@@ -61,5 +61,5 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
   if listeners > 0 then publish('p' .. public, listeners .. '') end -- with how many listen, so that not all ask at once
   commit(state, true)
-  return { held, state.grants, state.inReply }
+  return withGrants(state, { held, state.grants })
 end

@@ -1,7 +1,7 @@
 -- Renews a shared lease, or turns an exclusive lease into a shared one. An owner without a lease gets none.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
--- Reply  1 renewed · { 1, { owner, fence … of others that this call granted } } · 0 the lease is not there · -1 too late
+-- Reply  1 renewed · { 1, owner, fence … of others that this call granted } · 0 the lease is not there · -1 too late
 --include bounds: HIGHEST, whole
 --include claims: claimOf, isShared, loadState
 --include commit: commit
@@ -10,7 +10,7 @@
 --include late: isLate
 --include parse: parseSpec
 --include plan: admit, prolong
---include settle: settle
+--include settle: settle, withGrants
 
 return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more)
   local late, spec = isLate(notAfter), parseSpec(text)
@@ -32,5 +32,5 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
     return 0
   end
   commit(state, true)
-  return #state.inReply > 0 and { 1, state.inReply } or 1
+  return #state.inReply > 0 and withGrants(state, { 1 }) or 1
 end

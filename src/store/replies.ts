@@ -9,9 +9,8 @@ export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
   if (reply === LATE) return undefined;
   if (typeof reply === 'string') return { value: { granted: true, fence: Number(reply) } };
   const told = reply as Reply;
-  const [first, second] = told;
-  if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants: second as Reply };
-  const [, rank, silent, drawn, ticket, grants] = told;
+  const [first, rank, silent, drawn, ticket, ...grants] = told;
+  if (typeof first === 'string') return { value: { granted: true, fence: Number(first) }, grants: told.slice(1) };
   return {
     value: {
       granted: false,
@@ -21,21 +20,21 @@ export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
       drawn: Number(drawn),
       ticket: Number(ticket),
     },
-    grants: grants as Reply,
+    grants,
   };
 };
 
 export const readRenewal = (reply: unknown): Read<Renewal> | undefined => {
   if (reply === LATE) return undefined;
-  const [renewed, grants] = typeof reply === 'number' ? [reply] : (reply as Reply);
-  return { value: renewed === 1 ? 'renewed' : 'taken', grants: grants as Reply | undefined };
+  const [renewed, ...grants] = typeof reply === 'number' ? [reply] : (reply as Reply);
+  return { value: renewed === 1 ? 'renewed' : 'taken', grants };
 };
 
 export const readRelease = (reply: unknown, now: number): Read<Released> | undefined => {
   if (reply === LATE) return undefined;
   if (typeof reply === 'number') return { value: { held: reply === 1, grants: 0, now } };
-  const [held, grants, own] = reply as Reply;
-  return { value: { held: held === 1, grants: Number(grants), now }, grants: own as Reply | undefined };
+  const [held, count, ...grants] = reply as Reply;
+  return { value: { held: held === 1, grants: Number(count), now }, grants };
 };
 
 export const readInspection = (name: string, reply: unknown): Inspection => {

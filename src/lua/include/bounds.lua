@@ -1,4 +1,5 @@
--- The bounds of numbers. Constants are written into the embedded scripts as literals: see embed.
+-- The bounds of numbers. Constants are written into the embedded scripts as literals: see embed. A number becomes a text by
+-- string.format('%d', …), because Lua's own conversion rounds it to 14 digits.
 local HIGHEST = 9007199254740991 -- 2^53 - 1, the largest safe integer
 local SENDABLE = 9007199254740990 -- the highest integer in a reply, so the highest ticket: parsers of some clients round HIGHEST
 local LARGEST = 2147483647 -- 2^31 - 1: the largest time in ms, number of permits, and limit
@@ -9,9 +10,4 @@ local BELOW_TICKETS = '(100000000000000' -- the scores of shared holders, as the
 local function whole(text, least, most)
   local number = tonumber(text)
   return number and number >= least and number <= most and number % 1 == 0 and number or nil
-end
-
--- A whole number as text. Lua's own conversion would round it.
-local function digits(number)
-  return string.format('%d', number)
 end

@@ -3,11 +3,4 @@ local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000) -- ms
 local messages = {} -- to be published when everything is written: { command, channel, text } each
-local dirty = false -- whether the verb that runs has written something
-
--- Writes, and remembers that: the outcome of a verb that fails after a write is unknown.
-local function write(...)
-  local reply = redis.call(...)
-  dirty = true
-  return reply
-end
+local dirty = false -- whether the verb that runs has written something: then its outcome is unknown, should it fail

@@ -1,5 +1,5 @@
 -- Writes and removes one claim, for the short ways: see contended. The verbs in full plan it: see plan and commit.
---include call: dirty, write
+--include call: dirty
 --include expire: expire
 
 -- Writes the spec and the score of an owner's claim, which lasts for ms; without a score that stays as it is. If the claim is to
@@ -10,7 +10,7 @@ local function put(count, claimsKey, specsKey, owner, text, score, ms, isNew)
   if not isNew then redis.call('HSET', specsKey, owner, text) end
   dirty = true
   if left < ms then expire(specsKey, ms, left == -2) end
-  if score then write('ZADD', claimsKey, score, owner) end
+  if score then redis.call('ZADD', claimsKey, score, owner) end
   if left < ms then expire(claimsKey, ms, count == 0) end
   return true
 end
@@ -18,10 +18,12 @@ end
 -- Removes one of the "count" claims. With the last one both keys are deleted.
 local function drop(count, claimsKey, specsKey, owner)
   if count > 1 then
-    write('ZREM', claimsKey, owner)
-    write('HDEL', specsKey, owner)
+    redis.call('ZREM', claimsKey, owner)
+    dirty = true
+    redis.call('HDEL', specsKey, owner)
   else
-    write('DEL', claimsKey)
-    write('DEL', specsKey)
+    redis.call('DEL', claimsKey)
+    dirty = true
+    redis.call('DEL', specsKey)
   end
 end

@@ -1,6 +1,6 @@
 -- The clock of the server: the highest number that was ever drawn, for a ticket or for a fence. KEYS[1] keeps it.
 -- A call reads it at most once, and writes it at most once: after the leases and before any grant is published, see lease.
---include bounds: digits, HIGHEST, LOWEST_TICKET
+--include bounds: HIGHEST, LOWEST_TICKET
 --include call: micros
 local MEMORY = 7200000 -- its expiry, in ms, plus the time by which it is ahead of the server's time
 local SPELL = 1073741824 -- µs, some 18 minutes: the expiry is set once in each, because KEEPTTL takes half the time of PX
@@ -31,7 +31,7 @@ end
 -- Draws the upcoming number, and returns it and its text.
 local function draw()
   drawn = upcoming()
-  drawnText = digits(drawn)
+  drawnText = string.format('%d', drawn)
   return drawn, drawnText
 end
 

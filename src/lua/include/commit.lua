@@ -2,9 +2,9 @@
 -- that are new, then the lock, then the claims that are removed. No key is touched after it may have been deleted: in a slot
 -- that moves to another node a deleted key counts as moved, so Redis fails a script that touches it, and undoes nothing.
 -- Claims and specs are written together, and expire together.
---include call: write
 --include expire: expire
 --include plan: add
+--include write: write
 local CHUNK = 1000 -- values in one command
 
 local function writeAll(command, key, values)

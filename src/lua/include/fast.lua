@@ -1,15 +1,11 @@
 -- The verbs of lease. A lock that nobody waits for or shares is acquired and released here, by few calls of Redis, of which
 -- one writes, so no error comes after a write. Everything else is defined only when it is needed: see contended.
---include bounds: digits
 --include clock: drawn, drawnText, upcoming
 --include late: isLate
 
-local contended
-local function need(way)
-  contended = contended or (function()
+local join, pass, full -- once they are defined
+local function contended(...)
 --embed contended
-  end)()
-  return contended(way)
 end
 
 local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, namedTicket, more)
@@ -22,14 +18,17 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
   local ttl = count == 0 and namedTicket == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
     local number = upcoming()
-    local fence = digits(number)
+    local fence = string.format('%d', number)
     if redis.call('SET', lockKey, owner .. ' ' .. fence .. ' ' .. ttl, 'NX', 'PX', ttl) then
       drawn, drawnText = number, fence
       return fence
     end
   end
-  return need('join')(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket)
-    or need('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
+  join = join or contended('join')
+  local answer = join(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket)
+  if answer then return answer end
+  full = full or contended('full')
+  return full('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
 end
 
 local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
@@ -48,14 +47,20 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
       return 1
     end
     -- Without a fence its owner may have a place in the queue, too, which is released with the lease.
-    local reply = fence ~= '0' and count > 0 and need('pass')(count, lockKey, claimsKey, specsKey, owner, fence, channel, value)
-    if reply then return reply end
+    if fence ~= '0' and count > 0 then
+      pass = pass or contended('pass')
+      local answer = pass(count, lockKey, claimsKey, specsKey, owner, fence, channel, value)
+      if answer then return answer end
+    end
   end
-  return need('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
+  full = full or contended('full')
+  return full('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
 end
 
 local function verbOf(name)
   if name == 'acquire' then return acquire end
   if name == 'release' then return release end
-  return (name == 'share' or name == 'raise') and need(name) or nil
+  if name ~= 'share' and name ~= 'raise' then return nil end
+  full = full or contended('full')
+  return full(name)
 end

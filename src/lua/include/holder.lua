@@ -2,7 +2,7 @@
 -- is held over, so that it ends only by lapsing. A value of any other form is a plain client's: the whole value is the
 -- owner, which announces nothing and has no fence.
 --include bounds: HIGHEST, LARGEST
---include call: write
+--include write: write
 
 local function parseHolder(value)
   if not value then return nil end

@@ -1,5 +1,5 @@
 -- Parses specs, for the verbs in full and inspect.
---include bounds: digits, HIGHEST, LARGEST, LOWEST_TICKET
+--include bounds: HIGHEST, LARGEST, LOWEST_TICKET
 --include spec: SPEC
 
 -- Parses a spec; nil if the text is none. "asked" is the text as it was requested. The number behind that is a fence if it is
@@ -14,6 +14,6 @@ local function parseSpec(text)
   return {
     asked = string.sub(text, 1, #text - #last - #over),
     mode = mode, permits = permits, limit = limit, ttl = ttl, waiterTtl = waiterTtl, channel = channel,
-    fence = isFence and digits(number) or nil, deadline = isFence and 0 or number, over = over ~= '',
+    fence = isFence and string.format('%d', number) or nil, deadline = isFence and 0 or number, over = over ~= '',
   }
 end

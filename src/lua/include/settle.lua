@@ -16,3 +16,9 @@ local function settle(state, asking, self)
   end)()
   grantFromHead(state, asking, self)
 end
+
+-- The answer, and behind it owner and fence of each whose grant it tells: see planHandOver.
+local function withGrants(state, answer)
+  for _, each in ipairs(state.inReply) do answer[#answer + 1] = each end
+  return answer
+end
