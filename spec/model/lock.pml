@@ -389,7 +389,7 @@ inline acquire(c) {
 #endif
 
 /* By owner; a release by its holder names the fence as well, and a stale one does nothing.
-   src: fast.lua: release, pass.lua: release, release.lua: release */
+   src: fast.lua: release, pass.lua: release, passon.lua: release, release.lua: release */
 inline release(c) {
   if
   :: doing == CANCEL || hold[c] > 0 && IS_OF(c, about) ->

@@ -8,6 +8,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'acquire.lua': 'lua',
   'join.lua': 'lua',
   'pass.lua': 'lua',
+  'passon.lua': 'lua',
   'raise.lua': 'lua',
   'release.lua': 'lua',
   'renew.lua': 'lua',

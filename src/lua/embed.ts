@@ -8,7 +8,7 @@ export const SCRIPTS = ['lease', 'renew', 'inspect', 'scan', 'uptime'];
 
 /** Behind the file stands what is used of it. */
 const INCLUDE = /^--include (\w+).*\n/gm;
-const EMBED = /^--embed (\w+)\n/gm;
+const PART = /^--(include|embed) (\w+).*\n/gm;
 const CONSTANT = /^local ([A-Z_]+) = (\d+|'[^']*')\n/gm;
 
 const pathOf = (name: string): URL => {
@@ -28,20 +28,24 @@ export const filesOf = (name: string, before: readonly string[] = []): string[] 
   return [...files, name];
 };
 
-/** The text of its files, with what they embed, which sees all that stands before it. */
-const join = (name: string, before: readonly string[]): string => {
-  const files = filesOf(name, before);
-  return files
-    .map((file, i) => textOf(file).replace(EMBED, (_, inner: string) => join(inner, [...before, ...files.slice(0, i)])))
-    .join('');
-};
+/**
+ * The text of a file, with others in the places where it includes or embeds them. Each is included once, for all that stands
+ * behind it; an embedded file stands in a block, so what that includes is not known behind the block.
+ */
+const join = (name: string, known: Set<string>): string =>
+  textOf(name).replace(PART, (_, how: string, part: string) => {
+    if (how === 'embed') return join(part, new Set(known));
+    if (known.has(part)) return '';
+    known.add(part);
+    return join(part, known);
+  });
 
 /**
  * The text of a script as Redis gets it: comments and blank lines left out, and constants written in where they are used.
  * A script defines its functions anew at each call, and what they take from around them costs time.
  */
 export const assemble = (name: string): string => {
-  const text = join(name, [])
+  const text = join(name, new Set())
     .replace(/(^|\s)--.*$/gm, '')
     .replace(/\n\s*\n+/g, '\n');
   const constants = new Map([...text.matchAll(CONSTANT)].map(([, constant, number]) => [constant, number]));

@@ -35,8 +35,9 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
   local value = redis.call('GET', lockKey)
   local left, sharers, busy, ownText = nil, 0, value, nil
   if value then
-    local from, _, fence, itsTtl = string.find(value, ' ([1-9]%d*) ([1-9]%d*)$', -28) -- of 16 and of 10 digits at most
-    if not from or from == 1 or tonumber(fence) > HIGHEST or string.sub(value, 1, from - 1) == owner then return nil end
+    -- The fence is of 16 digits, and the first is no 9, so it is below HIGHEST; the ttl is of 10 digits at most.
+    local from, _, fence, itsTtl = string.find(value, ' ([1-9]%d*) ([1-9]%d*)$', -28)
+    if not from or from == 1 or #fence ~= 16 or fence >= '9' or string.sub(value, 1, from - 1) == owner then return nil end
     left = redis.call('PTTL', lockKey)
     if left < 0 or left - itsTtl > 0 then return nil end
     ownText = (namedTicket ~= '' or not stays) and redis.call('HGET', specsKey, owner)

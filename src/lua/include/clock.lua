@@ -25,7 +25,8 @@ end
 local function upcoming()
   local number = highest()
   if number >= HIGHEST then error(redis.error_reply('REDISYNC_EXHAUSTED the clock has reached 2^53 - 1')) end
-  return math.max(number + 1, micros, LOWEST_TICKET)
+  if number < micros and micros >= LOWEST_TICKET then return micros end
+  return math.max(number + 1, LOWEST_TICKET)
 end
 
 -- Draws the upcoming number, and returns it and its text.
@@ -37,7 +38,7 @@ end
 
 local function keepClock()
   if drawn == stored then return end
-  if stored > 0 and math.floor(drawn / SPELL) == math.floor(stored / SPELL) then
+  if stored > 0 and drawn - drawn % SPELL == stored - stored % SPELL then
     redis.call('SET', KEYS[1], drawnText, 'KEEPTTL')
   else
     local lead = math.max(0, math.ceil((drawn - micros) / 1000))

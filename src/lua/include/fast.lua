@@ -3,7 +3,7 @@
 --include clock: drawn, drawnText, upcoming
 --include late: isLate
 
-local join, pass, full -- once they are defined
+local join, pass, passOn, full -- once they are defined
 local function contended(...)
 --embed contended
 end
@@ -47,11 +47,15 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
       return 1
     end
     -- Without a fence its owner may have a place in the queue, too, which is released with the lease.
-    if fence ~= '0' and count > 0 then
+    local answer
+    if fence ~= '0' and holds then
       pass = pass or contended('pass')
-      local answer = pass(count, lockKey, claimsKey, specsKey, owner, fence, channel, value)
-      if answer then return answer end
+      answer = pass(lockKey, claimsKey, specsKey, channel)
+    elseif fence ~= '0' and count > 0 then
+      passOn = passOn or contended('passon')
+      answer = passOn(count, lockKey, claimsKey, specsKey, owner, fence, channel)
     end
+    if answer then return answer end
   end
   full = full or contended('full')
   return full('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)

@@ -2,12 +2,22 @@
 --include call: now
 --include spec: SPEC
 
+-- The lesser of two whole numbers, both as texts.
+local function lesser(one, other)
+  local isShorter = #one < #other or #one == #other and one < other
+  return isShorter and one or other
+end
+
 -- Returns the parts of a spec as texts, but permits and limit as numbers if it is a shared one. Returns nil if the text is no
 -- spec, is that of a lease that is held over, or has numbers of more than nine digits.
 local function partsOf(text)
+  local xTtl, xWaiterTtl, xChannel, xLast = string.match(text or '', '^x 1 0 ([1-9]%d*) ([1-9]%d*) ([psc%-]%S*)( ?%d*)$')
+  if xTtl then
+    if #xTtl > 9 or #xWaiterTtl > 9 then return nil end
+    return 'x', 1, 0, xTtl, xWaiterTtl, xChannel, xLast
+  end
   local mode, permits, limit, ttl, waiterTtl, channel, last, over = string.match(text or '', SPEC)
-  if not mode or over ~= '' or #permits > 9 or #limit > 9 or #ttl > 9 or #waiterTtl > 9 then return nil end
-  if mode == 'x' then return permits == '1' and limit == '0' and mode, 1, 0, ttl, waiterTtl, channel, last end
+  if not mode or mode == 'x' or over ~= '' or #permits > 9 or #limit > 9 or #ttl > 9 or #waiterTtl > 9 then return nil end
   permits, limit = tonumber(permits), tonumber(limit)
   if limit > 0 and permits > limit then return nil end
   return mode, permits, limit, ttl, waiterTtl, channel, last

@@ -1,0 +1,42 @@
+-- The short way to release a shared lease of one permit. The first waiter gets it, if it asks for a shared one of one permit and
+-- the next waiter has no room. If nobody waits, or the first waiter has no room yet, its owner only leaves. In any other state
+-- this returns nil and has written nothing: see contended.
+-- KEYS   see lease
+-- Reply  see release
+--include bounds: BELOW_TICKETS, HIGHEST
+--include call: now
+--include claim: drop, put
+--include clock: draw, highest
+--include listen: listensYet, mayBeGranted, publish
+--include parts: aliveWaiter, lesser
+--include spec: hasRoom
+
+return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
+  local rank, sharers = redis.call('ZRANK', claimsKey, owner), redis.call('ZCOUNT', claimsKey, '(' .. now, BELOW_TICKETS)
+  if not rank or rank >= sharers then return nil end
+  -- With the entry '', or a lease that has lapsed, before them, a shared holder is at this index, which is no waiter.
+  local at = string.format('%d', sharers)
+  local waiters = redis.call('ZRANGE', claimsKey, at, string.format('%d', sharers + 1))
+  local head, nextOwner = waiters[1], waiters[2]
+  local texts = redis.call('HMGET', specsKey, head or '', nextOwner or '', owner)
+  if string.match(texts[3] or '', '^s 1 .* (%d+)$') ~= itsFence then return nil end
+  local mode, permits, limit, ttl, waiterTtl, channel, deadline = aliveWaiter(texts[1])
+  if head and not mode then return nil end
+  if not head or not hasRoom(mode, permits, limit, sharers - 1) then
+    drop(count, claimsKey, specsKey, owner)
+    return { 1, 0 }
+  end
+  if mode == 'x' or permits > 1 or highest() >= HIGHEST then return nil end
+  if nextOwner then
+    local nextMode, nextPermits, nextLimit = aliveWaiter(texts[2])
+    if not nextMode or hasRoom(nextMode, nextPermits, nextLimit, sharers) then return nil end
+  end
+  if channel ~= asking and not (listensYet(channel) and mayBeGranted(channel)) then return nil end
+  local _, fence = draw()
+  local text, ms = string.sub(texts[1], 1, -1 - #deadline) .. ' ' .. fence, tonumber(lesser(ttl, waiterTtl))
+  drop(count, claimsKey, specsKey, owner) -- first, for a full memory refuses neither that nor any later write
+  put(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), ms)
+  if channel == asking then return { 1, 1, head, fence } end
+  publish(channel, cjson.encode({ lockKey, head, fence }))
+  return { 1, 1 }
+end
