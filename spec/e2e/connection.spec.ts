@@ -234,12 +234,12 @@ describe('a coordinator without a server', () => {
   it('grants all that wait as soon as there is one, in their order of arrival, whatever their back-off', async () => {
     const server = await startServer();
     const proxy = await TcpProxy.to(server.port);
-    proxy.delay = 15; // with the scripts to load, a first answer takes half the time that there is
     for (const name of ['one', 'two', 'three']) {
       proxy.down();
+      proxy.delay = 75; // with the scripts to load, a first answer takes half the time that there is
       const redis = new Redis({ port: proxy.port, lazyConnect: true });
       redis.on('error', () => undefined);
-      const locks = new LockCoordinator(redis, { commandTimeout: 200 });
+      const locks = new LockCoordinator(redis, { commandTimeout: 1_000 });
       const order: number[] = [];
       const failures: LockEvent[] = [];
       locks.events$.subscribe((event) => event.type === 'attemptFailed' && failures.push(event));
@@ -248,6 +248,7 @@ describe('a coordinator without a server', () => {
           locks.mutex(name, { backoff: constantBackoff(i % 2 ? 60_000 : 10) }).pipe(
             whileHeld(() => {
               order.push(i);
+              proxy.delay = 0;
               return [i];
             }),
           ),

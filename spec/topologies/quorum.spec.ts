@@ -8,7 +8,7 @@ import { patience } from '../support/lateness.ts';
 import { ioredisRights, rights } from '../support/rights.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
-const TTL = 2_000;
+const TTL = 5_000; // a node has a twentieth of it to answer
 
 describe('a quorum of five', () => {
   let servers: Server[];
