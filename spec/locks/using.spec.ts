@@ -88,7 +88,7 @@ describe('lock.using()', () => {
     const { locks } = setUp();
     await locks.mutex('a').acquire();
     const work = (): never => assert.fail('It worked');
-    assert.instanceOf(await failed(locks.mutex('a').using(work, { timeout: 5 })), LockTimeoutError);
+    assert.instanceOf(await failed(locks.mutex('a').using(work, { timeout: 100 })), LockTimeoutError);
     assert.equal((await failed(locks.mutex('a').using(work, { signal: AbortSignal.abort() }))).name, 'AbortError');
     assert.instanceOf(await failed(locks.mutex('a').using('work' as never)), TypeError);
     await locks.close();

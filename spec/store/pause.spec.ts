@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
-import { LockCoordinator } from '../../src/index.ts';
+import { type Lease, LockCoordinator } from '../../src/index.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 /** Looks, while the thread that made it is blocked, until Redis has the key. */
@@ -30,26 +30,34 @@ describe('an attempt', () => {
 
   after(() => server.stop());
 
-  it('that Redis has answered is granted, although the process was busy for longer than commandTimeout', async () => {
-    const redis = new Redis(server.url);
-    const commandTimeout = 1_000;
-    const locks = new LockCoordinator(redis, { commandTimeout });
-    const seen = new Int32Array(new SharedArrayBuffer(4));
-    const worker = new Worker(WATCHER, { eval: true, workerData: { port: server.port, key: 'busy', seen } });
-    try {
-      await new Promise((resolve) => worker.once('message', resolve));
-      await locks.mutex('warm').acquire();
-      const asked = locks.mutex('busy').tryAcquire();
-      await new Promise((resolve) => process.nextTick(() => process.nextTick(resolve))); // it is written by now
-      assert.notEqual(Atomics.wait(seen, 0, 0, 10_000), 'timed-out'); // answered, and not read
-      Atomics.wait(seen, 0, 1, commandTimeout); // for as long as it may take
-      assert.isTrue((await asked)?.held);
-    } finally {
-      await worker.terminate();
-      await locks.close();
-      redis.disconnect();
-    }
-  });
+  const BUSY = 1_000;
+  const ATTEMPTS: Readonly<Record<string, (locks: LockCoordinator) => Promise<Lease | null>>> = {
+    commandTimeout: (locks) => locks.mutex('busy', { commandTimeout: BUSY }).tryAcquire(),
+    'its timeout': (locks) => locks.mutex('busy').acquire({ timeout: BUSY }),
+  };
+
+  for (const [bound, attempt] of Object.entries(ATTEMPTS))
+    it(`that Redis has answered is granted, although the process was busy for longer than ${bound}`, async () => {
+      const redis = new Redis(server.url);
+      const locks = new LockCoordinator(redis);
+      const seen = new Int32Array(new SharedArrayBuffer(4));
+      const worker = new Worker(WATCHER, { eval: true, workerData: { port: server.port, key: 'busy', seen } });
+      try {
+        await new Promise((resolve) => worker.once('message', resolve));
+        await locks.mutex('warm').acquire();
+        const asked = attempt(locks);
+        await new Promise((resolve) => process.nextTick(() => process.nextTick(resolve))); // it is written by now
+        assert.notEqual(Atomics.wait(seen, 0, 0, 10_000), 'timed-out'); // answered, and not read
+        Atomics.wait(seen, 0, 1, BUSY); // for as long as it may take
+        const lease = await asked;
+        assert.isTrue(lease?.held);
+        await lease?.release();
+      } finally {
+        await worker.terminate();
+        await locks.close();
+        redis.disconnect();
+      }
+    });
 
   it('that is made when the connection has just ended is sent on the next one', async () => {
     const made: Redis[] = [];

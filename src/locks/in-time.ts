@@ -24,13 +24,16 @@ export const inTime =
 class Wait<T> extends Subscriber<T> {
   private readonly result: Subscriber<T>;
   private readonly ms: number;
-  private readonly alarm: Subscription | undefined;
+  private alarm: Subscription | undefined;
 
   constructor(result: Subscriber<T>, ms: number, scheduler: SchedulerLike) {
     super(result);
     this.result = result;
     this.ms = ms;
-    if (!this.closed) this.alarm = scheduler.schedule(() => this.end(), ms);
+    if (this.closed) return;
+    this.alarm = scheduler.schedule(() => {
+      this.alarm = scheduler.schedule(() => this.end(), 0); // timers fire before sockets are read: an answer that is there counts
+    }, ms);
   }
 
   override next(value: T): void {
