@@ -61,7 +61,7 @@ class Jobs {
     return 'done';
   }
 
-  @Locked('busy', { timeout: 50 })
+  @Locked('busy', { timeout: 500 })
   async brief(): Promise<string> {
     return 'done';
   }
