@@ -70,6 +70,14 @@ describe('the errors', () => {
     for (const { message } of ALL) assert.match(message, /"a"[^;]*; \w/);
   });
 
+  it('say what to pass where the client was made for the wrong server, which no retry mends', () => {
+    const remedy = (reply: string): string =>
+      new errors.RedisRefusedError('a', true, new Error(reply)).message.split('; ')[1] ?? '';
+    assert.match(remedy('MOVED 15495 127.0.0.1:7001'), /pass a Cluster/);
+    assert.match(remedy("READONLY You can't write against a read only replica"), /pass a client of the master/);
+    assert.match(remedy('BUSY Redis is busy running a script'), /passes by itself/);
+  });
+
   it('say once what to do, and not again for their cause', () => {
     const inner = new errors.RedisUnreachableError('a', 'Redis did not answer within 5 ms');
     const { message } = new errors.RedisUnreachableError('a', 'Redis did not answer within 100 ms', undefined, inner);

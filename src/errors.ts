@@ -229,6 +229,12 @@ export class RedisUnreachableError extends RedisyncError {
 
 const REACH = 'check that Redis is up, and can be reached from here';
 
+/** What to do after a reply that passes, unless the client was made for the wrong server. */
+const WRONG_SERVER = [
+  [/^(?:MOVED|ASK)\b/, 'try again, or pass a Cluster of ioredis if this is a node of a Cluster'],
+  [/^READONLY\b/, 'try again after the failover, or pass a client of the master if this is always a replica'],
+] as const;
+
 /**
  * Redis answered with an error. After a `transient` one (loading, busy, read-only, failing over) a wait goes on and asks again; other errors end it.
  *
@@ -240,9 +246,9 @@ export class RedisRefusedError extends RedisyncError {
   readonly transient: boolean;
 
   constructor(lock: string | undefined, transient: boolean, cause: Error) {
-    const remedy = transient
-      ? 'this passes by itself, so try again'
-      : 'this does not pass by itself: see docs/errors.md';
+    const [, known = 'this passes by itself, so try again'] =
+      WRONG_SERVER.find(([reply]) => reply.test(cause.message)) ?? [];
+    const remedy = transient ? known : 'this does not pass by itself: see docs/errors.md';
     super(`Redis refused a command${of(lock)}${because(cause)}; ${remedy}`, lock, cause);
     this.transient = transient;
   }
