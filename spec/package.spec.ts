@@ -46,6 +46,21 @@ test('work runs under both locks', async () => {
   await locks.close();
   expect([done, new LockLostError('a', 'taken') instanceof RedisyncError]).toEqual(['done', true]);
 });`;
+/** Fake timers are advanced for each answer, too. */
+const FAKED = `
+test('fake timers', async () => {
+  const runner = typeof jest === 'undefined' ? vi : jest;
+  runner.useFakeTimers();
+  const locks = memoryCoordinator({ ttl: 1_000 });
+  const asked = locks.mutex('a', { maxHold: 60_000 }).acquire();
+  await runner.advanceTimersByTimeAsync(1);
+  const lease = await asked;
+  await runner.advanceTimersByTimeAsync(59_000);
+  expect(lease.held).toEqual(true);
+  await runner.advanceTimersByTimeAsync(1_000);
+  expect(lease.held).toEqual(false);
+  runner.useRealTimers();
+});`;
 const lines = (line: (from: string, names: string) => string): string =>
   Object.entries(NAMES)
     .map(([from, names]) => line(from, names))
@@ -345,7 +360,7 @@ describe('the package', function () {
       types: ['node'],
     };
     const transform = { '\\.ts$': [createRequire(`${TOOLS}/`).resolve('ts-jest'), { tsconfig }] };
-    write('plain.spec.cjs', REQUIRING);
+    write('plain.spec.cjs', REQUIRING + FAKED);
     write('typed.spec.ts', IMPORTING + GLOBALS);
     write('nest.spec.ts', NEST + GLOBALS);
     const projects = [
@@ -357,7 +372,7 @@ describe('the package', function () {
   });
 
   it('is loaded by Vitest', () => {
-    write('plain.spec.mjs', IMPORTING);
+    write('plain.spec.mjs', IMPORTING + FAKED);
     run('vitest', 'run', '--globals', 'plain.spec.mjs');
   });
 

@@ -28,6 +28,9 @@ const BACKOFF = exponentialBackoff({ initial: 50, max: 1_000, jitter: 0 });
  * A lease that is held is renewed for ever, so give `expectObservable(locks.mutex('x'))` an unsubscription, or pipe the
  * lock through work that ends: virtual time does not run out otherwise.
  *
+ * Under the fake timers of Jest, Vitest or Sinon it goes by their time. Each answer is a timer, so advance them before you
+ * await one: `const asked = lock.acquire(); await vi.advanceTimersByTimeAsync(1); const lease = await asked;`.
+ *
  * @param options those of a LockCoordinator, and `memory`; the default `backoff` has no jitter
  * @throws TypeError, RangeError
  * @example

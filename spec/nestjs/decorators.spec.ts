@@ -77,6 +77,13 @@ class Jobs {
     return 'led';
   }
 
+  @LeaderOnly('lead')
+  @Locked('lead:run', { skip: true })
+  async alone(): Promise<string> {
+    await firstValueFrom(this.go);
+    return 'alone';
+  }
+
   @Locked('documented')
   @SetMetadata('below', true)
   below(): void {}
@@ -180,6 +187,15 @@ describe('the decorators of redisync/nestjs', () => {
     expect([await two.jobs.lead(), await one.jobs.lead()]).to.deep.equal([undefined, fences[0]]);
     await one.stop();
     expect(await two.jobs.lead()).to.be.above(Number(fences[0]));
+  });
+
+  it('skip a call in the leader, too, if both are on a method and a run has not ended', async () => {
+    const { jobs } = await start();
+    const runs = [jobs.alone(), jobs.alone()];
+    expect(await Promise.race(runs)).to.equal(undefined);
+    jobs.go.next();
+    expect((await Promise.all(runs)).sort()).to.deep.equal(['alone', undefined]);
+    expect(await jobs.alone()).to.equal('alone');
   });
 
   it('cut off the work of a leader that has lost its lease, and let it lead again', async () => {
