@@ -437,7 +437,7 @@ inline renew(c, length) {
 
 /* ---- the network: what is on its way arrives late, in any order, or not at all ---- */
 
-/* A waiter that has died may not hear of a grant, nor may one without a connection just now. src: listen.lua: mayBeGranted */
+/* A waiter that has died may not hear of a grant, nor may one without a connection just now. src: listen.lua: tellingOf */
 inline hear(c) {
   if
   :: queued[c] && phase[c] == DEAD -> deaf[c] = 1

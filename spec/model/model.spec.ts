@@ -67,7 +67,7 @@ describe('the models of the lock and the quorum', () => {
       'queue.lua: waiterOf',
       'settle.lua: settle',
     ];
-    assert.includeMembers(names, [...settling, 'listen.lua: mayBeGranted', 'clock.lua: draw', 'commit.lua: commit']);
+    assert.includeMembers(names, [...settling, 'listen.lua: tellingOf', 'clock.lua: draw', 'commit.lua: commit']);
   });
 
   it('are explained in the README, with each mutant and each limit', () => {

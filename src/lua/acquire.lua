@@ -11,6 +11,7 @@
 --        -1: the call came after its not-after
 --        the error REDISYNC_OWNER: the owner has or awaits another lease on this name
 --include bounds: LOWEST_TICKET, SENDABLE, whole
+--include call: call
 --include claims: claimOf, loadState
 --include clock: draw, highest, upcoming
 --include commit: commit
@@ -58,7 +59,7 @@ local function deny(state, self, stays)
   end
   commit(state)
   local before = state.count - (stays and 1 or 0) -- claims before its own, if that is at the end
-  if stays and self.ticket then before = redis.call('ZRANK', state.claimsKey, self.owner) end
+  if stays and self.ticket then before = call('ZRANK', state.claimsKey, self.owner) end
   local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
   local heldByPlain = state.holder and state.holder.plain and 1 or 0
   return withGrants(state, { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket })
@@ -71,7 +72,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTic
     return redis.error_reply('REDISYNC_ARGUMENT spec, ticket')
   end
   -- What there is: the holders, in the state, and the owner's own claim, as a holder or a waiter.
-  local state = loadState(lockKey, claimsKey, specsKey, count, parseHolder(redis.call('GET', lockKey)))
+  local state = loadState(lockKey, claimsKey, specsKey, count, parseHolder(call('GET', lockKey)))
   local claim = claimOf(state, owner)
   local fence = renewOwn(state, owner, spec, claim)
   if fence then return fence end

@@ -6,7 +6,7 @@
 --        so is no lock
 --include batch: batch
 --include bounds: LARGEST, LOWEST_TICKET, SENDABLE, whole
---include call: now
+--include call: call, now
 --include holder: parseHolder
 --include parse: parseSpec
 
@@ -18,18 +18,18 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
   local count = whole(most, 0, LARGEST)
   if more or not count then return redis.error_reply('REDISYNC_ARGUMENT how many claims') end
   local holders, waiting, specs = {}, {}, {}
-  local held = parseHolder(redis.call('GET', lockKey))
+  local held = parseHolder(call('GET', lockKey))
   if held then
-    local left = math.min(redis.call('PTTL', lockKey), SENDABLE)
+    local left = math.min(call('PTTL', lockKey), SENDABLE)
     add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
   end
   local limit = count > 0 and count or -1
-  local members = redis.call('ZRANGEBYSCORE', claimsKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-  local stored = count == 0 and redis.call('HGETALL', specsKey) or {}
+  local members = call('ZRANGEBYSCORE', claimsKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  local stored = count == 0 and call('HGETALL', specsKey) or {}
   for i = 1, #stored, 2 do specs[stored[i]] = stored[i + 1] end
   for i = 1, #members, 2 do
     local owner, score = members[i], tonumber(members[i + 1])
-    local spec = parseSpec(specs[owner] or count > 0 and redis.call('HGET', specsKey, owner))
+    local spec = parseSpec(specs[owner] or count > 0 and call('HGET', specsKey, owner))
     if score < LOWEST_TICKET then
       if not spec or not spec.fence then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')

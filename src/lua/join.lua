@@ -5,7 +5,7 @@
 -- KEYS   see lease
 -- Reply  see acquire
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, LOWEST_TICKET, SENDABLE, whole
---include call: now
+--include call: call, now
 --include claim: put
 --include clock: draw, drawn, drawnText, highest, upcoming
 --include parts: aliveWaiter, partsOf
@@ -15,13 +15,13 @@
 -- the request itself if it is the first, and the text of the owner's spec. nil if a holder has lapsed or has several permits,
 -- if the first waiter is dead, and if the server's clock has stepped back.
 local function lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
-  local first = redis.call('ZRANGE', claimsKey, '0', '0', 'WITHSCORES')
+  local first = call('ZRANGE', claimsKey, '0', '0', 'WITHSCORES')
   local left = first[2] - now
   if left <= 0 or left > LARGEST then return nil end -- the score of '' is below 0, and a ticket is far above LARGEST
-  local sharers = redis.call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS)
+  local sharers = call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS)
   local at = string.format('%d', sharers)
-  local head = sharers < count and redis.call('ZRANGE', claimsKey, at, at)[1] or owner
-  local texts = redis.call('HMGET', specsKey, first[1], owner, head)
+  local head = sharers < count and call('ZRANGE', claimsKey, at, at)[1] or owner
+  local texts = call('HMGET', specsKey, first[1], owner, head)
   local ttl = string.match(texts[1] or '', '^s 1 %d+ ([1-9]%d*) ')
   if not ttl or left - ttl > 0 then return nil end
   if head ~= owner then mode, permits, limit = aliveWaiter(texts[3]) end
@@ -32,15 +32,16 @@ end
 return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTicket)
   local mode, permits, limit, ttl, waiterTtl, _, last = partsOf(text)
   if not mode or last ~= '' then return nil end
-  local value = redis.call('GET', lockKey)
+  local value = call('GET', lockKey)
   local left, sharers, busy, ownText = nil, 0, value, nil
   if value then
     -- The fence is of 16 digits, and the first is no 9, so it is below HIGHEST; the ttl is of 10 digits at most.
     local from, _, fence, itsTtl = string.find(value, ' ([1-9]%d*) ([1-9]%d*)$', -28)
-    if not from or from == 1 or #fence ~= 16 or fence >= '9' or string.sub(value, 1, from - 1) == owner then return nil end
-    left = redis.call('PTTL', lockKey)
+    if not from or from == 1 or #fence ~= 16 or fence >= '9' then return nil end
+    if from == #owner + 1 and string.find(value, owner, 1, true) == 1 then return nil end
+    left = call('PTTL', lockKey)
     if left < 0 or left - itsTtl > 0 then return nil end
-    ownText = (namedTicket ~= '' or not stays) and redis.call('HGET', specsKey, owner)
+    ownText = (namedTicket ~= '' or not stays) and call('HGET', specsKey, owner)
   elseif count > 0 then
     left, sharers, busy, ownText = lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
     if not left then return nil end
@@ -55,15 +56,15 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
   local ms, ticket, before = tonumber(waiterTtl), 0, count
   text = text .. ' ' .. string.format('%d', now + ms)
   if ownText or namedTicket ~= '' then
-    ticket = aliveWaiter(ownText) == mode and whole(redis.call('ZSCORE', claimsKey, owner), LOWEST_TICKET, SENDABLE)
+    ticket = aliveWaiter(ownText) == mode and whole(call('ZSCORE', claimsKey, owner), LOWEST_TICKET, SENDABLE)
     if not ticket or namedTicket ~= '' and not whole(namedTicket, LOWEST_TICKET, SENDABLE) then return nil end
     put(count, claimsKey, specsKey, owner, text, nil, ms)
-    before = redis.call('ZRANK', claimsKey, owner)
+    before = call('ZRANK', claimsKey, owner)
   elseif stays then
     ticket = upcoming()
     local score = string.format('%d', ticket)
     if not put(count, claimsKey, specsKey, owner, text, score, ms, true) then return nil end
     drawn, drawnText = ticket, score
   end
-  return { left, before - sharers, 0, math.min(highest(), SENDABLE), ticket }
+  return { left, before - sharers, 0, math.min(drawn, SENDABLE), ticket }
 end

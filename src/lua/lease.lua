@@ -19,7 +19,7 @@ end
 if #messages > 0 then
   local replicate = redis.set_repl or function() end -- servers that only resemble Redis may lack it
   replicate(redis.REPL_NONE) -- listeners of a replica must not receive it, too
-  for _, message in ipairs(messages) do redis.pcall(unpack(message)) end
+  for i = 1, #messages do redis.pcall(unpack(messages[i])) end
   replicate(redis.REPL_ALL)
 end
 return answers

@@ -3,22 +3,23 @@
 -- KEYS   see lease
 -- Reply  see release
 --include bounds: HIGHEST
---include call: dirty
+--include call: call, dirty
 --include clock: draw, highest
---include listen: listensYet, mayBeGranted, publish
---include parts: aliveWaiter, lesser
+--include listen: publish, tellingOf
+--include parts: aliveWaiter
 
 return function(lockKey, claimsKey, specsKey, asking)
-  local head = redis.call('ZRANGE', claimsKey, '0', '0')[1]
-  local mode, _, _, ttl, waiterTtl, channel = aliveWaiter(redis.call('HGET', specsKey, head))
+  local head = call('ZRANGE', claimsKey, '0', '0')[1]
+  local mode, _, _, ttl, ms, channel = aliveWaiter(call('HGET', specsKey, head))
   if mode ~= 'x' or highest() >= HIGHEST then return nil end
-  if channel ~= asking and not (listensYet(channel) and mayBeGranted(channel)) then return nil end
+  local telling = tellingOf(channel, asking)
+  if not telling or telling == 'later' then return nil end
   local _, fence = draw()
-  redis.call('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again
+  call('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again
   dirty = true
-  redis.call('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', lesser(ttl, waiterTtl))
-  redis.call('ZREM', claimsKey, head)
-  if channel == asking then return { 1, 1, head, fence } end
-  publish(channel, cjson.encode({ lockKey, head, fence }))
+  call('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', ms)
+  call('ZREM', claimsKey, head)
+  if telling == 'reply' then return { 1, 1, head, fence } end
+  publish(telling, channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1 }
 end

@@ -4,23 +4,36 @@
 -- KEYS   see lease
 -- Reply  see release
 --include bounds: BELOW_TICKETS, HIGHEST
---include call: now
---include claim: drop, put
+--include call: call, dirty, now
+--include claim: put
 --include clock: draw, highest
---include listen: listensYet, mayBeGranted, publish
---include parts: aliveWaiter, lesser
+--include listen: publish, tellingOf
+--include parts: aliveWaiter
 --include spec: hasRoom
 
+-- Removes one of the "count" claims. With the last one both keys are deleted.
+local function drop(count, claimsKey, specsKey, owner)
+  if count > 1 then
+    call('ZREM', claimsKey, owner)
+    dirty = true
+    call('HDEL', specsKey, owner)
+  else
+    call('DEL', claimsKey)
+    dirty = true
+    call('DEL', specsKey)
+  end
+end
+
 return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
-  local rank, sharers = redis.call('ZRANK', claimsKey, owner), redis.call('ZCOUNT', claimsKey, '(' .. now, BELOW_TICKETS)
+  local rank, sharers = call('ZRANK', claimsKey, owner), call('ZCOUNT', claimsKey, '(' .. now, BELOW_TICKETS)
   if not rank or rank >= sharers then return nil end
   -- With the entry '', or a lease that has lapsed, before them, a shared holder is at this index, which is no waiter.
   local at = string.format('%d', sharers)
-  local waiters = redis.call('ZRANGE', claimsKey, at, string.format('%d', sharers + 1))
+  local waiters = call('ZRANGE', claimsKey, at, string.format('%d', sharers + 1))
   local head, nextOwner = waiters[1], waiters[2]
-  local texts = redis.call('HMGET', specsKey, head or '', nextOwner or '', owner)
+  local texts = call('HMGET', specsKey, head or '', nextOwner or '', owner)
   if string.match(texts[3] or '', '^s 1 .* (%d+)$') ~= itsFence then return nil end
-  local mode, permits, limit, ttl, waiterTtl, channel, deadline = aliveWaiter(texts[1])
+  local mode, permits, limit, _, ms, channel, deadline = aliveWaiter(texts[1])
   if head and not mode then return nil end
   if not head or not hasRoom(mode, permits, limit, sharers - 1) then
     drop(count, claimsKey, specsKey, owner)
@@ -31,12 +44,13 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
     local nextMode, nextPermits, nextLimit = aliveWaiter(texts[2])
     if not nextMode or hasRoom(nextMode, nextPermits, nextLimit, sharers) then return nil end
   end
-  if channel ~= asking and not (listensYet(channel) and mayBeGranted(channel)) then return nil end
+  local telling = tellingOf(channel, asking)
+  if not telling or telling == 'later' then return nil end
   local _, fence = draw()
-  local text, ms = string.sub(texts[1], 1, -1 - #deadline) .. ' ' .. fence, tonumber(lesser(ttl, waiterTtl))
+  local text = string.sub(texts[1], 1, -1 - #deadline) .. ' ' .. fence
   drop(count, claimsKey, specsKey, owner) -- first, for a full memory refuses neither that nor any later write
-  put(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), ms)
-  if channel == asking then return { 1, 1, head, fence } end
-  publish(channel, cjson.encode({ lockKey, head, fence }))
+  put(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), tonumber(ms))
+  if telling == 'reply' then return { 1, 1, head, fence } end
+  publish(telling, channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1 }
 end

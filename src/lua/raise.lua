@@ -4,6 +4,7 @@
 -- ARGV   raise, owner, fence that the lease has here or "0" for any, fence
 -- Reply  1
 --include bounds: HIGHEST, LOWEST_TICKET, whole
+--include call: call
 --include claims: claimOf, isShared, loadState
 --include clock: drawn, drawnText, highest
 --include commit: commit
@@ -15,11 +16,11 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence here, fence')
   end
   highest() -- is there a clock that can be raised?
-  local holder = parseHolder(redis.call('GET', lockKey))
-  local state = loadState(lockKey, claimsKey, specsKey, holder and 0 or redis.call('ZCARD', claimsKey), holder)
+  local holder = parseHolder(call('GET', lockKey))
+  local state = loadState(lockKey, claimsKey, specsKey, holder and 0 or call('ZCARD', claimsKey), holder)
   local claim = claimOf(state, owner)
   if isLease(holder, owner, fenceHere) and not holder.plain then
-    local left = redis.call('PTTL', lockKey)
+    local left = call('PTTL', lockKey)
     if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
     state.lockValue = owner .. ' ' .. string.format('%d', number) .. ' ' .. holder.ttl
     state.lockMs = math.max(1, math.min(left, holder.ttl))

@@ -6,6 +6,7 @@
 -- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, owner, fence … }
 --        -1 the call came after its not-after
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
+--include call: call
 --include claims: claimOf, isShared, loadState
 --include commit: commit
 --include fence: fenceOf
@@ -28,7 +29,7 @@ end
 
 local function breakAll(state)
   local broken = (state.holder or state.sharers > 0) and 1 or 0
-  local claims = state.count > 0 and redis.call('ZRANGEBYSCORE', state.claimsKey, '-inf', BELOW_TICKETS) or {}
+  local claims = state.count > 0 and call('ZRANGEBYSCORE', state.claimsKey, '-inf', BELOW_TICKETS) or {}
   for _, owner in ipairs(claims) do state.removed[owner] = true end
   state.storedBeyond = state.removed[''] and HIGHEST or 0 -- so that the entry for permits is removed, too
   state.dropLock, state.holder, state.sharers, state.beyond = state.holder, nil, 0, 0
@@ -38,7 +39,7 @@ end
 return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
   local ms = whole(keep, 0, LARGEST)
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
-  local state = loadState(lockKey, claimsKey, specsKey, redis.call('ZCARD', claimsKey), parseHolder(value))
+  local state = loadState(lockKey, claimsKey, specsKey, call('ZCARD', claimsKey), parseHolder(value))
   local exclusive = isLease(state.holder, owner, fence)
   local claim = owner ~= '' and (fence == '0' or not exclusive) and claimOf(state, owner)
   local shared = claim and isShared(claim, fence)
@@ -59,7 +60,7 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   settle(state, channel)
   local public = held == 1 and string.match(channel, '^!(.*)')
   local listeners = public and redis.pcall('PUBSUB', 'NUMSUB', public)[2] or 0
-  if listeners > 0 then publish('p' .. public, listeners .. '') end -- with how many listen, so that not all ask at once
+  if listeners > 0 then publish('PUBLISH', channel, listeners .. '') end -- with how many listen, so that not all ask at once
   commit(state, true)
   return withGrants(state, { held, state.grants })
 end

@@ -5,6 +5,7 @@
 -- Reply  { server time in ms, answer … }: 1 renewed · 0 the lease is not there any more · -1 the call came after its not-after
 --include batch: batch
 --include bounds: HIGHEST, LARGEST, whole
+--include call: call
 --include holder: extend, isLease, parseHolder
 --include late: isLate
 
@@ -12,9 +13,9 @@ local function renew(lockKey, _, _, owner, fence, ttl, notAfter, more)
   local late = isLate(notAfter)
   if owner == '' or late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, ttl, not-after') end
   if late then return -1 end
-  local value = redis.call('GET', lockKey)
+  local value = call('GET', lockKey)
   if value == owner .. ' ' .. fence .. ' ' .. ttl then -- the usual case, without parsing; nothing fails after its one write
-    redis.call('PEXPIRE', lockKey, ttl)
+    call('PEXPIRE', lockKey, ttl)
     return 1
   end
   local ms, holder = whole(ttl, 1, LARGEST), parseHolder(value)

@@ -3,6 +3,7 @@
 -- ARGV   share, owner, fence or "0" for none, spec of the shared lease, not-after in ms of server time
 -- Reply  1 renewed · { 1, owner, fence … of others that this call granted } · 0 the lease is not there · -1 too late
 --include bounds: HIGHEST, whole
+--include call: call
 --include claims: claimOf, isShared, loadState
 --include commit: commit
 --include fence: fenceOf
@@ -19,7 +20,7 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence, spec of a shared lease, not-after')
   end
   if late then return -1 end
-  local count, holder = redis.call('ZCARD', claimsKey), parseHolder(redis.call('GET', lockKey))
+  local count, holder = call('ZCARD', claimsKey), parseHolder(call('GET', lockKey))
   local state = loadState(lockKey, claimsKey, specsKey, count, holder)
   local claim = claimOf(state, owner)
   if isLease(holder, owner, fence) then

@@ -18,7 +18,7 @@ local function batch(verbOf, shared, each)
   if names < 1 or names % 1 ~= 0 or width < 1 or width % 1 ~= 0 then
     return redis.error_reply('REDISYNC_ARGUMENT KEYS and ARGV are as many for each name')
   end
-  local answers = { now }
+  local answers = { now, nil } -- nil makes room for one answer
   for i = 0, names - 1 do
     local key, arg, sent = shared + each * i, width * i, #messages
     local verb, ok, reply = verbOf(ARGV[arg + 1]), true, nil

@@ -1,5 +1,6 @@
 -- The state that all names of a call share. The server's time is read once.
-local time = redis.call('TIME')
+local call = redis.call -- a local is found sooner than a field of a global
+local time = call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = (micros - micros % 1000) / 1000 -- ms
 local messages = {} -- to be published when everything is written: { command, channel, text } each

@@ -4,7 +4,7 @@
 -- specs   HASH  owner -> its spec: see spec
 -- A fence in the spec of a waiter, or a deadline in that of a shared holder, shows that a call failed half-way.
 --include bounds: BELOW_TICKETS, HIGHEST, LOWEST_TICKET, SENDABLE, whole
---include call: now
+--include call: call, now
 --include parse: parseSpec
 local DEPARTED = 0 -- the score of a shared holder whose permits are free again
 
@@ -28,14 +28,14 @@ local function loadState(lockKey, claimsKey, specsKey, count, holder)
     beyond = 0, storedBeyond = 0, -- as it is now, and as '' says
     removed = {}, inReply = {}, lasting = 0, grants = 0,
   }
-  if count > 0 and not holder then state.nonWaiters = redis.call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS) end
+  if count > 0 and not holder then state.nonWaiters = call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS) end
   if state.nonWaiters == 0 then return state end
-  local lapsed = redis.call('ZRANGEBYSCORE', claimsKey, '-inf', now, 'WITHSCORES') -- '' is below all times
+  local lapsed = call('ZRANGEBYSCORE', claimsKey, '-inf', now, 'WITHSCORES') -- '' is below all times
   state.sharers, state.lapsed = state.nonWaiters - #lapsed / 2, #lapsed / 2
   if lapsed[1] == '' then state.storedBeyond = math.max(1, math.min(-lapsed[2], HIGHEST)) end
   state.beyond = state.sharers > 0 and state.storedBeyond or 0
   for i = state.storedBeyond > 0 and 3 or 1, #lapsed, 2 do
-    local spec = parseSpec(redis.call('HGET', specsKey, lapsed[i]))
+    local spec = parseSpec(call('HGET', specsKey, lapsed[i]))
     if spec and tonumber(lapsed[i + 1]) > DEPARTED then state.beyond = math.max(0, state.beyond - spec.permits + 1) end
     state.removed[lapsed[i]] = true
   end
@@ -45,10 +45,10 @@ end
 -- The claim of an owner, who is never '': each verb refuses that, or breaks the name. It is the owner's spec, with "shares"
 -- for a shared holder, or with the "ticket" of a waiter that is alive; nil if it has lapsed or is none.
 local function claimOf(state, owner)
-  local score = state.count > 0 and redis.call('ZSCORE', state.claimsKey, owner)
+  local score = state.count > 0 and call('ZSCORE', state.claimsKey, owner)
   state.claimed = score and true -- true also for a claim that has lapsed
   if not score then return nil end
-  local spec = parseSpec(redis.call('HGET', state.specsKey, owner))
+  local spec = parseSpec(call('HGET', state.specsKey, owner))
   score = tonumber(score)
   if score <= now then return nil end
   -- Beside an exclusive holder stands a shared lease where a plain client has set the lock, because it looks at no claims, or

@@ -1,7 +1,7 @@
 -- The clock of the server: the highest number that was ever drawn, for a ticket or for a fence. KEYS[1] keeps it.
 -- A call reads it at most once, and writes it at most once: after the leases and before any grant is published, see lease.
 --include bounds: HIGHEST, LOWEST_TICKET
---include call: micros
+--include call: call, micros
 local MEMORY = 7200000 -- its expiry, in ms, plus the time by which it is ahead of the server's time
 local SPELL = 1073741824 -- µs, some 18 minutes: the expiry is set once in each, because KEEPTTL takes half the time of PX
 local stored, drawn, drawnText -- the number at KEYS[1], and the highest of this call; both once it is read
@@ -39,9 +39,9 @@ end
 local function keepClock()
   if drawn == stored then return end
   if stored > 0 and drawn - drawn % SPELL == stored - stored % SPELL then
-    redis.call('SET', KEYS[1], drawnText, 'KEEPTTL')
+    call('SET', KEYS[1], drawnText, 'KEEPTTL')
   else
     local lead = math.max(0, math.ceil((drawn - micros) / 1000))
-    redis.call('SET', KEYS[1], drawnText, 'PX', MEMORY + lead)
+    call('SET', KEYS[1], drawnText, 'PX', MEMORY + lead)
   end
 end

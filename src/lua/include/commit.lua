@@ -2,6 +2,7 @@
 -- that are new, then the lock, then the claims that are removed. No key is touched after it may have been deleted: in a slot
 -- that moves to another node a deleted key counts as moved, so Redis fails a script that touches it, and undoes nothing.
 -- Claims and specs are written together, and expire together.
+--include call: call
 --include expire: expire
 --include plan: add
 --include write: write
@@ -43,8 +44,8 @@ local function commit(state, mustNotFail)
   end
   for owner in pairs(state.removed) do removed[#removed + 1] = owner end
   local gains = state.lockValue or fields or state.scores
-  if not mustNotFail and #removed > 0 then redis.call('HGET', state.specsKey, '') end -- of another type: fails before any write
-  local left = fields and state.count > 0 and redis.call('PTTL', state.specsKey) or -2 -- of claims, too
+  if not mustNotFail and #removed > 0 then call('HGET', state.specsKey, '') end -- of another type: fails before any write
+  local left = fields and state.count > 0 and call('PTTL', state.specsKey) or -2 -- of claims, too
   local short = fields and left < state.lasting
   if mustNotFail and gains or not gains and #removed > 0 then beginWrites(state.specsKey) end
   if fields then writeAll('HSET', state.specsKey, fields) end

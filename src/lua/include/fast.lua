@@ -1,5 +1,6 @@
 -- The verbs of lease. A lock that nobody waits for or shares is acquired and released here, by few calls of Redis, of which
 -- one writes, so no error comes after a write. Everything else is defined only when it is needed: see contended.
+--include call: call
 --include clock: drawn, drawnText, upcoming
 --include late: isLate
 
@@ -14,12 +15,12 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
     return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
   end
   if late then return -1 end
-  local count = redis.call('ZCARD', claimsKey)
+  local count = call('ZCARD', claimsKey)
   local ttl = count == 0 and namedTicket == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
     local number = upcoming()
     local fence = string.format('%d', number)
-    if redis.call('SET', lockKey, owner .. ' ' .. fence .. ' ' .. ttl, 'NX', 'PX', ttl) then
+    if call('SET', lockKey, owner .. ' ' .. fence .. ' ' .. ttl, 'NX', 'PX', ttl) then
       drawn, drawnText = number, fence
       return fence
     end
@@ -35,15 +36,15 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
   local late = isLate(notAfter)
   if late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep') end
   if late then return -1 end
-  local value = redis.call('GET', lockKey)
-  local isOwners = value and string.sub(value, 1, #owner) == owner
+  local value = call('GET', lockKey)
+  local isOwners = value and string.find(value, owner, 1, true) == 1
   local itsFence = isOwners and string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1) -- see holder
   local holds = itsFence and (fence == '0' or itsFence == fence)
   local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
   if (holds or not value) and keep == '0' and keepsQueue and owner ~= '' then
-    local count = redis.call('ZCARD', claimsKey)
+    local count = call('ZCARD', claimsKey)
     if holds and count == 0 then
-      redis.call('DEL', lockKey)
+      call('DEL', lockKey)
       return 1
     end
     -- Without a fence its owner may have a place in the queue, too, which is released with the lease.

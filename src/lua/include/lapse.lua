@@ -1,12 +1,12 @@
 -- How long until a holder lapses. If a holder has more left than its own ttl, the server's clock has stepped back; then these
 -- functions also plan that each lease is cut to its ttl.
 --include bounds: LARGEST
---include call: now
+--include call: call, now
 --include parse: parseSpec
 --include plan: add
 
 local function exclusiveLeft(state)
-  local left, most = redis.call('PTTL', state.lockKey), state.holder.ttl or LARGEST
+  local left, most = call('PTTL', state.lockKey), state.holder.ttl or LARGEST
   if left == -1 then error(redis.error_reply('REDISYNC_CORRUPTED the key has no expiry, so it is no lock')) end
   if left > most and not state.holder.plain then state.cutLockTo = most end
   return math.min(left, most)
@@ -14,11 +14,11 @@ end
 
 local function sharedLeft(state)
   if state.lapsed == state.nonWaiters then return LARGEST end
-  local owner, lapses = unpack(redis.call('ZRANGE', state.claimsKey, state.lapsed, state.lapsed, 'WITHSCORES'))
-  local spec, left = parseSpec(redis.call('HGET', state.specsKey, owner)), lapses - now
+  local owner, lapses = unpack(call('ZRANGE', state.claimsKey, state.lapsed, state.lapsed, 'WITHSCORES'))
+  local spec, left = parseSpec(call('HGET', state.specsKey, owner)), lapses - now
   if not spec or left <= spec.ttl then return left end
-  for _, each in ipairs(redis.call('ZRANGE', state.claimsKey, state.lapsed, state.nonWaiters - 1)) do
-    local its, score = parseSpec(redis.call('HGET', state.specsKey, each)), redis.call('ZSCORE', state.claimsKey, each)
+  for _, each in ipairs(call('ZRANGE', state.claimsKey, state.lapsed, state.nonWaiters - 1)) do
+    local its, score = parseSpec(call('HGET', state.specsKey, each)), call('ZSCORE', state.claimsKey, each)
     state.scores = add(state.scores, its and math.min(now + its.ttl, tonumber(score)) or score, each)
   end
   return spec.ttl

@@ -2,12 +2,6 @@
 --include call: now
 --include spec: SPEC
 
--- The lesser of two whole numbers, both as texts.
-local function lesser(one, other)
-  local isShorter = #one < #other or #one == #other and one < other
-  return isShorter and one or other
-end
-
 -- Returns the parts of a spec as texts, but permits and limit as numbers if it is a shared one. Returns nil if the text is no
 -- spec, is that of a lease that is held over, or has numbers of more than nine digits.
 local function partsOf(text)
@@ -23,10 +17,12 @@ local function partsOf(text)
   return mode, permits, limit, ttl, waiterTtl, channel, last
 end
 
--- The same of a waiter that is alive. nil for any other, and if its deadline shows that the server's clock has stepped back.
+-- The same of a waiter that is alive, but with the lesser of ttl and waiterTtl, for which it is granted, instead of waiterTtl.
+-- nil for any other, and if its deadline shows that the server's clock has stepped back.
 local function aliveWaiter(text)
   local mode, permits, limit, ttl, waiterTtl, channel, deadline = partsOf(text)
   local left = mode and deadline ~= '' and deadline - now or 0
   if left <= 0 or left - waiterTtl > 0 then return nil end
-  return mode, permits, limit, ttl, waiterTtl, channel, deadline
+  local isLess = #ttl < #waiterTtl or #ttl == #waiterTtl and ttl < waiterTtl
+  return mode, permits, limit, ttl, isLess and ttl or waiterTtl, channel, deadline
 end

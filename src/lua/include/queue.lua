@@ -1,8 +1,8 @@
 -- What settle needs to grant, once no exclusive holder is in the way.
 --include bounds: HIGHEST, LARGEST, LOWEST_TICKET
---include call: now
+--include call: call, now
 --include clock: draw, highest
---include listen: listensYet, mayBeGranted, publish, UNTOLD
+--include listen: publish, tellingOf, UNTOLD
 --include parse: parseSpec
 --include plan: add, admit, await
 --include spec: hasRoom
@@ -24,28 +24,26 @@ local function grant(state, owner, spec, ms)
   return fence
 end
 
--- Plans that a waiter is a holder, and the message to it; if the asking coordinator is its own, the reply says it instead.
-local function planHandOver(state, owner, spec, asking)
-  local isAskers = spec.channel == asking
-  local isTold = isAskers or listensYet(spec.channel)
-  local fence = grant(state, owner, spec, math.min(spec.ttl, spec.waiterTtl, isTold and LARGEST or UNTOLD))
+-- Plans that a waiter is a holder, and that it is told so: in the reply, or by a message.
+local function planHandOver(state, owner, spec, telling)
+  local fence = grant(state, owner, spec, math.min(spec.ttl, spec.waiterTtl, telling == 'later' and UNTOLD or LARGEST))
   state.grants = state.grants + 1
-  if isAskers then
+  if telling == 'reply' then
     add(state.inReply, owner, fence)
-  elseif isTold then
-    publish(spec.channel, cjson.encode({ state.lockKey, owner, fence }))
+  elseif telling ~= 'later' then
+    publish(telling, spec.channel, cjson.encode({ state.lockKey, owner, fence }))
   end
 end
 
 -- The spec of a waiter that is alive; a dead one is removed. After the server's clock has stepped back its deadline is cut to
 -- what asking now would give it.
 local function waiterOf(state, owner)
-  local spec = parseSpec(redis.call('HGET', state.specsKey, owner))
+  local spec = parseSpec(call('HGET', state.specsKey, owner))
   if spec and spec.deadline > now then
     if spec.deadline > now + spec.waiterTtl then await(state, owner, spec) end
     return spec
   end
-  local score = spec and spec.fence and tonumber(redis.call('ZSCORE', state.claimsKey, owner)) or 0
+  local score = spec and spec.fence and tonumber(call('ZSCORE', state.claimsKey, owner)) or 0
   if score > now and score < LOWEST_TICKET then -- a shared holder beside an exclusive one: see claimOf
     state.sharers, state.beyond = state.sharers + 1, state.beyond + spec.permits - 1
   else
@@ -57,14 +55,14 @@ end
 -- self only names may not be in the queue any more.
 local function isSelfsTurn(state, self, owner)
   if not owner or owner == self.owner and self.storedTicket then return true end
-  return self.ticket and self.ticket <= tonumber(redis.call('ZSCORE', state.claimsKey, owner))
+  return self.ticket and self.ticket <= tonumber(call('ZSCORE', state.claimsKey, owner))
 end
 
 -- A waiter whose coordinator does not listen keeps its place, and is passed over.
 return function(state, asking, self)
   local at = state.nonWaiters
   while not state.holder do
-    local owner = at < state.count and redis.call('ZRANGE', state.claimsKey, at .. '', at .. '')[1]
+    local owner = at < state.count and call('ZRANGE', state.claimsKey, at .. '', at .. '')[1]
     if self and not self.fence and isSelfsTurn(state, self, owner) then
       if not fits(state, self.spec) then return end
       self.fence = grant(state, self.owner, self.spec, self.spec.ttl)
@@ -75,7 +73,8 @@ return function(state, asking, self)
       local isOther = not state.removed[owner] and not (self and self.owner == owner)
       local spec = isOther and waiterOf(state, owner)
       if spec and not fits(state, spec) then return end
-      if spec and (spec.channel == asking or mayBeGranted(spec.channel)) then planHandOver(state, owner, spec, asking) end
+      local telling = spec and tellingOf(spec.channel, asking)
+      if telling then planHandOver(state, owner, spec, telling) end
     end
   end
 end

@@ -1,7 +1,7 @@
 -- Writes, and remembers that: see dirty.
---include call: dirty
+--include call: call, dirty
 local function write(...)
-  local reply = redis.call(...)
+  local reply = call(...)
   dirty = true
   return reply
 end
