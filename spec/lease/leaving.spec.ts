@@ -220,6 +220,39 @@ describe('a release', () => {
       assert.isAtMost(time.now(), 100 + 1_000 + 2 * 200);
       assert.isAbove(store.log.length, 4);
     }));
+
+  /** For how long a release is repeated, of a lease of that ttl whose renewals with these ttls, 100 ms apart, were answered or not. */
+  const repeatedFor = (ttl: number, renewals: readonly (readonly [ttl: number, answered: boolean])[]): number => {
+    let ms = 0;
+    virtual(({ lock, store, at, flush }) => {
+      store.departures = [silence];
+      store.renewals = renewals.map(([, answered]) => (answered ? store.after(1, 'renewed') : silence));
+      const leases: Lease[] = [];
+      const subscription = lock({ ttl, commandTimeout: 50, waiterTtl: 90 }).subscribe((lease) => leases.push(lease));
+      for (const [i, [longer]] of renewals.entries())
+        at(10 + 100 * i, () => void leases[0]?.renew(longer).catch(() => undefined));
+      const leaves = 20 + 100 * (renewals.length - 1);
+      at(leaves, () => subscription.unsubscribe());
+      flush();
+      ms = Number(store.log.at(-1)?.split(' ')[0]) - leaves;
+    });
+    return ms;
+  };
+
+  it('that is not answered is repeated for as long as a renewal that was not answered may have made the lease last', () => {
+    assert.isAtLeast(repeatedFor(1_000, [[20_000, false]]), 18_000);
+    assert.isAtLeast(repeatedFor(20_000, [[500, false]]), 18_000);
+  });
+
+  it('that is not answered is repeated no longer than an answered renewal makes the lease last', () => {
+    assert.isAtLeast(repeatedFor(1_000, [[20_000, true]]), 18_000);
+    const renewals = [
+      [20_000, false],
+      [20_000, true],
+      [500, true],
+    ] as const;
+    assert.isBelow(repeatedFor(1_000, renewals), 2_000);
+  });
 });
 
 /** One of the store's possible answers to a call, in up to 40 ms of virtual time. */

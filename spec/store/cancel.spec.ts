@@ -67,6 +67,9 @@ describe('a grant of unknown outcome', () => {
 
   it('is not waited for if Redis refused the release', () => over([fails(refused)], {}, '10ms #', {}, refused));
 
+  it('is waited for if Redis refused the release while a command that was sent before may take effect', () =>
+    over([fails(refused)], { notAfter: 50 }, '101ms #', {}, refused));
+
   it('whose release is of unknown outcome is waited for also if the next release is refused for good', () => {
     const lost = new RedisUnreachableError('a', 'The connection closed', 90);
     over([fails(lost), fails(refused)], { retryFor: 60 }, '101ms #', {}, refused);

@@ -2,11 +2,11 @@
 import { type Observable, Subject } from 'rxjs';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
-import { cancel } from '../store/cancel.ts';
+import { cancel, type InDoubt, inDoubtAfter } from '../store/cancel.ts';
 import type { Answer, Released, Request } from '../store/store.ts';
 import type { EventBody } from './events.ts';
 import { type Denied, Pace } from './pace.ts';
-import type { Bound, SessionView, Standing } from './session-view.ts';
+import type { SessionView, Standing } from './session-view.ts';
 import type { Sleeper } from './timers.ts';
 
 /** Called when a single attempt has brought no lease: with its error, or without one if others hold the lock. */
@@ -23,8 +23,8 @@ export class Acquisition implements Sleeper, Standing {
   /** How many attempts are in flight. */
   private inFlight = 0;
   private idle$: Subject<never> | undefined;
-  /** Until when attempts of unknown outcome may take effect: by the server's clock, and by ours. */
-  private unknown: { readonly notAfter: number; readonly until: number } | undefined;
+  /** The attempts of unknown outcome. */
+  private unknown: InDoubt | undefined;
   /** The last denial. */
   denied: Denied | undefined;
   /** The fence of the last grant that came as an answer. It is higher than that of a lease that was handed over and then broken. */
@@ -44,17 +44,11 @@ export class Acquisition implements Sleeper, Standing {
     return this.denied ? 'queued' : 'asking';
   }
 
-  /** Server ms until which an attempt of unknown outcome may still take effect; undefined if none can. */
-  get notAfter(): number | undefined {
-    const { unknown, session } = this;
-    return unknown && session.terms.clock.now() <= unknown.until ? unknown.notAfter : undefined;
-  }
-
-  /** What an attempt that was sent earlier may still do after a command that is sent now: give the owner a lease of the requested ttl. */
-  get bound(): Bound | undefined {
-    const { request, terms } = this.session;
-    if (this.inFlight === 0 && this.notAfter === undefined) return undefined;
-    return { ttl: request.ttl, until: terms.clock.now() + terms.commandTimeout + 1 };
+  /** The attempts that may still take effect, those in flight included; undefined if none can. */
+  get inDoubt(): InDoubt | undefined {
+    const { clock, commandTimeout } = this.session.terms;
+    if (this.inFlight > 0) return { notAfter: Number.POSITIVE_INFINITY, until: clock.now() + commandTimeout + 1 };
+    return this.unknown && clock.now() < this.unknown.until ? this.unknown : undefined;
   }
 
   /** Completes when no attempt is in flight any more; undefined if none is. */
@@ -146,11 +140,8 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { clock, commandTimeout } = session.terms;
     this.inFlight -= 1;
-    if (error instanceof RedisUnreachableError && error.notAfter !== undefined) {
-      this.known = true;
-      const notAfter = Math.max(this.unknown?.notAfter ?? 0, error.notAfter);
-      this.unknown = { notAfter, until: clock.now() + commandTimeout };
-    }
+    this.unknown = inDoubtAfter(error, clock.now() + commandTimeout + 1, this.unknown);
+    this.known ||= this.unknown !== undefined;
     if (ended) ended(error);
     else if (error instanceof Error && isTransient(error))
       this.pause({ type: 'attemptFailed', error }, () => this.pace.afterFailure(error));

@@ -37,7 +37,7 @@ export class Departure implements Observer<Released> {
    * Releases the owner in Redis, once no attempt is in flight. After commandTimeout without success the answer is false, and
    * the release is repeated in the background until nothing can be left.
    *
-   * @param ttl ms after which what is released has lapsed by itself
+   * @param ttl ms after which the lease has lapsed by itself
    * @param fence that of the lease; undefined for a place in the queue
    * @param keepUntil monotonic ms until which the lock stays taken although it is released
    */
@@ -45,7 +45,7 @@ export class Departure implements Observer<Released> {
     const { request, terms, registry } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
     const { name, owner, waiterTtl } = request;
-    const another = acquisition.bound !== undefined || acquisition.granted > (fence ?? 0); // an attempt has brought, or may bring, another fence
+    const another = acquisition.inDoubt !== undefined || acquisition.granted > (fence ?? 0); // an attempt has brought, or may bring, another fence
     const lease = { name, owner, fence: another ? undefined : fence }; // then whatever the owner has is released
     const idle$ = acquisition.whenIdle();
     const once = (): Observable<Released> => {
@@ -53,8 +53,8 @@ export class Departure implements Observer<Released> {
       return registry.store.release(keep > 0 ? { ...lease, keep } : lease, within);
     };
     const released = (): Observable<Released> => {
-      const { known, notAfter } = acquisition;
-      if (!known) return EMPTY;
+      if (!acquisition.known) return EMPTY;
+      const { notAfter } = acquisition.inDoubt ?? {};
       const since = clock.now();
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);

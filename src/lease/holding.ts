@@ -1,10 +1,11 @@
 /** The phase in which a session holds: it renews the lease, one renewal at a time and sooner after one that failed, and ends it at its maxHold. */
-import { AsyncSubject, concat, defer, EMPTY, ignoreElements, type Observable, timer } from 'rxjs';
+import { AsyncSubject, defer, EMPTY, type Observable, repeat, timer } from 'rxjs';
 import { soon } from '../backoff.ts';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
+import type { InDoubt } from '../store/cancel.ts';
 import { HeldLease } from './held-lease.ts';
-import type { Bound, Granted, SessionView } from './session-view.ts';
+import type { Granted, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
 import { type Sleeper, Timer } from './timers.ts';
 
@@ -19,25 +20,27 @@ export class Holding implements Sleeper {
   readonly session: SessionView;
   readonly lease: HeldLease;
   /** The ttl that the next renewal gives, in ms. */
-  ttl: number;
+  private ttl: number;
+  /** The longest ttl that Redis may have given the lease: until a renewal is answered, that of each that was sent. */
+  private longest: number;
   /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
   keepUntil = 0;
   /** The error of the last renewal, if it failed. */
   failure: Error | undefined;
   private failures = 0;
-  /** What commands of unknown outcome may still do to the lease, the renewal in flight included. */
-  private bound: Bound | undefined;
+  /** What commands of unknown outcome may still do before `until`, on the monotonic clock: leave the lease no more than `ttl` ms. Includes the renewal in flight. */
+  private bound: { readonly ttl: number; readonly until: number } | undefined;
   private inFlight = false;
   /** A renewal that was asked for while another is in flight. */
   private pending: { ttl: number | undefined; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
   private maxHoldTimer: Timer | undefined;
 
-  /** @param bound what attempts of unknown outcome may still do to the lease */
-  constructor(session: SessionView, granted: Granted, bound: Bound | undefined) {
+  /** @param attempts those that may still take effect */
+  constructor(session: SessionView, granted: Granted, attempts: InDoubt | undefined) {
     this.session = session;
     this.lease = new HeldLease(this, granted);
-    this.ttl = session.request.ttl;
-    this.bound = bound;
+    this.ttl = this.longest = session.request.ttl;
+    this.bound = attempts && { ttl: this.ttl, until: attempts.until };
     session.timer.sleeper = this;
   }
 
@@ -93,23 +96,23 @@ export class Holding implements Sleeper {
 
   /** Renews until no command of unknown outcome can take effect after the last renewal: it would shorten the lease that another continues. */
   renewUntilSure(): Observable<never> {
-    const again = (): Observable<never> => {
-      const rest$ = this.nothingInDoubt();
-      return rest$
-        ? concat(
-            rest$,
-            defer(() => this.renewUntilSure()),
-          )
-        : EMPTY;
-    };
-    return concat(this.renew(), defer(again));
+    return defer(() => this.renew()).pipe(repeat({ delay: () => this.nothingInDoubt() }));
   }
 
-  /** Completes when no renewal that was sent can take effect any more; undefined if none can. */
-  nothingInDoubt(): Observable<never> | undefined {
-    const { clock, scheduler } = this.session.terms;
-    const rest = (this.bound?.until ?? 0) - clock.now();
-    return rest > 0 ? timer(Math.ceil(rest), scheduler).pipe(ignoreElements()) : undefined;
+  /** Emits when nothing that was sent can take effect any more; only completes if nothing can by now. */
+  nothingInDoubt(): Observable<unknown> {
+    const { inDoubtFor } = this;
+    return inDoubtFor > 0 ? timer(Math.ceil(inDoubtFor), this.session.terms.scheduler) : EMPTY;
+  }
+
+  /** ms after which Redis has no lease any more, whatever takes effect until then. */
+  get lapsesIn(): number {
+    return this.longest + this.inDoubtFor;
+  }
+
+  /** ms for which a command that was sent may still take effect; 0 if none can. */
+  private get inDoubtFor(): number {
+    return Math.max(0, (this.bound?.until ?? 0) - this.session.terms.clock.now());
   }
 
   private sendPending(): void {
@@ -132,6 +135,7 @@ export class Holding implements Sleeper {
     const earlier = bound && bound.until > since.now ? bound : undefined; // it may take effect after this one
     const believed = Math.min(ttl, earlier?.ttl ?? ttl);
     this.bound = { ttl: believed, until: Math.max(since.now + within + 1, earlier?.until ?? 0) };
+    this.longest = Math.max(this.longest, ttl);
     this.inFlight = true;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
@@ -139,6 +143,7 @@ export class Holding implements Sleeper {
       next: (answer) => {
         this.inFlight = false;
         this.bound = earlier;
+        if (!earlier) this.longest = ttl;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
         else if (!lease.end) session.lose('taken');
         if (lease.end) outcome?.error(lease.loss);

@@ -16,12 +16,6 @@ export interface Granted {
   readonly ttl: number;
 }
 
-/** Commands of unknown outcome: until `until`, on the monotonic clock, one may take effect, and gives the lease `ttl` ms then. */
-export interface Bound {
-  readonly ttl: number;
-  readonly until: number;
-}
-
 /** The outcomes of a wait so far. */
 export interface Standing {
   /** When the last answered attempt was sent; undefined while Redis has not answered. */

@@ -1,5 +1,5 @@
 /** The life of one owner's lease on a name, in this coordinator. It is the only writer of the lease's state. */
-import { EMPTY, type Observable } from 'rxjs';
+import { EMPTY, ignoreElements, type Observable } from 'rxjs';
 import { CoordinatorClosedError, LockLostError, type LossReason, OwnerConflictError } from '../errors.ts';
 import type { Request } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
@@ -111,7 +111,7 @@ export class Session implements SessionView {
   grant(granted: Granted): void {
     if (!this.waits) return;
     const { acquisition, attached, began } = this;
-    const held = new Holding(this, granted, acquisition.bound);
+    const held = new Holding(this, granted, acquisition.inDoubt);
     this.began = this.terms.clock.now();
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
@@ -191,8 +191,8 @@ export class Session implements SessionView {
     held.stop();
     this.first.call(() => held.lease.endWith(end));
     if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
-    if (stays) departure.start(held.nothingInDoubt() ?? EMPTY);
-    else departure.release(acquisition, held.ttl, held.lease.fence, lost ? 0 : held.keepUntil);
+    if (stays) departure.start(held.nothingInDoubt().pipe(ignoreElements()));
+    else departure.release(acquisition, held.lapsesIn, held.lease.fence, lost ? 0 : held.keepUntil);
     if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
     if (!how) for (const one of attached) one.error(held.lease.loss);
   }

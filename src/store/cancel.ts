@@ -6,6 +6,20 @@ import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { LONGEST } from '../options.ts';
 import type { Released } from './store.ts';
 
+/** Commands of unknown outcome: until when the last of them may take effect. */
+export interface InDoubt {
+  /** Server ms, the last in which it may. */
+  readonly notAfter: number;
+  /** Monotonic ms from which on it cannot any more, even if the server's clock steps back. */
+  readonly until: number;
+}
+
+/** What is in doubt after a failure: what was `before`, and until then the command that failed, unless it is known to have done nothing. */
+export const inDoubtAfter = (error: unknown, until: number, before?: InDoubt): InDoubt | undefined =>
+  error instanceof RedisUnreachableError && error.notAfter !== undefined
+    ? { notAfter: Math.max(before?.notAfter ?? 0, error.notAfter), until }
+    : before;
+
 export interface Cancellation {
   /** Server ms until which an earlier command of unknown outcome may still take effect; undefined: there is none. */
   readonly notAfter?: number | undefined;
@@ -20,8 +34,8 @@ export interface Cancellation {
 
 /**
  * Emits the outcome of each release that was answered; the first one tells whether there was anything to release. Errors
- * when a release has failed for good, but only when that release can no longer take effect: otherwise it could end the
- * next lease of the same owner.
+ * when a release has failed for good, but only when nothing that was sent can take effect any more: a release could end
+ * the next lease of the same owner.
  */
 export const cancel = (release: () => Observable<Released>, options: Cancellation): Observable<Released> =>
   new Observable((subscriber) => new Releases(subscriber, release, options).send());
@@ -33,16 +47,12 @@ class Releases implements Observer<Released> {
   private readonly options: Cancellation;
   private readonly clock: Clock;
   private readonly began: number;
-  /** Server ms until which a command that was sent earlier may still take effect; undefined: there is none. */
-  private notAfter: number | undefined;
-  /** Monotonic ms from which on a release is sent later than that command can take effect. */
-  private until: number;
+  /** Commands that were sent earlier, the releases themselves included. */
+  private inDoubt: InDoubt | undefined;
   private sent: number;
-  /** Whether a release was of unknown outcome: it may take effect before `until`. */
-  private inDoubt = false;
   private failures = 0;
-  /** Releases that go on, or are to be made: one of a quorum goes on when it has its outcome. */
-  private left = 1;
+  /** How many releases go on, or are to be made: one of a quorum goes on when it has its outcome. */
+  private open = 1;
 
   constructor(subscriber: Subscriber<Released>, release: () => Observable<Released>, options: Cancellation) {
     this.subscriber = subscriber;
@@ -50,8 +60,8 @@ class Releases implements Observer<Released> {
     this.options = options;
     this.clock = clockOf(options.scheduler);
     this.began = this.sent = this.clock.now();
-    this.notAfter = options.notAfter;
-    this.until = this.began + options.within;
+    const { notAfter, within } = options;
+    if (notAfter !== undefined) this.inDoubt = { notAfter, until: this.began + within + 1 };
   }
 
   send(): void {
@@ -60,36 +70,32 @@ class Releases implements Observer<Released> {
   }
 
   next(released: Released): void {
-    const { notAfter, until } = this;
+    const { inDoubt, sent, clock } = this;
     this.failures = 0;
     this.subscriber.next(released);
-    if (notAfter === undefined || released.now > notAfter || this.sent > until) return;
-    this.left += 1;
-    this.sendAfter(Math.max(0, Math.min(notAfter - released.now, until - this.clock.now())) + 1);
+    if (!inDoubt || released.now > inDoubt.notAfter || sent >= inDoubt.until) return;
+    this.open += 1;
+    this.sendAfter(Math.max(1, Math.min(inDoubt.notAfter + 1 - released.now, inDoubt.until - clock.now())));
   }
 
   error(reason: unknown): void {
     const { within, retryFor = 0, failed } = this.options;
     failed?.();
-    const unknown = reason instanceof RedisUnreachableError && reason.notAfter !== undefined; // it may have been sent
-    if (unknown) {
-      this.notAfter = Math.max(this.notAfter ?? 0, reason.notAfter);
-      this.until = this.sent + within;
-      this.inDoubt = true;
-    }
-    if (isTransient(reason) && this.clock.now() - this.began < retryFor) {
+    const now = this.clock.now();
+    this.inDoubt = inDoubtAfter(reason, this.sent + within + 1, this.inDoubt);
+    if (isTransient(reason) && now - this.began < retryFor) {
       this.failures += 1;
       this.sendAfter(soon(this.failures));
       return;
     }
-    const rest = this.inDoubt ? this.until + 1 - this.clock.now() : 0; // + 1: in the ms of its not-after it may take effect
+    const rest = (this.inDoubt?.until ?? 0) - now;
     if (rest > 0) this.after(rest, () => this.subscriber.error(reason));
     else this.subscriber.error(reason);
   }
 
   complete(): void {
-    this.left -= 1;
-    if (this.left === 0) this.subscriber.complete();
+    this.open -= 1;
+    if (this.open === 0) this.subscriber.complete();
   }
 
   private sendAfter(ms: number): void {
