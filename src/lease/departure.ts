@@ -3,6 +3,7 @@ import { concat, defer, EMPTY, type Observable, type Observer, type Subscription
 import { cancel } from '../store/cancel.ts';
 import type { Released } from '../store/store.ts';
 import type { Acquisition } from './acquisition.ts';
+import type { Holding } from './holding.ts';
 import { Once } from './once.ts';
 import type { SessionView } from './session-view.ts';
 
@@ -11,19 +12,18 @@ export class Departure implements Observer<Released> {
   private readonly session: SessionView;
   /** Whether a grant that arrives later is left alone. */
   private leavesGrant: boolean;
-  /** Whether it waited in the queue. If its release finds a lease, the message about that grant may still arrive. */
-  private readonly queued: boolean;
-  /** Called with the answer, before it is emitted. */
-  private readonly answered: ((held: boolean) => void) | undefined;
+  /** Whether it ends a wait in the queue. If its release finds a lease, the message about that grant may still arrive. */
+  private queued = false;
+  /** Called once, as soon as it is known whether there was a lease to release. */
+  private readonly onSettled: ((held: boolean) => void) | undefined;
   private settled = false;
   private answer: Once<boolean> | undefined;
   private releasing: Subscription | undefined;
 
-  constructor(session: SessionView, leavesGrant: boolean, queued: boolean, answered?: (held: boolean) => void) {
+  constructor(session: SessionView, leavesGrant: boolean, onSettled?: (held: boolean) => void) {
     this.session = session;
     this.leavesGrant = leavesGrant;
-    this.queued = queued;
-    this.answered = answered;
+    this.onSettled = onSettled;
   }
 
   /** Emits whether there was a lease to release; only completes once that was emitted. */
@@ -37,20 +37,20 @@ export class Departure implements Observer<Released> {
    * Releases the owner in Redis, once no attempt is in flight. After commandTimeout without success the answer is false, and
    * the release is repeated in the background until nothing can be left.
    *
-   * @param ttl ms after which the lease has lapsed by itself
-   * @param fence that of the lease; undefined for a place in the queue
-   * @param keepUntil monotonic ms until which the lock stays taken although it is released
+   * @param holding what ends; undefined: a wait
    */
-  release(acquisition: Acquisition, ttl: number, fence?: number, keepUntil = 0): void {
+  release(acquisition: Acquisition, holding?: Holding): void {
     const { request, terms, registry } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
     const { name, owner, waiterTtl } = request;
+    const fence = holding?.lease.fence;
+    this.queued = !holding && acquisition.is === 'queued';
     const another = acquisition.inDoubt !== undefined || acquisition.granted > (fence ?? 0); // an attempt has brought, or may bring, another fence
-    const lease = { name, owner, fence: another ? undefined : fence }; // then whatever the owner has is released
+    const release = { name, owner, fence: another ? undefined : fence }; // then whatever the owner has is released
     const idle$ = acquisition.whenIdle();
     const once = (): Observable<Released> => {
-      const keep = Math.ceil(keepUntil - clock.now());
-      return registry.store.release(keep > 0 ? { ...lease, keep } : lease, within);
+      const keep = Math.ceil((holding?.keepUntil ?? 0) - clock.now());
+      return registry.store.release(keep > 0 ? { ...release, keep } : release, within);
     };
     const released = (): Observable<Released> => {
       if (!acquisition.known) return EMPTY;
@@ -59,7 +59,7 @@ export class Departure implements Observer<Released> {
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);
       };
-      const retryFor = Math.max(ttl, waiterTtl) + (notAfter === undefined ? 0 : within);
+      const retryFor = Math.max(holding?.lapsesIn ?? request.ttl, waiterTtl) + (notAfter === undefined ? 0 : within);
       return cancel(once, { notAfter, within, retryFor, scheduler, failed });
     };
     this.start(idle$ ? concat(idle$, defer(released)) : released());
@@ -95,9 +95,9 @@ export class Departure implements Observer<Released> {
   /** Emits the answer. Only the first call counts. */
   settle(held: boolean): void {
     if (this.settled) return;
-    const { session, answered, answer } = this;
+    const { session, onSettled, answer } = this;
     this.settled = true;
-    answered?.(held);
+    onSettled?.(held);
     if (answer) session.first.call(() => answer.emit(held));
   }
 }

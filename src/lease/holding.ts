@@ -4,7 +4,7 @@ import { soon } from '../backoff.ts';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
 import type { InDoubt } from '../store/cancel.ts';
-import { HeldLease } from './held-lease.ts';
+import { type End, HeldLease } from './held-lease.ts';
 import type { Granted, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
 import { type Sleeper, Timer } from './timers.ts';
@@ -75,9 +75,13 @@ export class Holding implements Sleeper {
     else this.plan();
   }
 
-  stop(): void {
-    this.session.timer.clear();
+  /** Nothing is renewed any more, and every face of the lease says that it is over. */
+  end(end: End): void {
+    const { session, lease } = this;
+    session.timer.clear();
     this.maxHoldTimer?.clear();
+    if (end !== 'released') this.keepUntil = 0;
+    session.first.call(() => lease.endWith(end));
   }
 
   /** The timer fires: a renewal is due. */

@@ -97,14 +97,14 @@ export class Session implements SessionView {
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */
   endWait(error: unknown, timedOut = false): void {
     if (!this.waits) return;
-    const { acquisition, attached, timer, request, terms } = this;
-    const queued = acquisition.is === 'queued';
-    const departure = new Departure(this, terms.owner !== undefined, queued);
+    const { acquisition, attached, timer, terms } = this;
+    const queued = this.is === 'queued';
+    const departure = new Departure(this, terms.owner !== undefined);
     this.attached = [];
     this.state = departure;
     timer.clear();
     if (queued) this.tell({ type: 'abandoned', waited: terms.clock.now() - this.began, ...(timedOut && { timedOut }) });
-    departure.release(acquisition, request.ttl);
+    departure.release(acquisition);
     for (const one of attached) one.error(error);
   }
 
@@ -180,19 +180,17 @@ export class Session implements SessionView {
     const detached = how === 'detached';
     const shared = detached || terms.owner !== undefined; // another process may hold under this owner
     const stays = detached || (shared && lost !== undefined && lost !== 'maxHold'); // after maxHold only we can have it
-    const answered = (acknowledged: boolean): void => {
+    const departure = new Departure(this, shared, (acknowledged) => {
       if (detached) this.tell({ type: 'detached', held: duration });
       else if (!lost) this.tell({ type: 'released', held: duration, acknowledged });
       if (how) for (const one of attached) one.complete();
-    };
-    const departure = new Departure(this, shared, false, answered);
+    });
     this.attached = [];
     this.state = departure;
-    held.stop();
-    this.first.call(() => held.lease.endWith(end));
+    held.end(end);
     if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
     if (stays) departure.start(held.nothingInDoubt().pipe(ignoreElements()));
-    else departure.release(acquisition, held.lapsesIn, held.lease.fence, lost ? 0 : held.keepUntil);
+    else departure.release(acquisition, held);
     if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
     if (!how) for (const one of attached) one.error(held.lease.loss);
   }
