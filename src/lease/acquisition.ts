@@ -1,5 +1,5 @@
 /** The phase from the first attempt to the grant: attempts repeated as heartbeats or by back-off, or ended by a hand-off. No pipeline of rxjs: that cost each waiter 2.5 KB. */
-import { type Observable, Subject } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
 import { cancel, type InDoubt, inDoubtAfter } from '../store/cancel.ts';
@@ -14,7 +14,7 @@ type Ended = (error?: unknown) => void;
 
 export class Acquisition implements Sleeper, Standing {
   /** Whether Redis may have a claim of this owner. */
-  known = false;
+  mayHaveClaim = false;
   heard: Instant | undefined;
   private readonly session: SessionView;
   readonly pace: Pace;
@@ -22,7 +22,7 @@ export class Acquisition implements Sleeper, Standing {
   private patient = false;
   /** How many attempts are in flight. */
   private inFlight = 0;
-  private idle$: Subject<never> | undefined;
+  private onIdle: (() => void) | undefined;
   /** The attempts of unknown outcome. */
   private unknown: InDoubt | undefined;
   /** The last denial. */
@@ -51,11 +51,10 @@ export class Acquisition implements Sleeper, Standing {
     return this.unknown && clock.now() < this.unknown.until ? this.unknown : undefined;
   }
 
-  /** Completes when no attempt is in flight any more; undefined if none is. */
-  whenIdle(): Observable<never> | undefined {
-    if (this.inFlight === 0) return undefined;
-    this.idle$ ??= new Subject();
-    return this.idle$;
+  /** Calls back once no attempt is in flight any more: at once, if none is. */
+  whenIdle(act: () => void): void {
+    if (this.inFlight === 0) act();
+    else this.onIdle = act;
   }
 
   /** Joins the queue, and asks until the lock is granted. */
@@ -112,7 +111,7 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { request, terms } = session;
     if (!this.heard || this.heard.now < since.now) this.heard = since;
-    this.known ||= answer.granted || ended === undefined;
+    this.mayHaveClaim ||= answer.granted || ended === undefined;
     if (answer.granted && session.waits && remaining(terms.clock, since, request.ttl) <= 0) {
       this.tooLate(answer.fence, ended);
       return;
@@ -141,7 +140,7 @@ export class Acquisition implements Sleeper, Standing {
     const { clock, commandTimeout } = session.terms;
     this.inFlight -= 1;
     this.unknown = inDoubtAfter(error, clock.now() + commandTimeout + 1, this.unknown);
-    this.known ||= this.unknown !== undefined;
+    this.mayHaveClaim ||= this.unknown !== undefined;
     if (ended) ended(error);
     else if (error instanceof Error && isTransient(error))
       this.pause({ type: 'attemptFailed', error }, () => this.pace.afterFailure(error));
@@ -150,7 +149,7 @@ export class Acquisition implements Sleeper, Standing {
   }
 
   private signalIdle(): void {
-    if (this.inFlight === 0) this.idle$?.complete();
+    if (this.inFlight === 0) this.onIdle?.();
   }
 
   /** Tells the event and sets the timer for the next attempt, as long as anybody waits: a listener and the back-off may leave. */

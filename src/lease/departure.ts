@@ -1,5 +1,5 @@
 /** The last phase of a session, 'releasing': its owner is released in Redis, and whoever ended it is told whether there was a lease. */
-import { concat, defer, EMPTY, type Observable, type Observer, type Subscription } from 'rxjs';
+import { EMPTY, type Observable, type Observer, type Subscription } from 'rxjs';
 import { cancel } from '../store/cancel.ts';
 import type { Released } from '../store/store.ts';
 import type { Acquisition } from './acquisition.ts';
@@ -42,27 +42,25 @@ export class Departure implements Observer<Released> {
   release(acquisition: Acquisition, holding?: Holding): void {
     const { request, terms, registry } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
-    const { name, owner, waiterTtl } = request;
-    const fence = holding?.lease.fence;
+    const { name, owner, ttl, waiterTtl } = request;
     this.queued = !holding && acquisition.is === 'queued';
-    const another = acquisition.inDoubt !== undefined || acquisition.granted > (fence ?? 0); // an attempt has brought, or may bring, another fence
-    const release = { name, owner, fence: another ? undefined : fence }; // then whatever the owner has is released
-    const idle$ = acquisition.whenIdle();
-    const once = (): Observable<Released> => {
-      const keep = Math.ceil((holding?.keepUntil ?? 0) - clock.now());
-      return registry.store.release(keep > 0 ? { ...release, keep } : release, within);
-    };
-    const released = (): Observable<Released> => {
-      if (!acquisition.known) return EMPTY;
-      const { notAfter } = acquisition.inDoubt ?? {};
+    acquisition.whenIdle(() => {
+      const { inDoubt, granted, mayHaveClaim } = acquisition;
+      if (!mayHaveClaim) return this.complete();
+      const { lease, keepUntil = 0, lapsesIn = ttl } = holding ?? {};
+      const another = inDoubt !== undefined || granted > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
+      const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
+      const once = (): Observable<Released> => {
+        const keep = Math.ceil(keepUntil - clock.now());
+        return registry.store.release(keep > 0 ? { ...release, keep } : release, within);
+      };
       const since = clock.now();
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);
       };
-      const retryFor = Math.max(holding?.lapsesIn ?? request.ttl, waiterTtl) + (notAfter === undefined ? 0 : within);
-      return cancel(once, { notAfter, within, retryFor, scheduler, failed });
-    };
-    this.start(idle$ ? concat(idle$, defer(released)) : released());
+      const retryFor = Math.max(lapsesIn, waiterTtl) + (inDoubt ? within : 0);
+      this.start(cancel(once, { notAfter: inDoubt?.notAfter, within, retryFor, scheduler, failed }));
+    });
   }
 
   /** Follows the releases of the owner; or, where its lease stays in Redis, what completes when nothing can take effect any more. */

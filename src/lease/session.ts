@@ -6,7 +6,6 @@ import { Acquisition } from './acquisition.ts';
 import type { Attachment } from './attachment.ts';
 import { Departure } from './departure.ts';
 import type { EventBody, LockEvent } from './events.ts';
-import type { End } from './held-lease.ts';
 import { Holding } from './holding.ts';
 import type { Granted, Registry, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
@@ -90,7 +89,10 @@ export class Session implements SessionView {
     this.attached = this.attached.filter((other) => other !== one);
     const { state, attached } = this;
     if (state.is === 'held') {
-      if ((one.holds || attached.length === 0) && !this.endIfLapsed()) this.end(state, 'released');
+      if ((!one.holds && attached.length > 0) || this.endIfLapsed()) return;
+      this.attached = [];
+      this.end(state, 'released');
+      for (const other of attached) other.error(state.lease.loss);
     } else if (attached.length === 0) this.endWait(undefined, one.timedOut);
   }
 
@@ -136,7 +138,7 @@ export class Session implements SessionView {
 
   release(detach = false): Observable<boolean> {
     const { state } = this;
-    if (state.is === 'held' && !this.endIfLapsed()) this.end(state, 'released', detach ? 'detached' : 'completed');
+    if (state.is === 'held' && !this.endIfLapsed()) this.end(state, detach ? 'detached' : 'released');
     return this.released$;
   }
 
@@ -170,28 +172,29 @@ export class Session implements SessionView {
   }
 
   /**
-   * held → releasing: first every face of the lease says that it is over, then its owner is released in Redis. With `how` the
-   * subscriptions complete by themselves once that is done, otherwise they error at once.
+   * held → releasing: every face of the lease says that it is over, then its owner is released in Redis. The subscriptions error
+   * at once after a loss; otherwise they complete, when the release is acknowledged.
    */
-  private end(held: Holding, end: End, how?: 'detached' | 'completed'): void {
+  private end(held: Holding, how: LockLostError | 'released' | 'detached'): void {
     const { acquisition, attached, terms } = this;
     const duration = terms.clock.now() - this.began;
-    const lost = end === 'released' ? undefined : end.reason;
+    const lost = how instanceof LockLostError ? how.reason : undefined;
     const detached = how === 'detached';
     const shared = detached || terms.owner !== undefined; // another process may hold under this owner
-    const stays = detached || (shared && lost !== undefined && lost !== 'maxHold'); // after maxHold only we can have it
+    const stays = shared && !(how === 'released' || lost === 'maxHold'); // after maxHold only we can have it
     const departure = new Departure(this, shared, (acknowledged) => {
-      if (detached) this.tell({ type: 'detached', held: duration });
-      else if (!lost) this.tell({ type: 'released', held: duration, acknowledged });
-      if (how) for (const one of attached) one.complete();
+      if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
+      else if (detached) this.tell({ type: 'detached', held: duration });
+      else this.tell({ type: 'released', held: duration, acknowledged });
+      for (const one of attached)
+        if (lost) one.error(held.lease.loss);
+        else one.complete();
     });
     this.attached = [];
     this.state = departure;
-    held.end(end);
-    if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
+    held.end(detached ? 'released' : how);
     if (stays) departure.start(held.nothingInDoubt().pipe(ignoreElements()));
     else departure.release(acquisition, held);
     if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
-    if (!how) for (const one of attached) one.error(held.lease.loss);
   }
 }
