@@ -164,7 +164,8 @@ export class LockCorruptedError extends RedisyncError {
 }
 
 /**
- * This `owner` already has or awaits a lease on the name, in the other mode or with fewer permits. An owner has one lease on a name.
+ * This `owner` already has or awaits a lease on the name, in the other mode, with fewer permits or by another
+ * `scheduler`. An owner has one lease on a name.
  *
  * @example
  * const { read, write } = locks.readWriteLock('catalog', { owner: 'me' });

@@ -7,7 +7,7 @@ import type { Kind } from '../../src/lease/terms.ts';
 import { Lock } from '../../src/locks/lock.ts';
 import type { LockOptions } from '../../src/options.ts';
 import { denied, granted, left, silence } from '../support/fake-store.ts';
-import { label, shown, type Virtual, virtual } from '../support/virtual.ts';
+import { CountingScheduler, label, shown, type Virtual, virtual } from '../support/virtual.ts';
 
 const ME = { owner: 'me', waiterTtl: 9_000 };
 
@@ -248,6 +248,23 @@ describe('the same owner twice', () => {
       v.at(200, () => all.unsubscribe());
       v.ends(['0 acquire', '0 acquire', '100 renew', '200 release', '200 release']);
       assert.deepEqual(said.slice(0, 3), ['OWNER_CONFLICT', 'OWNER_CONFLICT', 'held']);
+    }));
+
+  it('is a conflict by another scheduler, whose clock could not judge the lease, while it waits and while it is held', () =>
+    virtual((v) => {
+      v.store.acquires = [v.store.after(50, granted())];
+      const said: string[] = [];
+      const other = new CountingScheduler(v.time);
+      const first = v.lock(ME).subscribe();
+      for (const ms of [10, 100])
+        v.at(ms, () => {
+          v.lock({ ...ME, scheduler: other }).subscribe({
+            error: (error) => said.push(`${v.time.now()} ${label(error)}`),
+          });
+        });
+      v.at(200, () => first.unsubscribe());
+      v.ends(['0 acquire', '200 release']);
+      assert.deepEqual(said, ['10 OWNER_CONFLICT', '100 OWNER_CONFLICT']);
     }));
 });
 

@@ -1,8 +1,10 @@
 /** One subscription to a lock. Everything is emitted to it in the async context in which it was made. */
 import type { Subscriber } from 'rxjs';
+import type { Mode } from '../store/store.ts';
 import { InContext, report } from './context.ts';
 import type { Lease } from './lease.ts';
 import type { LockDefinition, SessionView } from './session-view.ts';
+import type { Terms } from './terms.ts';
 
 /** Collects the attachments that leave because they have timed out; undefined while none does. */
 let late: Attachment[] | undefined;
@@ -34,6 +36,14 @@ export class Attachment extends InContext<Lease> {
   constructor(subscriber: Subscriber<Lease>, wanted: LockDefinition) {
     super(subscriber);
     this.wanted = wanted;
+  }
+
+  /** How it differs from those that have or await the one lease of its owner, if it cannot share that: another scheduler's clock could not judge it. */
+  conflict(mode: Mode, permits: number, { scheduler }: Terms): string | undefined {
+    const { kind, terms } = this.wanted;
+    if (kind.mode !== mode) return 'in another mode';
+    if (kind.permits > permits) return 'with fewer permits';
+    return terms.scheduler === scheduler ? undefined : 'by another scheduler';
   }
 
   override next(lease: Lease): void {

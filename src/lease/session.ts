@@ -57,11 +57,10 @@ export class Session implements SessionView {
   /** Attaches a subscription: it waits with the others; or it is given the held lease, once that was renewed on its terms. */
   attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
-    const { kind, terms } = one.wanted;
-    const mode = state.is === 'held' ? state.lease.mode : request.mode;
-    if (kind.mode !== mode || kind.permits > request.permits) {
-      const otherwise = kind.mode === mode ? 'with fewer permits' : 'in another mode';
-      one.error(new OwnerConflictError(request.name, request.owner, otherwise));
+    const { terms } = one.wanted;
+    const conflict = one.conflict(state.is === 'held' ? state.lease.mode : request.mode, request.permits, this.terms);
+    if (conflict) {
+      one.error(new OwnerConflictError(request.name, request.owner, conflict));
       return;
     }
     one.session = this;
