@@ -98,10 +98,10 @@ export class Acquisition implements Sleeper, Standing {
 
   /** @param ended given for a single attempt */
   private send(request: Request, ended?: Ended): void {
-    const { registry, terms } = this.session;
+    const { sessions, terms } = this.session;
     const since = instant(terms.clock);
     this.inFlight += 1;
-    registry.store.acquire(request, ended === undefined, terms.commandTimeout).subscribe({
+    sessions.store.acquire(request, ended === undefined, terms.commandTimeout).subscribe({
       next: (answer) => this.answered(answer, since, ended),
       error: (error: unknown) => this.failed(error, ended),
     });
@@ -116,7 +116,7 @@ export class Acquisition implements Sleeper, Standing {
       this.tooLate(answer.fence, ended);
       return;
     }
-    this.pace.answered();
+    this.pace.reset();
     this.inFlight -= 1;
     if (answer.granted) {
       this.granted = answer.fence;
@@ -172,12 +172,12 @@ export class Acquisition implements Sleeper, Standing {
    * the same lease, which this process is about to believe.
    */
   private tooLate(fence: number, ended?: Ended): void {
-    const { request, terms, registry } = this.session;
+    const { request, terms, sessions } = this.session;
     const { name, owner, ttl } = request;
     const { commandTimeout: within, scheduler } = terms;
     const message = `Redis took longer to answer than the ttl of ${ttl} ms`;
     const late = new RedisUnreachableError(name, message, 0, undefined, 'raise ttl, or see why Redis is slow');
-    const release = (): Observable<Released> => registry.store.release({ name, owner, fence }, within);
+    const release = (): Observable<Released> => sessions.store.release({ name, owner, fence }, within);
     const failed = (): void => this.failed(late, ended);
     if (this.inFlight > 1) failed();
     else cancel(release, { within, scheduler }).subscribe({ error: failed, complete: failed });

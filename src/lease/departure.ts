@@ -40,7 +40,7 @@ export class Departure implements Observer<Released> {
    * @param holding what ends; undefined: a wait
    */
   release(acquisition: Acquisition, holding?: Holding): void {
-    const { request, terms, registry } = this.session;
+    const { request, terms, sessions } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
     const { name, owner, ttl, waiterTtl } = request;
     this.queued = !holding && acquisition.is === 'queued';
@@ -52,7 +52,7 @@ export class Departure implements Observer<Released> {
       const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
       const once = (): Observable<Released> => {
         const keep = Math.ceil(keepUntil - clock.now());
-        return registry.store.release(keep > 0 ? { ...release, keep } : release, within);
+        return sessions.store.release(keep > 0 ? { ...release, keep } : release, within);
       };
       const since = clock.now();
       const failed = (): void => {
@@ -96,6 +96,6 @@ export class Departure implements Observer<Released> {
     const { session, onSettled, answer } = this;
     this.settled = true;
     onSettled?.(held);
-    if (answer) session.first.call(() => answer.emit(held));
+    if (answer) session.firstAttachment.call(() => answer.emit(held));
   }
 }

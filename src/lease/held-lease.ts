@@ -71,12 +71,12 @@ export class HeldLease implements Lease {
   get end$(): Observable<End> {
     if (this.end) return of(this.end);
     this.ended ??= new Once();
-    return this.told(this.ended.value$);
+    return this.inContext(this.ended.value$);
   }
 
   /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
   get settled$(): Observable<unknown> {
-    return this.told(this.#renewer.session.released$);
+    return this.inContext(this.#renewer.session.released$);
   }
 
   /** The error for calls after its end. */
@@ -86,8 +86,8 @@ export class HeldLease implements Lease {
 
   remaining(): number {
     if (this.end) return 0;
-    const { left } = this;
-    if (left > 0) return left;
+    const { rest } = this;
+    if (rest > 0) return rest;
     this.#renewer.session.endIfLapsed();
     return 0;
   }
@@ -98,7 +98,7 @@ export class HeldLease implements Lease {
   }
 
   /** ms for which it can be believed, and its maxHold is not over. */
-  get left(): number {
+  get rest(): number {
     const { valid, until } = this;
     return until === undefined ? valid : Math.min(valid, until - this.#renewer.session.terms.clock.now());
   }
@@ -117,7 +117,7 @@ export class HeldLease implements Lease {
   }
 
   downgrade(): Promise<void> {
-    const { writes } = this.#renewer.session.first.wanted.kind;
+    const { writes } = this.#renewer.session.firstAttachment.wanted.kind;
     if (writes) return this.renewed((renewer) => renewer.renew(undefined, true));
     const message = `The lease on ${quote(this.name)} cannot be downgraded: only that of a write lock can`;
     return Promise.reject(new TypeError(message));
@@ -136,7 +136,7 @@ export class HeldLease implements Lease {
   async detach(): Promise<Detached> {
     await this.renewed((renewer) => renewer.renewUntilSure());
     if (!this.held) throw this.loss;
-    const { name, owner, fence, left: remaining } = this;
+    const { name, owner, fence, rest: remaining } = this;
     this.#renewer.session.release(true);
     return { name, owner, fence, remaining };
   }
@@ -171,7 +171,7 @@ export class HeldLease implements Lease {
   }
 
   /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
-  private told<T>(source: Observable<T>): Observable<T> {
+  private inContext<T>(source: Observable<T>): Observable<T> {
     return this.#renewer.session.terms.owner === undefined ? source : inOwnContext(source);
   }
 

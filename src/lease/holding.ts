@@ -47,7 +47,7 @@ export class Holding implements Sleeper {
   /** Why the lease has ended by itself; undefined while it can be believed. */
   get lapse(): LossReason | undefined {
     const { lease, failure } = this;
-    if (lease.left > 0) return undefined;
+    if (lease.rest > 0) return undefined;
     if (lease.valid > 0) return 'maxHold';
     return failure ? 'unreachable' : 'expired';
   }
@@ -81,7 +81,7 @@ export class Holding implements Sleeper {
     session.timer.clear();
     this.maxHoldTimer?.clear();
     if (end !== 'released') this.keepUntil = 0;
-    session.first.call(() => lease.endWith(end));
+    session.firstAttachment.call(() => lease.endWith(end));
   }
 
   /** The timer fires: a renewal is due. */
@@ -129,7 +129,7 @@ export class Holding implements Sleeper {
 
   private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<never>): void {
     const { session, lease, bound } = this;
-    const { request, terms, timer, registry } = session;
+    const { request, terms, timer, sessions } = session;
     timer.clear();
     const since = instant(terms.clock);
     if (downgrade) lease.mode = 'shared'; // from now on, as the shorter ttl below: the answer may get lost
@@ -143,7 +143,7 @@ export class Holding implements Sleeper {
     this.inFlight = true;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
-    registry.store.renew(renewed, lease.fence, within, downgrade).subscribe({
+    sessions.store.renew(renewed, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
         this.inFlight = false;
         this.bound = earlier;

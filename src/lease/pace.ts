@@ -26,7 +26,7 @@ export class Pace {
   }
 
   /** An attempt was answered: counting of failures starts over. */
-  answered(): void {
+  reset(): void {
     this.failures = 0;
     this.failure = undefined;
     this.silent = undefined;
@@ -37,8 +37,8 @@ export class Pace {
    * queue ask when the holder's lease is due to lapse. If not, as with another client's lock, they ask by back-off.
    */
   afterDenial({ wait, rank = 0, announced, foremost }: Denied): number {
-    const { request, registry } = this.session;
-    if (registry.store.refusedToListen) this.hinder(registry.store.refusedToListen);
+    const { request, sessions } = this.session;
+    if (sessions.store.refusedToListen) this.hinder(sessions.store.refusedToListen);
     const heartbeat = Math.floor(request.waiterTtl / 3);
     if (rank >= NEAR && !foremost) return heartbeat;
     const lapse = Math.max(1, wait) + 1 + (rank < NEAR ? 0 : rank % SPREAD);
@@ -60,15 +60,15 @@ export class Pace {
 
   /** The wait that the back-off returns. It may be the user's own, and throw. */
   private backOff(attempt: number): number {
-    const { first, terms } = this.session;
-    return first.runInAsyncScope(() => waitAfter(terms.backoff, attempt));
+    const { firstAttachment, terms } = this.session;
+    return firstAttachment.runInAsyncScope(() => waitAfter(terms.backoff, attempt));
   }
 
   /** Tells that the wait is hindered, once. */
   private hinder(error: Error): void {
     if (this.hindered) return;
     this.hindered = true;
-    this.session.registry.warn(this.session.request.name, error);
+    this.session.sessions.warn(this.session.request.name, error);
     this.session.tell({ type: 'hindered', error });
   }
 }

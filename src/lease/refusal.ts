@@ -13,7 +13,7 @@ export class Refusal {
   private refused = 0;
 
   /** Runs what tells subscribers of the end, so that a subscription from within it is recognised as a retry. */
-  tell(act: () => void, times = 0): void {
+  telling(act: () => void, times = 0): void {
     const before = this.times;
     this.times = times;
     try {
@@ -38,7 +38,7 @@ export class Refusal {
       return undefined;
     }
     const ms = 2 ** (times + 1);
-    return ms > LONGEST ? undefined : later(scheduler, ms, () => this.tell(error, times + 1));
+    return ms > LONGEST ? undefined : later(scheduler, ms, () => this.telling(error, times + 1));
   }
 }
 

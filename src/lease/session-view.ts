@@ -26,12 +26,12 @@ export interface Standing {
 }
 
 export interface SessionView {
-  readonly registry: Registry;
+  readonly sessions: SessionsView;
   readonly request: Request;
   /** The terms of the first subscription; once the lease is held, those of the last. */
   readonly terms: Terms;
   /** The subscription for which it was made. The user's code is called in its async context, even after it has left. */
-  readonly first: InContext<Lease> & { readonly wanted: LockDefinition };
+  readonly firstAttachment: InContext<Lease> & { readonly wanted: LockDefinition };
   /** The one timer of a session, for its next attempt or renewal. */
   readonly timer: Timer;
   readonly acquisition: Standing;
@@ -57,7 +57,7 @@ export interface SessionView {
 }
 
 /** The sessions of a coordinator, as a lock and as each session sees them. */
-export interface Registry {
+export interface SessionsView {
   readonly store: Store;
   readonly events$: Subject<LockEvent>;
   /** The subscribe function of a lock. */
@@ -77,5 +77,5 @@ export interface LockDefinition {
   readonly name: string;
   readonly kind: Kind;
   readonly terms: Terms;
-  readonly sessions: Registry;
+  readonly sessions: SessionsView;
 }

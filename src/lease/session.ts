@@ -7,7 +7,7 @@ import type { Attachment } from './attachment.ts';
 import { Departure } from './departure.ts';
 import type { EventBody, LockEvent } from './events.ts';
 import { Holding } from './holding.ts';
-import type { Granted, Registry, SessionView } from './session-view.ts';
+import type { Granted, SessionsView, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
 import { Timer } from './timers.ts';
 
@@ -19,9 +19,9 @@ import { Timer } from './timers.ts';
 type State = Acquisition | Holding | Departure | { readonly is: 'over' };
 
 export class Session implements SessionView {
-  readonly registry: Registry;
+  readonly sessions: SessionsView;
   readonly request: Request;
-  readonly first: Attachment;
+  readonly firstAttachment: Attachment;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
   terms: Terms;
@@ -32,14 +32,14 @@ export class Session implements SessionView {
   private attached: readonly Attachment[] = [];
 
   /** @param first the subscription for which the session is made, and which is attached next */
-  constructor(registry: Registry, request: Request, first: Attachment) {
-    this.registry = registry;
+  constructor(sessions: SessionsView, request: Request, first: Attachment) {
+    this.sessions = sessions;
     this.request = request;
-    this.first = first;
+    this.firstAttachment = first;
     this.terms = first.wanted.terms;
     this.began = this.terms.clock.now();
     this.state = this.acquisition = new Acquisition(this);
-    this.timer = new Timer(registry.timers(this.terms), this.acquisition);
+    this.timer = new Timer(sessions.timers(this.terms), this.acquisition);
   }
 
   get is(): State['is'] {
@@ -159,15 +159,15 @@ export class Session implements SessionView {
 
   finish(leavesGrant: boolean): void {
     this.state = { is: 'over' };
-    this.registry.forget(this, leavesGrant);
+    this.sessions.forget(this, leavesGrant);
   }
 
   tell(event: EventBody): void {
-    const { registry, request, first } = this;
-    if (!registry.events$.observed) return;
+    const { sessions, request, firstAttachment } = this;
+    if (!sessions.events$.observed) return;
     const { name, owner } = request;
     const told = { ...event, name, owner, at: this.terms.clock.wall() } as LockEvent;
-    first.call(() => registry.events$.next(told));
+    firstAttachment.call(() => sessions.events$.next(told));
   }
 
   /**

@@ -21,7 +21,7 @@ import type { LockEvent } from './events.ts';
 import type { Lease } from './lease.ts';
 import { Refusal } from './refusal.ts';
 import { Session } from './session.ts';
-import type { LockDefinition, Registry, SessionView } from './session-view.ts';
+import type { LockDefinition, SessionsView, SessionView } from './session-view.ts';
 import { Strays } from './strays.ts';
 import type { Terms } from './terms.ts';
 import { Timers } from './timers.ts';
@@ -37,7 +37,7 @@ interface Entry {
 /** How many sessions have begun in this process. */
 let sequence = 0;
 
-export class Sessions implements Registry {
+export class Sessions implements SessionsView {
   readonly events$ = new Subject<LockEvent>();
   readonly store: Store;
   /** Whether new leases are refused, from the beginning of a drain on. */
@@ -104,7 +104,7 @@ export class Sessions implements Registry {
   shut(spare = false): Observable<unknown> {
     this.ending = true;
     this.closed ||= !spare;
-    this.refusal.tell(() => {
+    this.refusal.telling(() => {
       for (const session of this.all) session.shut(spare);
       if (!spare) this.closing$.error(new CoordinatorClosedError());
     });
