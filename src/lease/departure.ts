@@ -47,7 +47,7 @@ export class Departure implements Observer<Released> {
     acquisition.whenIdle(() => {
       const { inDoubt, granted, mayHaveClaim } = acquisition;
       if (!mayHaveClaim) return this.complete();
-      const { lease, keepUntil = 0, lapsesIn = ttl } = holding ?? {};
+      const { lease, keepUntil = 0, longest = ttl } = holding ?? {};
       const another = inDoubt !== undefined || granted > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
       const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
       const once = (): Observable<Released> => {
@@ -58,7 +58,7 @@ export class Departure implements Observer<Released> {
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);
       };
-      const retryFor = Math.max(lapsesIn, waiterTtl) + (inDoubt ? within : 0);
+      const retryFor = Math.max(longest, waiterTtl) + within; // so long may what was sent before take effect, and then last
       this.start(cancel(once, { notAfter: inDoubt?.notAfter, within, retryFor, scheduler, failed }));
     });
   }

@@ -22,7 +22,7 @@ export class Holding implements Sleeper {
   /** The ttl that the next renewal gives, in ms. */
   private ttl: number;
   /** The longest ttl that Redis may have given the lease: until a renewal is answered, that of each that was sent. */
-  private longest: number;
+  longest: number;
   /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
   keepUntil = 0;
   /** The error of the last renewal, if it failed. */
@@ -105,18 +105,9 @@ export class Holding implements Sleeper {
 
   /** Emits when nothing that was sent can take effect any more; only completes if nothing can by now. */
   nothingInDoubt(): Observable<unknown> {
-    const { inDoubtFor } = this;
-    return inDoubtFor > 0 ? timer(Math.ceil(inDoubtFor), this.session.terms.scheduler) : EMPTY;
-  }
-
-  /** ms after which Redis has no lease any more, whatever takes effect until then. */
-  get lapsesIn(): number {
-    return this.longest + this.inDoubtFor;
-  }
-
-  /** ms for which a command that was sent may still take effect; 0 if none can. */
-  private get inDoubtFor(): number {
-    return Math.max(0, (this.bound?.until ?? 0) - this.session.terms.clock.now());
+    const { clock, scheduler } = this.session.terms;
+    const rest = (this.bound?.until ?? 0) - clock.now();
+    return rest > 0 ? timer(Math.ceil(rest), scheduler) : EMPTY;
   }
 
   private sendPending(): void {

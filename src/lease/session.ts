@@ -172,7 +172,7 @@ export class Session implements SessionView {
 
   /**
    * held → releasing: every face of the lease says that it is over, then its owner is released in Redis. The subscriptions error
-   * at once after a loss; otherwise they complete, when the release is acknowledged.
+   * at once after a loss. Otherwise they complete: at once if the lease is detached, or when the release is acknowledged.
    */
   private end(held: Holding, how: LockLostError | 'released' | 'detached'): void {
     const { acquisition, attached, terms } = this;
