@@ -1,7 +1,7 @@
 /** Promise code without `await using`: `using()` and `tryAcquire()`, over memory. */
 import { assert } from 'chai';
 import { lastValueFrom } from 'rxjs';
-import { LockLostError, LockTimeoutError, RedisUnreachableError } from '../../src/errors.ts';
+import { CoordinatorClosedError, LockLostError, LockTimeoutError, RedisUnreachableError } from '../../src/errors.ts';
 import type { Lease } from '../../src/lease/lease.ts';
 import { allOf } from '../../src/locks/all-of.ts';
 import { Memory, memoryCoordinator } from '../../src/testing.ts';
@@ -82,6 +82,15 @@ describe('lock.using()', () => {
     assert.instanceOf(error, LockLostError);
     assert.equal(error.reason, 'released');
     await locks.close();
+  });
+
+  it('rejects as closed where the coordinator closes while the work goes on, as a stream errors', async () => {
+    const { locks } = setUp();
+    const endless = (): Promise<never> => new Promise(() => locks.close());
+    assert.instanceOf(await failed(locks.mutex('a').using(endless)), CoordinatorClosedError);
+    const { locks: others } = setUp();
+    const both = allOf(others.mutex('a'), others.mutex('b'));
+    assert.instanceOf(await failed(both.using(() => others.close())), CoordinatorClosedError);
   });
 
   it('waits as acquire() does: within a time, or until a signal', async () => {

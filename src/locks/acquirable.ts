@@ -58,8 +58,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
   acquire(options: AcquireOptions = {}): Promise<T> {
-    const { timeout, signal } = waitOf(options);
-    return acquire(timeout === undefined ? this : this.inTime(timeout), this, signal);
+    return this.granted(options);
   }
 
   /**
@@ -76,14 +75,19 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * Acquires the lock, runs the work, and releases the lock, also if the work fails. For code without `await using`.
    *
    * @param options those of `acquire()`, for the wait
-   * @throws LockLostError as soon as the lease is lost: pass `lease.signal` to the work, which runs on otherwise; and what
-   * `acquire()` and the work throw
+   * @throws LockLostError as soon as the lease is lost: pass `lease.signal` to the work, which runs on otherwise; a
+   * CoordinatorClosedError likewise; and what `acquire()` and the work throw
    * @example await locks.mutex('order:42').using(({ signal }) => fetch('https://example.com/charge', { signal }));
    */
   async using<R>(work: (held: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
     if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
-    const held = await this.acquire(options);
+    let closed: unknown; // the error of the stream: a coordinator that closes tells it before it releases
+    const held = await this.granted(options, (error) => {
+      closed = error;
+    });
     const leases = leasesIn(held);
+    const lossOf = (lease: HeldLease): Promise<never> =>
+      new Promise((_, reject) => lease.end$.subscribe(() => reject(closed ?? lease.loss)));
     try {
       const result = await Promise.race([run(work, held), ...leases.map(lossOf)]);
       for (const lease of leases) lease.assertHeld(); // its time may be over without anything having read the clocks
@@ -91,6 +95,11 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
     } finally {
       await Promise.all(leases.map((lease) => lease.release()));
     }
+  }
+
+  private granted(options: AcquireOptions, ended?: (error: unknown) => void): Promise<T> {
+    const { timeout, signal } = waitOf(options);
+    return acquire(timeout === undefined ? this : this.inTime(timeout), this, signal, ended);
   }
 
   /** @internal The names of all parts, for errors. */
@@ -101,6 +110,3 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
 
 /** Runs the work, so that a work that throws at once rejects, and the lease is released. */
 const run = async <T, R>(work: (held: T) => R | PromiseLike<R>, held: T): Promise<R> => work(held);
-
-const lossOf = (lease: HeldLease): Promise<never> =>
-  new Promise((_, reject) => lease.end$.subscribe(() => reject(lease.loss)));

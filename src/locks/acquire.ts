@@ -31,16 +31,19 @@ export const waitOf = (options: AcquireOptions): AcquireOptions => {
  * Subscribes, and resolves with the first value; the subscription goes on. A wait that is aborted is unsubscribed.
  *
  * @param locks what is acquired, for the error of an abort
+ * @param ended called with the error of the source, also after the first value
  */
 export const acquire = <T>(
   source: Observable<T>,
   locks: { readonly names: string },
   signal?: AbortSignal,
+  ended: (error: unknown) => void = noop,
 ): Promise<T> =>
   new Promise((resolve, reject) => {
     if (signal?.aborted) throw new LockAbortedError(locks.names, signal.reason);
     const error = (reason: unknown): void => {
       aborted?.unsubscribe();
+      ended(reason);
       reject(reason);
     };
     const subscriber = new Subscriber<T>({
