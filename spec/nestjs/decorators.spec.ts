@@ -207,6 +207,14 @@ describe('the decorators of redisync/nestjs', () => {
     expect(await jobs.lead()).to.be.above(Number(first));
   });
 
+  it('cut off work as closed, that of a leader too, where the coordinator closes', async () => {
+    const { jobs, locks } = await start();
+    const cut = [rejection(jobs.charge('7', 1)), rejection(jobs.follow())];
+    await eventually('both hold', async () => (await redis.exists('order:7', 'lead')) === 2);
+    await locks.close();
+    for (const error of await Promise.all(cut)) expect(error).to.be.instanceOf(CoordinatorClosedError);
+  });
+
   it('let work under way end before the application has shut down, and then release the lease', async () => {
     const { jobs, stop } = await start();
     const [charging, leading] = [jobs.charge('9', 1), jobs.follow()];

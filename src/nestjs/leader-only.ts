@@ -1,6 +1,6 @@
 /** `@LeaderOnly`: a method that runs in the process that leads, and nowhere else. */
 import { defer, EMPTY, finalize, from, fromEvent, type Observable, switchMap, takeUntil, tap } from 'rxjs';
-import type { Lease, Lock, LockCoordinator, LockOptions } from '../index.ts';
+import { CoordinatorClosedError, type Lease, type Lock, type LockCoordinator, type LockOptions } from '../index.ts';
 import { decorated, type MethodDecoratorOf, type MethodOptions } from './method.ts';
 
 /**
@@ -14,6 +14,8 @@ export interface LeaderOptions extends LockOptions, MethodOptions {}
 class Leader {
   private readonly lock: Lock;
   private term: Promise<Lease | null> = Promise.resolve(null);
+  /** Set where the coordinator closes: it tells the stream of the lease before it ends the lease. */
+  private closed: CoordinatorClosedError | undefined;
   private running = 0;
   private resigned = false;
 
@@ -25,7 +27,7 @@ class Leader {
   serve(work: (lease: Lease) => Observable<unknown>): Observable<unknown> {
     return defer(() => {
       this.running += 1;
-      return from(this.lease()).pipe(switchMap((lease) => (lease ? during(lease, work(lease)) : EMPTY)));
+      return from(this.lease()).pipe(switchMap((lease) => (lease ? this.during(lease, work(lease)) : EMPTY)));
     }).pipe(
       finalize(() => {
         this.running -= 1;
@@ -44,20 +46,30 @@ class Leader {
     const { term } = this;
     const lease = await term.catch(() => null);
     if (lease?.held) return lease;
-    if (this.term === term) this.term = this.lock.tryAcquire();
+    if (this.term === term) this.term = this.attempt();
     return this.term;
   }
-}
 
-/** Mirrors the source as long as the lease is held. */
-const during = <T>(lease: Lease, work$: Observable<T>): Observable<T> => {
-  const over$ = fromEvent(lease.signal, 'abort').pipe(
-    tap(() => {
-      throw lease.signal.reason;
-    }),
-  );
-  return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
-};
+  private attempt(): Promise<Lease | null> {
+    return new Promise((resolve, reject) => {
+      const error = (reason: unknown): void => {
+        if (reason instanceof CoordinatorClosedError) this.closed = reason;
+        reject(reason);
+      };
+      this.lock.try().subscribe({ next: resolve, error, complete: () => resolve(null) });
+    });
+  }
+
+  /** Mirrors the source as long as the lease is held. */
+  private during<T>(lease: Lease, work$: Observable<T>): Observable<T> {
+    const over$ = fromEvent(lease.signal, 'abort').pipe(
+      tap(() => {
+        throw this.closed ?? lease.signal.reason;
+      }),
+    );
+    return work$.pipe(takeUntil(over$), tap({ complete: () => lease.assertHeld() }));
+  }
+}
 
 const leaders = new WeakMap<LockCoordinator, Map<string, Leader>>();
 
