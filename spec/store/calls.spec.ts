@@ -49,7 +49,7 @@ describe('what a script asks of Redis where nobody waits', () => {
     const left = await counted(
       lease,
       all,
-      fences.flatMap((fence) => ['release', 'a', fence, '-', LATER, 0]),
+      fences.flatMap((fence) => ['release', 'a', fence, '-', LATER]),
     );
     expect(left.calls).to.deep.equal({ time: 1, get: NAMES, zcard: NAMES, del: NAMES });
     expect(await stage.redis.keys('*')).to.deep.equal([stage.clock]);

@@ -11,11 +11,11 @@ const NEVER: Readonly<Record<string, readonly [Verb, ...(string | number)[]]>> =
   renew: ['renew', 'a', 0, LONG, LATER],
   'renew, shorter': ['renew', 'a', 0, LONG / 2, LATER],
   'renew, shared': ['share', 'a', 0, specOf('s'), LATER],
-  release: ['release', 'a', 0, '-', LATER, 0],
-  'release by the coordinator of who waits': ['release', 'a', 0, 'pown', LATER, 0],
-  'release of a waiter': ['release', 'c', 0, '-', LATER, 0],
+  release: ['release', 'a', 0, '-', LATER],
+  'release by the coordinator of who waits': ['release', 'a', 0, 'pown', LATER],
+  'release of a waiter': ['release', 'c', 0, '-', LATER],
   'release, keeping': ['release', 'a', 0, '-', LATER, LONG],
-  break: ['release', '', 0, '-', LATER, 0],
+  break: ['release', '', 0, '-', LATER],
 };
 
 describe('a full memory', () => {

@@ -114,7 +114,7 @@ describe('the short ways of the scripts', () => {
       const args =
         step.verb === 'acquire'
           ? [`${step.asked} ${step.ttl} ${step.waiterTtl} ${step.channel}`, String(LATER), step.stay]
-          : [own, step.channel, String(LATER), String(step.verb === 'pass' ? 0 : step.keep)];
+          : [own, step.channel, String(LATER), String((step.verb === 'release' && step.keep) || '')];
       if (step.verb === 'acquire') args.push(String((step.told && tickets.get(step.owner)) || ''));
       const verb = step.verb === 'pass' ? 'release' : step.verb;
       const [reply, shares, queue, specsNow, ...lockNow] = await Promise.all([

@@ -15,10 +15,10 @@ const CALLS: Readonly<Record<string, readonly [keyof typeof DOCUMENTED, ...Arg[]
   'acquire by c': ['acquire', 'c', specOf('x'), LATER, '1', ''],
   'renew by a': ['renew', 'a', 0, LONG, LATER],
   'share by a': ['share', 'a', 0, specOf('s'), LATER],
-  'release by a': ['release', 'a', 0, '-', LATER, 0],
-  'release by c': ['release', 'c', 0, '-', LATER, 0],
+  'release by a': ['release', 'a', 0, '-', LATER],
+  'release by c': ['release', 'c', 0, '-', LATER],
   'release by a, keeping': ['release', 'a', 0, '-', LATER, LONG],
-  break: ['release', '', 0, '-', LATER, 0],
+  break: ['release', '', 0, '-', LATER],
   'raise of a': ['raise', 'a', 0, 17],
   inspect: ['inspect', 0],
 };
@@ -201,7 +201,7 @@ describe('keys of a name that cannot be read', function () {
           assert.isArray(await call(by), by);
         }
         await corrupt('shared', [write, ['ZADD', CLAIMS, 'XX', 1, 'a']]);
-        assert.deepEqual(await stage.call('release', 'b', 0, '-', LATER, 0), [1, 0]);
+        assert.deepEqual(await stage.call('release', 'b', 0, '-', LATER), [1, 0]);
         const all = await stage.call('acquire', 'd', specOf('s', 3, 3), LATER, '1', '');
         assert.isString(all, 'no permit is in use');
       });

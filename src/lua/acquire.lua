@@ -1,8 +1,8 @@
 -- Asks for a lease. Asking again never gives a second one: a holder's lease is renewed, and a waiter keeps its place and is told
 -- whether it is a holder by now. An owner that is denied may stay in the queue.
 -- KEYS   the clock; then of each name lock, claims, specs
--- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and the
---        ticket from an earlier denial or "", which gives a waiter that the server has forgotten its place back
+-- ARGV   acquire, owner, spec, not-after in ms of server time, "1" to join the queue (who is in it stays in any case), and, if
+--        there is one, the ticket from an earlier denial, which gives a waiter that the server has forgotten its place back
 -- Reply  granted: fence, or { fence, owner, fence … of others that this call granted }
 --        denied: { ms until the first holder lapses, rank, 1 if a plain client holds, which announces no release, clock, ticket,
 --        owner, fence … of others that this call granted }

@@ -1,7 +1,7 @@
 -- Releases what an owner has, as a holder or as a waiter. The next waiters are holders before the reply is sent.
 -- KEYS   the clock; then of each name lock, claims, specs
 -- ARGV   release, owner or "" to break every lease on the name, fence of the lease or "0" for whatever the owner has,
---        own channel, not-after in ms of server time, ms for which the lease is held over
+--        own channel, not-after in ms of server time, and, if it is held over, for how many ms
 --        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
 -- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, owner, fence … }
 --        -1 the call came after its not-after
@@ -37,7 +37,7 @@ local function breakAll(state)
 end
 
 return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
-  local ms = whole(keep, 0, LARGEST)
+  local ms = (keep or '') == '' and 0 or whole(keep, 0, LARGEST)
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
   local state = loadState(lockKey, claimsKey, specsKey, call('ZCARD', claimsKey), parseHolder(value))
   local exclusive = isLease(state.holder, owner, fence)

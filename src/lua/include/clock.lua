@@ -9,10 +9,9 @@ local stored, drawn, drawnText -- the number at KEYS[1], and the highest of this
 local function highest()
   if drawn then return drawn end
   local text = redis.pcall('GET', KEYS[1])
-  if type(text) == 'table' and string.find(text.err, 'WRONGTYPE', 1, true) then
-    error(redis.error_reply('REDISYNC_CORRUPTED the clock at ' .. KEYS[1] .. ' is no string'))
-  elseif type(text) == 'table' then
-    error(text)
+  if type(text) == 'table' then
+    local isOther = string.find(text.err, 'WRONGTYPE', 1, true)
+    error(isOther and redis.error_reply('REDISYNC_CORRUPTED the clock at ' .. KEYS[1] .. ' is no string') or text)
   end
   stored = tonumber(text) or 0
   if stored < 0 or stored > HIGHEST or stored % 1 ~= 0 then stored = 0 end -- an unreadable clock starts from the server's time

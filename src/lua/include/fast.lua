@@ -11,12 +11,12 @@ end
 
 local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay, namedTicket, more)
   local late = isLate(notAfter)
-  if owner == '' or late == nil or not namedTicket or more then
+  if owner == '' or late == nil or not stay or more then
     return redis.error_reply('REDISYNC_ARGUMENT owner, spec, not-after, "1" to stay, ticket')
   end
   if late then return -1 end
   local count = call('ZCARD', claimsKey)
-  local ttl = count == 0 and namedTicket == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
+  local ttl = count == 0 and (namedTicket or '') == '' and string.match(text, '^x 1 0 ([1-9]%d*) ')
   if ttl and #ttl < 10 then
     local number = upcoming()
     local fence = string.format('%d', number)
@@ -26,10 +26,10 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
     end
   end
   join = join or contended('join')
-  local answer = join(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket)
+  local answer = join(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket or '')
   if answer then return answer end
   full = full or contended('full')
-  return full('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket)
+  return full('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket or '')
 end
 
 local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
@@ -41,7 +41,7 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
   local itsFence = isOwners and string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1) -- see holder
   local holds = itsFence and (fence == '0' or itsFence == fence)
   local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
-  if (holds or not value) and keep == '0' and keepsQueue and owner ~= '' then
+  if (holds or not value) and (keep or '') == '' and keepsQueue and owner ~= '' then
     local count = call('ZCARD', claimsKey)
     if holds and count == 0 then
       call('DEL', lockKey)

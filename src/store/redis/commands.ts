@@ -35,7 +35,10 @@ export const acquire = (
     bounded: true,
     unhurried: ticket !== undefined, // with a ticket it keeps its place in the queue, so it may wait for the batch
     sequence,
-    args: (notAfter) => ['acquire', owner, specOf(request, channel(key)), notAfter, stay ? '1' : '0', ticket ?? ''],
+    args: (notAfter) => {
+      const args = ['acquire', owner, specOf(request, channel(key)), notAfter, stay ? '1' : '0'];
+      return ticket === undefined ? args : [...args, ticket];
+    },
     read: readAcquire,
   };
 };
@@ -70,7 +73,10 @@ export const release = (site: Site, { name, owner = '', fence = 0, keep = 0, tel
     keys,
     clock: clockFor(site, key),
     bounded: true, // a late release would end what the same owner was granted since
-    args: (notAfter) => ['release', owner, fence, channel(), notAfter, keep],
+    args: (notAfter) => {
+      const args = ['release', owner, fence, channel(), notAfter];
+      return keep === 0 ? args : [...args, keep];
+    },
     read: readRelease,
   };
 };
