@@ -147,8 +147,9 @@ describe('a quorum of five', () => {
 
   it('publishes nothing about a minority grant, so attempts at a held lock cause no others', async () => {
     const [a, b, c] = [coordinator(), coordinator({ backoff: constantBackoff(30_000) }), coordinator()];
-    await redis[4]?.set('quiet', 'somebody', 'PX', 500);
+    await redis[4]?.set('quiet', 'somebody', 'PX', 60_000);
     const lease = await a.mutex('quiet', { renewEvery: TTL - 100, ttl: TTL }).acquire();
+    await redis[4]?.del('quiet');
     await eventually('the fifth node is free, and the lease is on the others', async () => {
       const owners = await holdersOf('quiet');
       return owners[4] === undefined && owners.slice(0, 4).every((owner) => owner === lease.owner);
