@@ -219,6 +219,32 @@ describe('the same owner twice', () => {
       flush();
     }));
 
+  it('is over for a subscription that has not been given it yet, if another calls release(): it does not complete as if it had held', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(50, 'renewed')];
+      const first = held(v);
+      let second: ReturnType<typeof held> | undefined;
+      v.at(100, () => (second = held(v)));
+      v.at(120, () => void first.leases[0]?.release());
+      v.ends(['0 acquire', '100 renew', '120 release']);
+      assert.deepEqual([first.seen, second?.seen], [['121 complete'], ['121 lost: released']]);
+      assert.isEmpty(second?.leases);
+    }));
+
+  it('keeps its terms when a newcomer leaves that has not been given it yet', () =>
+    virtual((v) => {
+      v.store.renewals = [v.store.after(50, 'renewed')];
+      const first = held(v);
+      v.at(100, () => {
+        const second = held(v, { maxHold: 100, ttl: 500 });
+        v.at(20, () => second.leave());
+      });
+      v.at(600, () => assert.isTrue(first.leases[0]?.held));
+      v.at(601, () => first.leave());
+      v.ends(['0 acquire', '100 renew', '266 renew', '432 renew', '598 renew', '601 release']);
+      assert.deepEqual(first.seen, []);
+    }));
+
   it('is lost for both at once, with one error, and at the sooner of two maxHolds', () =>
     virtual((v) => {
       const errors: unknown[] = [];

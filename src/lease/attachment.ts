@@ -1,7 +1,9 @@
 /** One subscription to a lock. Everything is emitted to it in the async context in which it was made. */
 import type { Subscriber } from 'rxjs';
-import type { Mode } from '../store/store.ts';
+import { OwnerConflictError } from '../errors.ts';
+import type { Mode, Request } from '../store/store.ts';
 import { InContext, report } from './context.ts';
+import type { HeldLease } from './held-lease.ts';
 import type { Lease } from './lease.ts';
 import type { LockDefinition, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
@@ -38,17 +40,26 @@ export class Attachment extends InContext<Lease> {
     this.wanted = wanted;
   }
 
-  /** How it differs from those that have or await the one lease of its owner, if it cannot share that: another scheduler's clock could not judge it. */
-  conflict(mode: Mode, permits: number, { scheduler }: Terms): string | undefined {
+  /** Whether it can share the one lease of its owner, which another has or awaits; it errors if not. Another scheduler's clock could not judge the lease. */
+  fits({ name, owner, permits }: Request, mode: Mode, { scheduler }: Terms): boolean {
     const { kind, terms } = this.wanted;
-    if (kind.mode !== mode) return 'in another mode';
-    if (kind.permits > permits) return 'with fewer permits';
-    return terms.scheduler === scheduler ? undefined : 'by another scheduler';
+    const other =
+      (kind.mode !== mode && 'in another mode') ||
+      (kind.permits > permits && 'with fewer permits') ||
+      (terms.scheduler !== scheduler && 'by another scheduler');
+    if (other) this.error(new OwnerConflictError(name, owner, other));
+    return !other;
   }
 
   override next(lease: Lease): void {
     this.holds = true;
     super.next(lease);
+  }
+
+  /** Its lease has ended. It completes, unless that was lost, or was never given to it: then it would complete as if its work was done. */
+  end(lease: HeldLease): void {
+    if (this.holds && lease.end === 'released') this.complete();
+    else this.error(lease.loss);
   }
 
   /** The teardown of the subscription. */

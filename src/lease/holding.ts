@@ -60,7 +60,8 @@ export class Holding implements Sleeper {
     const until = clock.now() + maxHold;
     if (lease.until !== undefined && until >= lease.until) return;
     lease.until = until;
-    this.maxHoldTimer ??= new Timer(session.timer.timers, { wake: () => session.lose('maxHold') });
+    const wake = (): unknown => session.endIfLapsed() || session.lose('maxHold');
+    this.maxHoldTimer ??= new Timer(session.timer.timers, { wake });
     this.maxHoldTimer.set(maxHold);
   }
 
@@ -141,9 +142,9 @@ export class Holding implements Sleeper {
         if (!earlier) this.longest = ttl;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
         else if (!lease.end) session.lose('taken');
+        this.sendPending(); // first: who detaches looks at what is in flight
         if (lease.end) outcome?.error(lease.loss);
         else outcome?.complete();
-        this.sendPending();
       },
       error: (error: Error) => {
         this.inFlight = false;

@@ -1,6 +1,6 @@
 /** The life of one owner's lease on a name, in this coordinator. It is the only writer of the lease's state. */
 import { EMPTY, ignoreElements, type Observable } from 'rxjs';
-import { CoordinatorClosedError, LockLostError, type LossReason, OwnerConflictError } from '../errors.ts';
+import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Request } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
 import type { Attachment } from './attachment.ts';
@@ -58,18 +58,15 @@ export class Session implements SessionView {
   attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
     const { terms } = one.wanted;
-    const conflict = one.conflict(state.is === 'held' ? state.lease.mode : request.mode, request.permits, this.terms);
-    if (conflict) {
-      one.error(new OwnerConflictError(request.name, request.owner, conflict));
-      return;
-    }
+    if (!one.fits(request, state.is === 'held' ? state.lease.mode : request.mode, this.terms)) return;
     one.session = this;
     this.attached = this.attached.length === 0 ? [one] : [...this.attached, one];
     if (state.is === 'held') {
       this.terms = terms;
-      state.apply(terms);
       const has = (): void => {
-        if (this.attached.includes(one)) one.next(state.lease);
+        if (!this.attached.includes(one)) return;
+        state.apply(terms);
+        one.next(state.lease);
       };
       state.renew(terms.ttl).subscribe({ error: has, complete: has });
     } else if (patient) this.acquisition.queue();
@@ -82,17 +79,20 @@ export class Session implements SessionView {
       });
   }
 
-  /** Detaches a subscription. The last one ends the wait, or the lease; any one that was given the lease ends it, because they share it. */
+  /** Detaches a subscription. The last one ends the wait, or the lease; any that was given the lease ends it, because they share it; another leaves nothing behind. */
   leave(one: Attachment): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
     const { state, attached } = this;
-    if (state.is === 'held') {
-      if ((!one.holds && attached.length > 0) || this.endIfLapsed()) return;
+    const last = attached.at(-1);
+    if (state.is !== 'held') {
+      if (!last) this.endWait(undefined, one.timedOut);
+    } else if (last && !one.holds) this.terms = last.wanted.terms;
+    else if (!this.endIfLapsed()) {
       this.attached = [];
       this.end(state, 'released');
       for (const other of attached) other.error(state.lease.loss);
-    } else if (attached.length === 0) this.endWait(undefined, one.timedOut);
+    }
   }
 
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */
@@ -185,9 +185,7 @@ export class Session implements SessionView {
       if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
       else if (detached) this.tell({ type: 'detached', held: duration });
       else this.tell({ type: 'released', held: duration, acknowledged });
-      for (const one of attached)
-        if (lost) one.error(held.lease.loss);
-        else one.complete();
+      for (const one of attached) one.end(held.lease);
     });
     this.attached = [];
     this.state = departure;
