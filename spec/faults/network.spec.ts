@@ -148,6 +148,11 @@ describe('a network', function () {
       const options = { ttl: 10_000, waiterTtl: 10_000, commandTimeout: 2_000, renewEvery: 3_000 };
       const clients = Array.from({ length: 8 }, () => site.client(options, site.proxy.url));
       const served: string[] = [];
+      let told = 0; // how many know their tickets, by which they come back
+      for (const { locks } of clients)
+        locks.events$.subscribe(({ type }) => {
+          if (type === 'waiting') told += 1;
+        });
       for (let i = 0; i < 200; i += 1) {
         const client = clients[i % clients.length] as Recorder;
         void acquired(client.mutex('out')).then(async (lease) => {
@@ -157,6 +162,7 @@ describe('a network', function () {
       }
       const queue = '{out}~redisync:claims';
       await site.waiting('out', 200);
+      await eventually('all have been answered', () => told === 200);
       const joined = await site.redis.zrange(queue, '0', '-1');
       site.proxy.down();
       await sleep(OUTAGE);
