@@ -96,4 +96,14 @@ describe('lease.detach()', () => {
     assert.isAtLeast(Number(renewals[2]) - Number(renewals[0]), 80);
     assert.isFalse(store.log.some((call) => call.endsWith('release')));
   });
+
+  it('waits for a renewal that is asked for meanwhile: it would shorten the lease that another continues', async () => {
+    const store = new FakeStore(asyncScheduler);
+    const terms = termsOf({ ttl: 5_000, renewEvery: 4_000, commandTimeout: 80, owner: 'me' });
+    const lease = await new Lock({ sessions: new Sessions(store), name: 'a', kind: EXCLUSIVE, terms }).acquire();
+    const told: string[] = [];
+    const detach = lease.detach().then(() => told.push('detached'));
+    await Promise.all([detach, lease.renew(3_000).then(() => told.push('renewed'))]);
+    assert.deepEqual(told, ['renewed', 'detached']);
+  });
 });

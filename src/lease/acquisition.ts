@@ -27,7 +27,7 @@ export class Acquisition implements Sleeper, Standing {
   private unknown: InDoubt | undefined;
   /** The last denial. */
   denied: Denied | undefined;
-  /** The fence of the last grant that came as an answer. It is higher than that of a lease that was handed over and then broken. */
+  /** The fence of the last grant that came as an answer: higher than that of the lease that is held, if that was handed over and then broken. */
   granted = 0;
   /** The highest number that the server had drawn when it denied an attempt. A grant with a lower fence was over by then. */
   private drawn = 0;

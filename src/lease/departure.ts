@@ -43,7 +43,6 @@ export class Departure implements Observer<Released> {
     const { request, terms, sessions } = this.session;
     const { commandTimeout: within, scheduler, clock } = terms;
     const { name, owner, ttl, waiterTtl } = request;
-    const since = clock.now();
     this.queued = !holding && acquisition.is === 'queued';
     acquisition.whenIdle(() => {
       const { inDoubt, granted, mayHaveClaim } = acquisition;
@@ -55,6 +54,7 @@ export class Departure implements Observer<Released> {
         const keep = Math.ceil(keepUntil - clock.now());
         return sessions.store.release(keep > 0 ? { ...release, keep } : release, within);
       };
+      const since = clock.now();
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);
       };

@@ -11,7 +11,7 @@ interface About {
 
 /**
  * - `waiting`: others hold the lock; the owner has joined the queue
- * - `acquired`: a lease was emitted, after `waited` ms
+ * - `acquired`: a lease was granted, after `waited` ms, and is about to be emitted
  * - `renewed`: it has its full ttl again
  * - `renewalFailed`: one renewal failed; it is tried again for as long as the lease is valid
  * - `attemptFailed`: one attempt to acquire failed; it is tried again

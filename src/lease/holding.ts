@@ -28,7 +28,7 @@ export class Holding implements Sleeper {
   /** The error of the last renewal, if it failed. */
   failure: Error | undefined;
   private failures = 0;
-  /** What commands of unknown outcome may still do before `until`, on the monotonic clock: leave the lease no more than `ttl` ms. Includes the renewal in flight. */
+  /** Until `until`, on the monotonic clock, commands of unknown outcome may cut the lease to `ttl` ms. Includes the renewal in flight. */
   private bound: { readonly ttl: number; readonly until: number } | undefined;
   private inFlight = false;
   /** A renewal that was asked for while another is in flight. */

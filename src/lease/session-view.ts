@@ -32,7 +32,7 @@ export interface SessionView {
   readonly terms: Terms;
   /** The subscription for which it was made. The user's code is called in its async context, even after it has left. */
   readonly firstAttachment: InContext<Lease> & { readonly wanted: LockDefinition };
-  /** The one timer of a session, for its next attempt or renewal. */
+  /** The timer for its next attempt or renewal. */
   readonly timer: Timer;
   readonly acquisition: Standing;
 

@@ -54,7 +54,7 @@ export class Session implements SessionView {
     return this.state.is === 'releasing' ? this.state.answer$ : EMPTY;
   }
 
-  /** Attaches a subscription: it waits with the others; or it is given the held lease, once that was renewed on its terms. */
+  /** Attaches a subscription: it waits with the others; or it is given the held lease, once a renewal on its terms was answered or has failed. */
   attach(one: Attachment, patient: boolean): void {
     const { state, request } = this;
     const { terms } = one.wanted;
@@ -180,7 +180,7 @@ export class Session implements SessionView {
     const lost = how instanceof LockLostError ? how.reason : undefined;
     const detached = how === 'detached';
     const shared = detached || terms.owner !== undefined; // another process may hold under this owner
-    const stays = shared && !(how === 'released' || lost === 'maxHold'); // after maxHold only we can have it
+    const stays = detached || (shared && lost && lost !== 'maxHold'); // at maxHold what Redis has is still this lease
     const departure = new Departure(this, shared, (acknowledged) => {
       if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
       else if (detached) this.tell({ type: 'detached', held: duration });
