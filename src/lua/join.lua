@@ -41,7 +41,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
     if from == #owner + 1 and string.find(value, owner, 1, true) == 1 then return nil end
     left = call('PTTL', lockKey)
     if left < 0 or left - itsTtl > 0 then return nil end
-    ownText = (namedTicket ~= '' or not stays) and call('HGET', specsKey, owner)
+    ownText = (namedTicket ~= '' or not stays) and call('HGET', specsKey, owner) -- else put finds out whether it has one
   elseif count > 0 then
     left, sharers, busy, ownText = lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
     if not left then return nil end

@@ -11,7 +11,7 @@ local answers = batch(verbOf, 1, 3)
 local saved, reason = pcall(keepClock)
 if not saved then
   local unfinished = failure(reason, 'REDISYNC_UNFINISHED ')
-  for i = 2, #answers do -- what failed by itself has written nothing that needs the clock, or says so
+  for i = 2, #answers do -- what failed by itself has written nothing that needs the clock, or is UNFINISHED already
     if type(answers[i]) ~= 'table' or not answers[i].err then answers[i] = unfinished end
   end
   return answers

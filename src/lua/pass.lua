@@ -15,7 +15,7 @@ return function(lockKey, claimsKey, specsKey, asking)
   local telling = tellingOf(channel, asking)
   if not telling or telling == 'later' then return nil end
   local _, fence = draw()
-  call('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again
+  call('HDEL', specsKey, head) -- should a later write fail, the waiter has its place again when it asks again with its ticket
   dirty = true
   call('SET', lockKey, head .. ' ' .. fence .. ' ' .. ttl, 'PX', ms)
   call('ZREM', claimsKey, head)

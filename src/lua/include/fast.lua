@@ -47,7 +47,7 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
       call('DEL', lockKey)
       return 1
     end
-    -- Without a fence its owner may have a place in the queue, too, which is released with the lease.
+    -- With a fence only that lease is meant; without one, the place that its owner may have in the queue is released, too.
     local answer
     if fence ~= '0' and holds then
       pass = pass or contended('pass')
