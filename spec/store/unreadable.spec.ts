@@ -258,4 +258,17 @@ describe('keys of a name that cannot be read', function () {
     assert.isString(await call('acquire, shared'), 'two holders are two permits at least');
     assert.isArray(await stage.call('acquire', 'e', specOf('s', 1, 3), LATER, '0', ''));
   });
+
+  it('such as a share that failed half-way let in no more than the limit when it is released', async () => {
+    const { redis, keys } = stage;
+    const [lock, claims, specs] = keys;
+    await stage.set('free');
+    const fence = await stage.call('acquire', 'a', specOf('x'), LATER, '1');
+    for (const owner of ['b', 'c']) await stage.call('acquire', owner, specOf('s', 1, 1), LATER, '1');
+    await redis.hset(specs, 'a', `${specOf('s', 1, 1)} ${fence}`);
+    await redis.zadd(claims, Date.now() + LONG, 'a');
+    assert.equal(await redis.exists(lock), 1); // which was to be deleted next
+    const released = (await stage.call('release', 'a', 0, '-', LATER)) as unknown[];
+    assert.deepEqual(released.slice(0, 3), [1, 1, 'b']);
+  });
 });
