@@ -253,22 +253,80 @@ describe('keys of a name that cannot be read', function () {
     });
   });
 
+  it('such as specs of another type beside a count of permits: a holder that asks again writes nothing', async () => {
+    await corrupt('held exclusively', [
+      ['ZADD', CLAIMS, -2, ''],
+      ['RPUSH', SPECS, 'a'],
+    ]);
+    const before = await stage.snapshot();
+    assert.equal(codeOf(await stage.call('acquire', 'a', specOf('x'), LATER, '1', '')), 'WRONGTYPE');
+    assert.deepEqual(await stage.snapshot(), before);
+  });
+
   it('such as a missing count of permits, count one permit for each holder', async () => {
     await corrupt('shared', [['ZREM', CLAIMS, '']]);
     assert.isString(await call('acquire, shared'), 'two holders are two permits at least');
     assert.isArray(await stage.call('acquire', 'e', specOf('s', 1, 3), LATER, '0', ''));
   });
 
-  it('such as a share that failed half-way let in no more than the limit when it is released', async () => {
-    const { redis, keys } = stage;
-    const [lock, claims, specs] = keys;
-    await stage.set('free');
-    const fence = await stage.call('acquire', 'a', specOf('x'), LATER, '1');
-    for (const owner of ['b', 'c']) await stage.call('acquire', owner, specOf('s', 1, 1), LATER, '1');
-    await redis.hset(specs, 'a', `${specOf('s', 1, 1)} ${fence}`);
-    await redis.zadd(claims, Date.now() + LONG, 'a');
-    assert.equal(await redis.exists(lock), 1); // which was to be deleted next
-    const released = (await stage.call('release', 'a', 0, '-', LATER)) as unknown[];
-    assert.deepEqual(released.slice(0, 3), [1, 1, 'b']);
+  describe('such as a shared lease beside an exclusive one', () => {
+    /** The lease of a is written as a shared one, and the lock is still to be deleted. */
+    const shareHalfway = async (permits: number, limit: number): Promise<void> => {
+      const { redis, keys } = stage;
+      const [lock, claims, specs] = keys;
+      const fence = (await redis.get(lock))?.split(' ')[1];
+      await redis.hset(specs, 'a', `${specOf('s', permits, limit)} ${fence}`);
+      await redis.zadd(claims, Date.now() + LONG, 'a');
+      if (permits > 1) await redis.zadd(claims, 1 - permits, '');
+      assert.equal(await redis.exists(lock), 1);
+    };
+
+    it('of a plain client, gives all its permits back when it is released', async () => {
+      await stage.set('free');
+      await stage.call('acquire', 'a', specOf('s', 3, 5), LATER, '1', '');
+      await stage.call('acquire', 'b', specOf('s', 1, 5), LATER, '1', '');
+      await stage.redis.set(stage.keys[0], 'foreign', 'PX', LONG);
+      assert.deepEqual(await stage.call('release', 'a', 0, '-', LATER), [1, 0]);
+      await stage.redis.del(stage.keys[0]);
+      assert.isArray(await stage.call('acquire', 'c', specOf('s', 5, 5), LATER, '0'));
+      assert.isString(await stage.call('acquire', 'c', specOf('s', 4, 5), LATER, '1'));
+    });
+
+    it('of a plain client, is not among those who wait', async () => {
+      await stage.set('shared');
+      await stage.redis.set(stage.keys[0], 'foreign', 'PX', LONG);
+      const ranks: unknown[] = [];
+      for (const asker of ['c', 'd', 'c']) {
+        const reply = (await stage.call('acquire', asker, specOf('s'), LATER, '1', '')) as unknown[];
+        ranks.push(reply[1]);
+      }
+      assert.deepEqual(ranks, [0, 1, 0]);
+    });
+
+    it('of a plain client, is raised', async () => {
+      await stage.set('shared');
+      await stage.redis.set(stage.keys[0], 'foreign', 'PX', LONG);
+      const fence = Number.MAX_SAFE_INTEGER - 1;
+      assert.equal(await stage.call('raise', 'a', 0, fence), 1);
+      assert.equal(await stage.call('share', 'a', fence, specOf('s', 1, 3), LATER), 1);
+    });
+
+    it('by a share that failed half-way, is counted once when that is tried again', async () => {
+      await stage.set('free');
+      await stage.call('acquire', 'a', specOf('x'), LATER, '1');
+      await shareHalfway(3, 5);
+      assert.equal(await stage.call('share', 'a', 0, specOf('s', 3, 5), LATER), 1);
+      assert.isArray(await stage.call('acquire', 'c', specOf('s', 3, 5), LATER, '0'));
+      assert.isString(await stage.call('acquire', 'c', specOf('s', 2, 5), LATER, '1'));
+    });
+
+    it('by a share that failed half-way, lets in no more than the limit when it is released', async () => {
+      await stage.set('free');
+      await stage.call('acquire', 'a', specOf('x'), LATER, '1');
+      for (const owner of ['b', 'c']) await stage.call('acquire', owner, specOf('s', 1, 1), LATER, '1');
+      await shareHalfway(1, 1);
+      const released = (await stage.call('release', 'a', 0, '-', LATER)) as unknown[];
+      assert.deepEqual(released.slice(0, 3), [1, 1, 'b']);
+    });
   });
 });

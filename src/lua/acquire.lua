@@ -33,9 +33,9 @@ local function renewOwn(state, owner, spec, claim)
     error(redis.error_reply('REDISYNC_OWNER this owner already has or awaits another lease'))
   elseif holds and not holder.over then
     local fence = holder.fence or string.format('%d', draw()) -- a plain client's value is left as it is
-    extend(state.lockKey, holder, spec.ttl)
     if state.claimed then state.removed[owner] = true end -- it was made the holder, and the call failed before its claim went
     commit(state, true)
+    extend(state.lockKey, holder, spec.ttl)
     return fence
   elseif shares and not claim.over then
     prolong(state, owner, claim, spec.ttl, '')
@@ -58,9 +58,8 @@ local function deny(state, self, stays)
     await(state, self.owner, self.spec)
   end
   commit(state)
-  local before = state.count - (stays and 1 or 0) -- claims before its own, if that is at the end
-  if stays and self.ticket then before = call('ZRANK', state.claimsKey, self.owner) end
-  local rank = before - state.sharers - (state.beyond > 0 and 1 or 0) -- '' is among the claims if "beyond" is above 0
+  local below = stays and '(' .. string.format('%d', ticket) or '+inf'
+  local rank = state.count > 0 and call('ZCOUNT', state.claimsKey, LOWEST_TICKET, below) or 0
   local heldByPlain = state.holder and state.holder.plain and 1 or 0
   return withGrants(state, { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket })
 end

@@ -16,8 +16,8 @@ return function(lockKey, claimsKey, specsKey, owner, fenceHere, fence, more)
     return redis.error_reply('REDISYNC_ARGUMENT owner, fence here, fence')
   end
   highest() -- is there a clock that can be raised?
-  local holder = parseHolder(call('GET', lockKey))
-  local state = loadState(lockKey, claimsKey, specsKey, holder and 0 or call('ZCARD', claimsKey), holder)
+  local count, holder = call('ZCARD', claimsKey), parseHolder(call('GET', lockKey))
+  local state = loadState(lockKey, claimsKey, specsKey, count, holder)
   local claim = claimOf(state, owner)
   if isLease(holder, owner, fenceHere) and not holder.plain then
     local left = call('PTTL', lockKey)

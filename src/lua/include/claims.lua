@@ -20,7 +20,7 @@ local DEPARTED = 0 -- the score of a shared holder whose permits are free again
 --   grants, inReply                   how many were granted, and those that the reply tells: queue, for the reply
 -- "beyond": two holders of 3 and 1 permits have 2 beyond one for each. "over": released, but kept until its ttl ends, because
 -- of a minHold. The first "nonWaiters" of its "count" claims do not wait: '', then "lapsed" shared holders ('' is counted with
--- them), then "sharers". Beside an exclusive holder they are not counted: see claimOf.
+-- them), then "sharers", of which there may be some beside an exclusive holder: see claimOf.
 local function loadState(lockKey, claimsKey, specsKey, count, holder)
   local state = {
     lockKey = lockKey, claimsKey = claimsKey, specsKey = specsKey, count = count, holder = holder,
@@ -28,7 +28,7 @@ local function loadState(lockKey, claimsKey, specsKey, count, holder)
     beyond = 0, storedBeyond = 0, -- as it is now, and as '' says
     removed = {}, inReply = {}, lasting = 0, grants = 0,
   }
-  if count > 0 and not holder then state.nonWaiters = call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS) end
+  if count > 0 then state.nonWaiters = call('ZCOUNT', claimsKey, '-inf', BELOW_TICKETS) end
   if state.nonWaiters == 0 then return state end
   local lapsed = call('ZRANGEBYSCORE', claimsKey, '-inf', now, 'WITHSCORES') -- '' is below all times
   state.sharers, state.lapsed = state.nonWaiters - #lapsed / 2, #lapsed / 2

@@ -39,7 +39,6 @@ end
 -- Plans that a shared holder leaves. The write that frees its permits sets its score to DEPARTED; a later write removes it.
 local function leave(state, owner, claim)
   if claim.permits > 1 then state.scores = add(state.scores, DEPARTED, owner) end
-  state.sharers = math.max(0, state.sharers - 1) -- beside an exclusive holder none is counted
-  state.beyond = math.max(0, state.beyond - claim.permits + 1)
+  state.sharers, state.beyond = state.sharers - 1, math.max(0, state.beyond - claim.permits + 1)
   state.removed[owner] = true
 end

@@ -1,5 +1,5 @@
 -- What settle needs to grant, once no exclusive holder is in the way.
---include bounds: HIGHEST, LARGEST, LOWEST_TICKET
+--include bounds: HIGHEST, LARGEST
 --include call: call, now
 --include clock: draw, highest
 --include listen: publish, tellingOf, UNTOLD
@@ -43,12 +43,7 @@ local function waiterOf(state, owner)
     if spec.deadline > now + spec.waiterTtl then await(state, owner, spec) end
     return spec
   end
-  local score = spec and spec.fence and tonumber(call('ZSCORE', state.claimsKey, owner)) or 0
-  if score > now and score < LOWEST_TICKET then -- a shared holder beside an exclusive one: see claimOf
-    state.sharers, state.beyond = state.sharers + 1, state.beyond + spec.permits - 1
-  else
-    state.removed[owner] = true
-  end
+  state.removed[owner] = true
 end
 
 -- Whether self comes before the owner at the head: none is there, it is self, or the ticket of self is lower. A ticket that
