@@ -205,11 +205,11 @@ describe('a script that is called by hand', function () {
           },
         ),
         async (scene, calls) => {
-          const [, clock, seen, broken, reply] = await Promise.all([
+          const [, seen, broken, clock, reply] = await Promise.all([
             Promise.all([stage.set(scene), ...calls.map(({ name, args }) => stage.call(name, ...args))]),
-            stage.redis.get(stage.clock),
             stage.call('inspect', 0),
             stage.call('release', '', 0, '-', LATER),
+            stage.redis.get(stage.clock), // which the break may have raised, by a grant
             stage.call('acquire', 'z', specOf('x'), LATER, '1', ''),
           ]);
           const exhausted = clock === String(HIGHEST);
