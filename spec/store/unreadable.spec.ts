@@ -269,6 +269,18 @@ describe('keys of a name that cannot be read', function () {
     assert.isArray(await stage.call('acquire', 'e', specOf('s', 1, 3), LATER, '0', ''));
   });
 
+  it('such as those of a release that failed half-way, have all its permits free when it is tried again', async () => {
+    for (const refused of ['zadd', 'zrem']) {
+      await stage.set('shared');
+      await stage.redis.call('ACL', 'SETUSER', 'default', `-${refused}`);
+      const first = await stage.call('release', 'b', 0, '-', LATER);
+      await stage.redis.call('ACL', 'SETUSER', 'default', `+${refused}`);
+      assert.equal(codeOf(first), 'REDISYNC_UNFINISHED', refused);
+      await stage.call('release', 'b', 0, '-', LATER);
+      assert.isString(await stage.call('acquire', 'c', specOf('s', 2, 3), LATER, '0', ''), refused);
+    }
+  });
+
   describe('such as a shared lease beside an exclusive one', () => {
     /** The lease of a is written as a shared one, and the lock is still to be deleted. */
     const shareHalfway = async (permits: number, limit: number): Promise<void> => {

@@ -31,7 +31,6 @@ local function breakAll(state)
   local broken = (state.holder or state.sharers > 0) and 1 or 0
   local claims = state.count > 0 and call('ZRANGEBYSCORE', state.claimsKey, '-inf', BELOW_TICKETS) or {}
   for _, owner in ipairs(claims) do state.removed[owner] = true end
-  state.storedBeyond = state.removed[''] and HIGHEST or 0 -- so that the entry for permits is removed, too
   state.dropLock, state.holder, state.sharers, state.beyond = state.holder, nil, 0, 0
   return broken
 end

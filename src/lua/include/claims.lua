@@ -11,7 +11,7 @@ local DEPARTED = 0 -- the score of a shared holder whose permits are free again
 -- The state of a name: its three keys, what there is, and what is planned, which commit writes. Who sets it:
 --   holder, sharers, beyond           what holds: loadState; grants and leaves change it as they are planned
 --   count, claimed                    of the claims: loadState, claimOf (whether the owner has one, also a lapsed one)
---   nonWaiters, lapsed, storedBeyond  what loadState has read; a break sets storedBeyond, too
+--   nonWaiters, lapsed, storedBeyond  what loadState has read
 --   lockValue, lockMs                 the lock as it will be, and for how many ms: queue, raise
 --   dropLock, cutLockTo               or that it goes: release, share; or the ms to which it is cut: lapse
 --   fields, scores, lasting           to be added to specs and claims, and for how many ms: plan, lapse, raise
@@ -32,9 +32,9 @@ local function loadState(lockKey, claimsKey, specsKey, count, holder)
   if state.nonWaiters == 0 then return state end
   local lapsed = call('ZRANGEBYSCORE', claimsKey, '-inf', now, 'WITHSCORES') -- '' is below all times
   state.sharers, state.lapsed = state.nonWaiters - #lapsed / 2, #lapsed / 2
-  if lapsed[1] == '' then state.storedBeyond = math.max(1, math.min(-lapsed[2], HIGHEST)) end
+  if lapsed[1] == '' then state.storedBeyond, state.removed[''] = math.max(0, math.min(-lapsed[2], HIGHEST)), true end
   state.beyond = state.sharers > 0 and state.storedBeyond or 0
-  for i = state.storedBeyond > 0 and 3 or 1, #lapsed, 2 do
+  for i = state.removed[''] and 3 or 1, #lapsed, 2 do
     local spec = parseSpec(call('HGET', specsKey, lapsed[i]))
     if spec and tonumber(lapsed[i + 1]) > DEPARTED then state.beyond = math.max(0, state.beyond - spec.permits + 1) end
     state.removed[lapsed[i]] = true

@@ -36,11 +36,9 @@ end
 -- mustNotFail: as a release, or for what may have been granted before.
 local function commit(state, mustNotFail)
   local fields, removed = state.fields, {}
-  if state.beyond > 0 then
-    state.removed[''] = nil
-    if state.beyond ~= state.storedBeyond then state.scores = add(state.scores, -state.beyond, '') end
-  elseif state.storedBeyond > 0 then
-    state.removed[''] = true
+  if state.beyond > 0 then state.removed[''] = nil end
+  if state.beyond ~= state.storedBeyond and (state.beyond > 0 or state.scores) then -- in one write with a score of DEPARTED
+    state.scores = add(state.scores, -state.beyond, '')
   end
   for owner in pairs(state.removed) do removed[#removed + 1] = owner end
   local gains = state.lockValue or fields or state.scores
