@@ -211,6 +211,22 @@ describe('instrument()', () => {
     expect(await values()).to.include({ 'redisync.held': 0, 'redisync.grants': 1 });
   });
 
+  it('refuses at once what it could not use, and says what is wrong', () => {
+    const wrong = (options: unknown): (() => unknown) => {
+      return () => Reflect.apply(instrument, undefined, [locks, options]);
+    };
+    expect(wrong({ nameTemplate: 'order' })).to.throw(
+      TypeError,
+      'nameTemplate must be a function of the name, got "order"',
+    );
+    expect(wrong({ nameTemplat: () => 'order' })).to.throw(TypeError, 'did you mean nameTemplate?');
+    expect(wrong({ meterProvider: tracerProvider })).to.throw(TypeError, 'meterProvider must be a MeterProvider');
+    expect(wrong({ tracerProvider: {} })).to.throw(TypeError, 'tracerProvider must be a TracerProvider, got an object');
+    expect(wrong(null)).to.throw(TypeError, 'options must be an object, got null');
+    expect(() => Reflect.apply(instrument, undefined, [{}])).to.throw(TypeError, 'locks must be a LockCoordinator');
+    stop = () => undefined;
+  });
+
   it('does without telemetry where no provider is registered', async () => {
     stop = instrument(locks);
     await (await locks.mutex('silent').acquire()).release();

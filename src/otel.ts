@@ -9,7 +9,9 @@ import {
   type TracerProvider,
   trace,
 } from '@opentelemetry/api';
+import { isObservable } from 'rxjs';
 import type { LockCoordinator, LockEvent, LossReason } from './index.ts';
+import { optionsIn, reading, show } from './options.ts';
 
 /**
  * Where metrics and spans go, and how lock names appear in metrics.
@@ -47,10 +49,13 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 3_600];
  * never influences locking.
  *
  * @returns stops it, and ends the spans of what is still held
+ * @throws TypeError
  * @example const stop = instrument(locks, { nameTemplate: (name) => name.replace(/\d+/g, '{id}') });
  */
 export const instrument = (locks: LockCoordinator, options: Instrumentation = {}): (() => void) => {
-  const telemetry = new Telemetry(options);
+  const events$: unknown = reading('locks', () => locks?.events$);
+  if (!isObservable(events$)) throw new TypeError(`locks must be a LockCoordinator, got ${show(locks)}`);
+  const telemetry = new Telemetry(checked(options));
   const subscription = locks.events$.subscribe({
     next: (event) => telemetry.take(event),
     complete: () => telemetry.stop(),
@@ -59,6 +64,19 @@ export const instrument = (locks: LockCoordinator, options: Instrumentation = {}
     subscription.unsubscribe();
     telemetry.stop();
   };
+};
+
+/** Checks the options now: what fails at an event would be an uncaught exception. @throws TypeError */
+const checked = (options: Instrumentation): Instrumentation => {
+  const given = optionsIn('options', options, ['meterProvider', 'tracerProvider', 'nameTemplate']);
+  const must = (option: keyof Instrumentation, what: string, right: boolean): void => {
+    if (given[option] !== undefined && !right)
+      throw new TypeError(`${option} must be a ${what}, got ${show(given[option])}`);
+  };
+  must('meterProvider', 'MeterProvider', typeof given.meterProvider?.getMeter === 'function');
+  must('tracerProvider', 'TracerProvider', typeof given.tracerProvider?.getTracer === 'function');
+  must('nameTemplate', 'function of the name', typeof given.nameTemplate === 'function');
+  return given;
 };
 
 const instruments = (provider: MeterProvider) => {

@@ -35,7 +35,7 @@ describe('RedisyncModule', () => {
   const start = async (imports: readonly object[], providers: (typeof Invoices)[] = []) => {
     class App {}
     Module({ imports: imports as never[], providers })(App);
-    return NestFactory.createApplicationContext(App, { logger: false });
+    return NestFactory.createApplicationContext(App, { logger: false, abortOnError: false });
   };
 
   it('makes a coordinator on a URL, and closes it with the application', async () => {
@@ -54,6 +54,18 @@ describe('RedisyncModule', () => {
     await new RedisyncModule(running, memory).onApplicationShutdown();
     expect(await rejection(memory.mutex('a').acquire())).to.be.instanceOf(CoordinatorClosedError);
     await new RedisyncModule(running, { mutex: () => undefined }).onApplicationShutdown();
+  });
+
+  it('refuses at the start what would only fail at a request or at the shutdown', async () => {
+    const startWith = (options: object): Promise<unknown> => {
+      const given = { client: redis, ...options };
+      return rejection(
+        start([RedisyncModule.forRoot(given), RedisyncModule.forRootAsync({ useFactory: () => given })]),
+      );
+    };
+    expect(String(await startWith({ drain: '5000' }))).to.match(/^TypeError: drain .ms. must be a number .*"5000"/);
+    expect(String(await startWith({ drain: -1 }))).to.match(/^RangeError: drain .ms. must be from 0/);
+    expect(String(await startWith({ httpStatus: 409 }))).to.match(/^TypeError: httpStatus must be a function .*409/);
   });
 
   it('leaves the client that it was given open', async () => {

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import { type CoordinatorOptions, LockCoordinator } from '../index.ts';
+import { duration, show } from '../options.ts';
 import type { Source } from '../store/given.ts';
 import { RedisyncHealthIndicator } from './health.ts';
 import { type HttpStatusOf, RedisyncExceptionFilter } from './http.ts';
@@ -86,6 +87,9 @@ const atUrl = async ({ url, ...options }: OfUrl & CoordinatorOptions) => {
 const ofClient = ({ client, ...options }: OfClient & CoordinatorOptions) => ({ client, options });
 
 const run = async ({ httpStatus, drain = DRAIN, ...given }: RedisyncOptions): Promise<Running> => {
+  duration('drain', drain, 0); // now, since an error at the shutdown would leave the leases to lapse
+  if (httpStatus !== undefined && typeof httpStatus !== 'function')
+    throw new TypeError(`httpStatus must be a function of the error, got ${show(httpStatus)}`);
   const { client, options } = 'url' in given ? await atUrl(given) : ofClient(given);
   return { locks: new LockCoordinator(client, options), httpStatus, drain };
 };
