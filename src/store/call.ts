@@ -30,8 +30,8 @@ export interface Read<T> {
   readonly grants?: readonly unknown[] | undefined;
 }
 
-/** Takes in the value of an answer, and returns what the call emits. */
-export type Hear<T> = (value: T, server: Server) => T;
+/** Called with the value of an answer before the call emits it. */
+export type Hear<T> = (value: T, server: Server) => void;
 
 /** Passes on the grants that came with the answer to a call about a lock. */
 export type HandOn = (lock: string, grants: readonly unknown[]) => void;

@@ -1,6 +1,6 @@
 /** A connection of our own beside the caller's, on which every script call ends by its deadline: answered, refused, or of unknown outcome. */
 import type { Cluster } from 'ioredis';
-import { Observable, Subject, type Subscriber, tap } from 'rxjs';
+import { noop, Observable, Subject, type Subscriber, tap } from 'rxjs';
 import { type Clock, clockOf } from '../clock.ts';
 import { CoordinatorClosedError, RedisRefusedError, RedisUnreachableError } from '../errors.ts';
 import type { Replicas } from '../options.ts';
@@ -53,7 +53,7 @@ export class Connection {
   }
 
   /** Runs a command when it is subscribed to. Once sent it goes on, also if it is unsubscribed: its reply may bring grants for others. */
-  run<T>(command: Command<T>, within: number, hear: Hear<T> = (value) => value): Observable<T> {
+  run<T>(command: Command<T>, within: number, hear: Hear<T> = noop): Observable<T> {
     return new Observable((subscriber) => this.begin(command, within, hear, subscriber));
   }
 

@@ -69,10 +69,10 @@ export class RedisStore implements Store {
     const answer$ = this.connection.run(command, within, (answer, server) => {
       asked = server;
       if (answer.granted) this.foremost.leave(name, owner);
-      if (!stay || answer.granted) return answer;
-      this.listener.open(command.keys[0] ?? '', owner, channel);
-      const foremost = this.foremost.isAt(name, owner, answer.rank ?? 0);
-      return { ...answer, foremost };
+      else if (stay) {
+        this.listener.open(command.keys[0] ?? '', owner, channel);
+        answer.foremost = this.foremost.isAt(name, owner, answer.rank ?? 0);
+      }
     });
     if (!replicas) return answer$;
     return answer$.pipe(
@@ -90,9 +90,8 @@ export class RedisStore implements Store {
     const until = this.clock.now() + within;
     let asked: Server | undefined;
     const command = commands.renew(this.site, request, fence, downgrade);
-    const renewal$ = this.connection.run(command, within, (renewal, server) => {
+    const renewal$ = this.connection.run(command, within, (_, server) => {
       asked = server;
-      return renewal;
     });
     if (!request.replicas) return renewal$;
     return renewal$.pipe(
@@ -128,7 +127,6 @@ export class RedisStore implements Store {
     if (startedAt !== undefined) return of(this.clock.now() - startedAt);
     return this.connection.run(commands.uptime, within, (ms, server) => {
       server.startedAt = this.clock.now() - ms;
-      return ms;
     });
   }
 

@@ -16,6 +16,7 @@ export const readAcquire = (reply: unknown): Read<Answer> | undefined => {
       granted: false,
       wait: Number(first),
       rank: Number(rank),
+      foremost: false, // the store knows that
       announced: silent !== 1,
       drawn: Number(drawn),
       ticket: Number(ticket),

@@ -141,7 +141,8 @@ export class Sender {
     try {
       const read = call.command.read(answer, now);
       if (read) {
-        this.calls.succeed(call, call.hear(read.value, server));
+        call.hear(read.value, server);
+        this.calls.succeed(call, read.value);
         if (read.grants) this.handOn(call.command.lock ?? '', read.grants);
       } else if (this.calls.has(call)) this.send(call);
     } catch (error) {

@@ -36,7 +36,7 @@ export type Answer =
       /** How many are ahead of it in the queue; undefined where the store keeps no queue. */
       readonly rank: number | undefined;
       /** Whether no other waiter of this coordinator is ahead of it, as far as is known. */
-      readonly foremost?: boolean;
+      foremost?: boolean;
       /** Whether the holder's release will be handed over. Another kind of client announces nothing. */
       readonly announced: boolean;
       /** The highest number that the server's clock has drawn. A hand-off message whose fence is not higher is old, and ignored. */
