@@ -57,7 +57,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * while waiting; RedisUnreachableError when Redis never answered; and what the Observable errors with
    * @example await using lease = await locks.mutex('x').acquire({ timeout: 5_000 });
    */
-  acquire(options: AcquireOptions = {}): Promise<T> {
+  acquire(options?: AcquireOptions): Promise<T> {
     return this.granted(options);
   }
 
@@ -79,7 +79,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
    * CoordinatorClosedError likewise; and what `acquire()` and the work throw
    * @example await locks.mutex('order:42').using(({ signal }) => fetch('https://example.com/charge', { signal }));
    */
-  async using<R>(work: (held: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
+  async using<R>(work: (held: T) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
     if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
     let closed: unknown; // the error of the stream: a coordinator that closes tells it before it releases
     const held = await this.granted(options, (error) => {
@@ -97,7 +97,7 @@ export abstract class Acquirable<T extends Lease | readonly Lease[]> extends Obs
     }
   }
 
-  private granted(options: AcquireOptions, ended?: (error: unknown) => void): Promise<T> {
+  private granted(options: AcquireOptions | undefined, ended?: (error: unknown) => void): Promise<T> {
     const { timeout, signal } = waitOf(options);
     return acquire(timeout === undefined ? this : this.inTime(timeout), this, signal, ended);
   }

@@ -16,8 +16,12 @@ export interface AcquireOptions {
   readonly timeout?: number | undefined;
 }
 
+/** A wait without options. */
+const UNBOUNDED: AcquireOptions = {};
+
 /** Checks the options of a wait. @throws TypeError, RangeError */
-export const waitOf = (options: AcquireOptions): AcquireOptions => {
+export const waitOf = (options?: AcquireOptions): AcquireOptions => {
+  if (options === undefined) return UNBOUNDED;
   const given = optionsIn('options', options, ['timeout', 'signal']);
   const { signal, timeout } = given;
   if (timeout !== undefined) duration('timeout', timeout, 0);

@@ -15,7 +15,8 @@ export interface WhileHeldOptions {
 }
 
 /** Checks the options. @throws TypeError, RangeError */
-export const timeoutOf = (options: WhileHeldOptions): number | undefined => {
+export const timeoutOf = (options?: WhileHeldOptions): number | undefined => {
+  if (options === undefined) return undefined;
   const { timeout } = optionsIn('options', options, ['timeout']);
   if (timeout !== undefined) duration('timeout', timeout, 0);
   return timeout;

@@ -174,12 +174,19 @@ class Work<H extends Held, O extends ObservableInput<unknown>> implements Observ
  */
 export const whileHeld = <H extends Held, O extends ObservableInput<unknown>>(
   work: (held: H) => O,
-  options: WhileHeldOptions = {},
+  options?: WhileHeldOptions,
 ): OperatorFunction<H, ObservedValueOf<O>> => {
   if (typeof work !== 'function') throw new TypeError(`work must be a function of the lease, got ${show(work)}`);
   const timeout = timeoutOf(options);
-  return (source) => {
-    const leases$ = timeout === undefined ? source : bounded(source, timeout);
-    return new Observable((subscriber) => new Work(subscriber, work).start(leases$));
-  };
+  return (source) => underLeaseOf(source, work, timeout);
+};
+
+/** @param timeout as `timeoutOf` has checked it */
+export const underLeaseOf = <H extends Held, O extends ObservableInput<unknown>>(
+  source: Observable<H>,
+  work: (held: H) => O,
+  timeout: number | undefined,
+): Observable<ObservedValueOf<O>> => {
+  const leases$ = timeout === undefined ? source : bounded(source, timeout);
+  return new Observable((subscriber) => new Work(subscriber, work).start(leases$));
 };

@@ -3,7 +3,7 @@ import { isObservable, type MonoTypeOperatorFunction, type Observable } from 'rx
 import { reading, show } from '../options.ts';
 import type { Held } from './held.ts';
 import { timeoutOf, type WhileHeldOptions } from './timeout.ts';
-import { whileHeld } from './while-held.ts';
+import { underLeaseOf } from './while-held.ts';
 
 /**
  * The same values, under the lock: the source is subscribed to only while the lease is held.
@@ -21,9 +21,9 @@ import { whileHeld } from './while-held.ts';
  * @throws TypeError for anything else; RangeError
  * @example charge$.pipe(withLock(locks.mutex('order:42')))
  */
-export const withLock = <T>(lock: Observable<Held>, options: WhileHeldOptions = {}): MonoTypeOperatorFunction<T> => {
+export const withLock = <T>(lock: Observable<Held>, options?: WhileHeldOptions): MonoTypeOperatorFunction<T> => {
   if (!reading('lock', () => isObservable(lock)))
     throw new TypeError(`lock must be an Observable of leases, got ${show(lock)}`);
   const timeout = timeoutOf(options);
-  return (source) => lock.pipe(whileHeld(() => source, { timeout }));
+  return (source) => underLeaseOf(lock, () => source, timeout);
 };
