@@ -124,9 +124,7 @@ export class HeldLease implements Lease {
   }
 
   release(): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#renewer.session.release().subscribe({ next: resolve, complete: () => resolve(false) });
-    });
+    return lastValueFrom(this.#renewer.session.release(), { defaultValue: false });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
