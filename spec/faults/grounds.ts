@@ -44,20 +44,11 @@ export const replicated = async () => {
   return { servers: [master, replica], nodes, replica, settings: SETTINGS, connect, stop };
 };
 
-/** A Cluster of three masters, each with a replica, which takes over only from a master that was struck: not from one that a busy machine has stopped. */
+/** A Cluster of three masters, each with a replica. */
 export const cluster = async () => {
-  const ground = await startCluster(3, ['--cluster-replica-no-failover', 'yes']);
+  const ground = await startCluster();
   const addresses = ground.servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-  return {
-    ...ground,
-    settings: SETTINGS,
-    connect: () => new Cluster(addresses, { lazyConnect: true }),
-    /** Sends a signal to the master of this number. */
-    strike: async (shard: number, kind: NodeJS.Signals): Promise<void> => {
-      ground.servers[shard]?.process?.kill(kind);
-      await ground.nodes[shard + 3]?.config('SET', 'cluster-replica-no-failover', 'no');
-    },
-  };
+  return { ...ground, settings: SETTINGS, connect: () => new Cluster(addresses, { lazyConnect: true }) };
 };
 
 /** As many independent servers as there are ways to start them. */

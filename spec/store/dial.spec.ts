@@ -200,10 +200,10 @@ describe('a coordinator on a Cluster', function () {
     try {
       await eventually('it is connected', () => cluster.status === 'ready');
       await (await early.mutex(name).acquire()).release();
-      shards.servers[0]?.process?.kill('SIGKILL');
+      await shards.strike(0, 'SIGKILL');
       await eventually('another takes its place', async () => {
         const nodes = String(await shards.nodes[1]?.cluster('NODES'));
-        return nodes.split('\n').filter((line) => /master/.test(line) && !/fail/.test(line)).length === 3;
+        return nodes.split('\n').filter((line) => /master/.test(line) && !/\bfail\b/.test(line)).length === 3;
       });
       assert.equal(await cluster.exists(name), 0, 'the caller’s Cluster works');
       assert.isTrue((await late.mutex(name).acquire({ timeout: 10_000 })).held, 'one that opens now');

@@ -11,6 +11,8 @@ export interface Shards {
   readonly servers: Server[];
   /** A plain connection to each. */
   readonly nodes: Redis[];
+  /** Sends a signal to the master of that number. Only then may its replica take over: not from one that a busy machine has stopped. */
+  strike(master: number, signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -31,6 +33,8 @@ const settings = (bus: number, args: readonly string[]): string[] => [
   '1000',
   '--cluster-replica-validity-factor',
   '0',
+  '--cluster-replica-no-failover',
+  'yes',
   '--repl-diskless-sync-delay',
   '0',
   ...args,
@@ -79,6 +83,10 @@ export const startCluster = async (masters = 3, args: readonly string[] = []): P
   return {
     servers,
     nodes,
+    strike: async (master, signal) => {
+      servers[master]?.process?.kill(signal);
+      await nodes[masters + master]?.config('SET', 'cluster-replica-no-failover', 'no');
+    },
     stop: async () => {
       for (const node of nodes) node.disconnect();
       await Promise.all(servers.map((server) => server.stop()));
