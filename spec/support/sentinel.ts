@@ -8,6 +8,9 @@ import { launch, onFreePort, type Server, startServer } from './server.ts';
 
 export const MASTER = 'main';
 
+/** ms for a failover: where a server pauses in the middle of it, a Sentinel tells a replica again whom to follow only after 10 s. */
+const PATIENCE = 60_000;
+
 export interface Watched {
   readonly sentinels: { readonly host: string; readonly port: number }[];
   /** The Sentinels' processes, in the same order. */
@@ -61,11 +64,15 @@ export const startSentinels = async (args: readonly string[] = []): Promise<Watc
     const [, port] = (await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER)) as [string, string];
     return servers.findIndex((server) => server.port === Number(port));
   };
+  /** What a Sentinel says of the master, in one answer. */
+  const told = async (): Promise<(name: string) => string> => {
+    const facts = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[];
+    return (name) => facts[facts.indexOf(name) + 1] ?? '';
+  };
   const settled = async (): Promise<boolean> => {
     const now = await master();
     const infos = await Promise.all(nodes.map((node) => node.info('replication').catch(() => '')));
-    const facts = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[];
-    const fact = (name: string): string => facts[facts.indexOf(name) + 1] ?? '';
+    const fact = await told();
     return (
       infos.every((info, i) => (i === now ? info.includes('role:master') : info.includes('master_link_status:up'))) &&
       infos[now]?.includes('connected_slaves:2') === true &&
@@ -90,16 +97,19 @@ export const startSentinels = async (args: readonly string[] = []): Promise<Watc
       }
     },
     failover: async () => {
-      const before = await master();
-      await eventually('the failover is accepted', async () => {
-        const reply = await sentinel.call('SENTINEL', 'FAILOVER', MASTER).catch((error: Error) => error.message);
-        return reply === 'OK';
-      });
-      await eventually('there is another master', async () => (await master()) !== before, 15_000);
-      const next = watchedNode(nodes, await master());
-      await eventually('a replica follows it', async () =>
-        /connected_slaves:[12]/.test(await next.info('replication')),
-      );
+      const before = (await told())('port');
+      const succeeded = async (): Promise<boolean> => {
+        const fact = await told();
+        if (fact('port') === before) {
+          // The Sentinels give a failover up where no replica is promoted within the failover-timeout, so it is asked for again.
+          if (!fact('flags').includes('failover_in_progress'))
+            await sentinel.call('SENTINEL', 'FAILOVER', MASTER).catch(() => undefined); // no replica is good enough yet
+          return false;
+        }
+        const next = servers.findIndex(({ port }) => port === Number(fact('port')));
+        return /connected_slaves:[12]/.test(await watchedNode(nodes, next).info('replication'));
+      };
+      await eventually('a replica follows another master', succeeded, PATIENCE);
     },
     stop: async () => {
       for (const client of [...nodes, sentinel]) client.disconnect();
