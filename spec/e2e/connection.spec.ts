@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { assert } from 'chai';
 import { Command, Redis } from 'ioredis';
-import { firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
+import { firstValueFrom, lastValueFrom, map, mergeMap, range, timer } from 'rxjs';
 import {
+  allOf,
   constantBackoff,
   type Lease,
   LockCoordinator,
@@ -335,6 +336,11 @@ describe('a password', () => {
     const lease = await lock.acquire();
     assert.notInclude([locks, lock, lock.pipe(whileHeld(() => [])), lease].map(seen).join(), SECRET);
     assert.deepInclude(JSON.parse(JSON.stringify(lease)), { name: 'logged', owner: lease.owner, held: true });
+    const both = await allOf(locks.mutex('both'), locks.mutex('logged', { owner: lease.owner })).acquire();
+    const during = await lastValueFrom(
+      locks.mutex('work').pipe(whileHeld((held) => timer(1).pipe(map(() => seen(held))))),
+    );
+    assert.notInclude([both, lease].map(seen).join() + during, SECRET);
   });
 
   const refused = async (credentials: string): Promise<{ error: RedisRefusedError; ms: number }> => {

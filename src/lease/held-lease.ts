@@ -34,10 +34,10 @@ export class HeldLease implements Lease {
   readonly name: string;
   readonly owner: string;
   readonly fence: number;
-  /** Private at run time too (#): a log of the lease must not show the connection behind it, with its password. */
+  // private at run time too (#): a log of the lease must not show the connection behind it, with its password
   readonly #renewer: Renewer;
+  #ended: Once<End> | undefined;
   private aborter: AbortController | undefined;
-  private ended: Once<End> | undefined;
 
   constructor(renewer: Renewer, { fence, since, ttl }: Granted) {
     const { name, owner, mode } = renewer.session.request;
@@ -70,8 +70,8 @@ export class HeldLease implements Lease {
   /** Emits how the lease ended, before anything else happens. */
   get end$(): Observable<End> {
     if (this.end) return of(this.end);
-    this.ended ??= new Once();
-    return this.inContext(this.ended.value$);
+    this.#ended ??= new Once();
+    return this.inContext(this.#ended.value$);
   }
 
   /** Completes when a release in progress was acknowledged or abandoned; at once if there is none. It starts no release. */
@@ -159,7 +159,7 @@ export class HeldLease implements Lease {
   /** Ends the lease. No later call makes it held again or changes the reason. */
   endWith(end: End): void {
     this.end ??= end;
-    this.ended?.emit(this.end);
+    this.#ended?.emit(this.end);
     this.abort();
   }
 
