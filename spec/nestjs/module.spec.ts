@@ -66,6 +66,11 @@ describe('RedisyncModule', () => {
     expect(String(await startWith({ drain: '5000' }))).to.match(/^TypeError: drain .ms. must be a number .*"5000"/);
     expect(String(await startWith({ drain: -1 }))).to.match(/^RangeError: drain .ms. must be from 0/);
     expect(String(await startWith({ httpStatus: 409 }))).to.match(/^TypeError: httpStatus must be a function .*409/);
+    expect(String(await startWith({ url: undefined }))).to.match(/^TypeError: url must be .*, got undefined/);
+    for (const url of ['', 'localhost:6379', 'http://:geheim@localhost', 'redis://'])
+      expect(String(await startWith({ url })))
+        .to.match(/^TypeError: url must be redis:\/\/HOST:PORT or rediss:/)
+        .and.not.include('geheim');
   });
 
   it('leaves the client that it was given open', async () => {

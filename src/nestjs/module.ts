@@ -78,8 +78,15 @@ const PROVIDED: InjectionToken = Symbol('redisync:provided');
 /** The default drain, in ms: a third of the time that Kubernetes waits before it kills. */
 const DRAIN = 10_000;
 
-/** Makes a client from a URL. ioredis is loaded only here. The client is never connected: a coordinator has connections of its own. */
+/**
+ * Makes a client from a URL. ioredis is loaded only here; it would take a URL that is missing for the local Redis. The client is
+ * never connected: a coordinator has connections of its own.
+ */
 const atUrl = async ({ url, ...options }: OfUrl & CoordinatorOptions) => {
+  if (typeof url !== 'string' || !/^rediss?:\/\/[^/?#]/i.test(url)) {
+    const got = typeof url === 'string' ? 'another string' : show(url); // not shown: it may have a password
+    throw new TypeError(`url must be redis://HOST:PORT or rediss://HOST:PORT, got ${got}`);
+  }
   const { Redis } = await import('ioredis');
   return { client: new Redis(url, { lazyConnect: true }), options };
 };
