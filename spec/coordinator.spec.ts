@@ -1,6 +1,7 @@
 /** The coordinator in virtual time, over a fake store: its defaults, its events, and above all its end. */
+import { setImmediate } from 'node:timers/promises';
 import { assert } from 'chai';
-import { defer, mergeMap, NEVER, type Observable, of, retry } from 'rxjs';
+import { defer, firstValueFrom, mergeMap, NEVER, type Observable, of, retry } from 'rxjs';
 import { LockCoordinator } from '../src/coordinator.ts';
 import { RedisRefusedError } from '../src/errors.ts';
 import type { LockEvent } from '../src/lease/events.ts';
@@ -10,6 +11,7 @@ import { anyOf } from '../src/locks/any-of.ts';
 import { withLock } from '../src/operators/with-lock.ts';
 import type { Options } from '../src/options.ts';
 import { ownStore } from '../src/store/open-store.ts';
+import { memoryCoordinator } from '../src/testing.ts';
 import { denied, left, silence } from './support/fake-store.ts';
 import { label, labelled, shown, type Virtual, virtual } from './support/virtual.ts';
 
@@ -353,6 +355,26 @@ describe('retry() around what a closed coordinator refuses', () => {
       closing(v, locks, 100);
       v.flush();
     }));
+
+  for (const [what, ask] of [
+    ['a lock', (locks) => locks.mutex('a').acquire()],
+    ['a look', (locks) => firstValueFrom(locks.inspect('a'))],
+  ] satisfies [string, (locks: LockCoordinator) => Promise<unknown>][]) {
+    it(`leaves other work its turn where it is a loop of promises: ${what}`, async () => {
+      const locks = memoryCoordinator();
+      await locks.close();
+      let asked = 0;
+      let over = false;
+      const loop = async (): Promise<void> => {
+        for (over = false; !over && asked < 10_000; asked += 1) await ask(locks).catch(() => undefined);
+      };
+      const looping = loop();
+      await setImmediate();
+      over = true;
+      assert.isBelow(asked, 100);
+      await looping;
+    });
+  }
 });
 
 describe('close() while Redis does not answer', () => {

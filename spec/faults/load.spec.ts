@@ -7,7 +7,7 @@ import { at } from './site.ts';
 
 describe('a load', () => {
   it(
-    'ends once its coordinator is closed, instead of asking for the lock without a pause for ever',
+    'ends once its coordinator is closed, instead of asking for the lock for ever',
     at(async (site) => {
       const client = site.client();
       const mutex = client.mutex.bind(client);
@@ -15,7 +15,7 @@ describe('a load', () => {
       let asked = 0;
       client.mutex = (...wanted) => {
         if (closing) asked += 1;
-        return asked > 1_000 ? NEVER : mutex(...wanted); // otherwise nothing here would ever run again
+        return asked > 1_000 ? NEVER : mutex(...wanted); // it would go on for ever
       };
       const work = load(site, 'closed', [client]);
       await eventually('the load runs', () => site.register.value > 0);

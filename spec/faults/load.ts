@@ -4,10 +4,7 @@ import { LockLostError } from '../../src/index.ts';
 import { acquired, type Recorder } from './recorder.ts';
 import type { Site } from './site.ts';
 
-/**
- * Does this again and again until it is over, and keeps every error. Any but a loss ends it. A closed coordinator, as that
- * of a spec that has failed, refuses at once: an endless loop of that would leave no turn to anything else, and fill the memory.
- */
+/** Does this again and again until it is over, and keeps every error. Any but a loss ends it, as that of the closed coordinator of a spec that has failed. */
 export const again = async (deed: () => Promise<void>, over: () => boolean, errors: unknown[]): Promise<void> => {
   while (!over()) {
     try {
