@@ -2,7 +2,7 @@
 import type { Observable } from 'rxjs';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { isTransient, RedisUnreachableError } from '../errors.ts';
-import { cancel, type InDoubt, inDoubtAfter } from '../store/cancel.ts';
+import { cancel, type InDoubt, inDoubtAfter, overAt } from '../store/cancel.ts';
 import type { Answer, Released, Request } from '../store/store.ts';
 import type { EventBody } from './events.ts';
 import { type Denied, Pace } from './pace.ts';
@@ -28,7 +28,7 @@ export class Acquisition implements Sleeper, Standing {
   /** The last denial. */
   denied: Denied | undefined;
   /** The fence of the last grant that came as an answer: higher than that of the lease that is held, if that was handed over and then broken. */
-  granted = 0;
+  grantedFence = 0;
   /** The highest number that the server had drawn when it denied an attempt. A grant with a lower fence was over by then. */
   private drawn = 0;
   /** A hint to ask again came while an attempt was in flight. That attempt may have been too early, so another one follows. */
@@ -44,11 +44,15 @@ export class Acquisition implements Sleeper, Standing {
     return this.denied ? 'queued' : 'asking';
   }
 
-  /** The attempts that may still take effect, those in flight included; undefined if none can. */
+  /** The attempts of unknown outcome that may still take effect; undefined if none can. */
   get inDoubt(): InDoubt | undefined {
+    return this.unknown && this.session.terms.clock.now() < this.unknown.until ? this.unknown : undefined;
+  }
+
+  /** Monotonic ms from which on no attempt can take effect any more, those in flight included; undefined if none can by now. */
+  get attemptsOverAt(): number | undefined {
     const { clock, commandTimeout } = this.session.terms;
-    if (this.inFlight > 0) return { notAfter: Number.POSITIVE_INFINITY, until: clock.now() + commandTimeout + 1 };
-    return this.unknown && clock.now() < this.unknown.until ? this.unknown : undefined;
+    return this.inFlight > 0 ? overAt(clock.now(), commandTimeout) : this.inDoubt?.until;
   }
 
   /** Calls back once no attempt is in flight any more: at once, if none is. */
@@ -119,7 +123,7 @@ export class Acquisition implements Sleeper, Standing {
     this.pace.reset();
     this.inFlight -= 1;
     if (answer.granted) {
-      this.granted = answer.fence;
+      this.grantedFence = answer.fence;
       session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session is being released, or holds by a hand-off
     } else {
       this.drawn = Math.max(this.drawn, answer.drawn);
@@ -139,7 +143,7 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { clock, commandTimeout } = session.terms;
     this.inFlight -= 1;
-    this.unknown = inDoubtAfter(error, clock.now() + commandTimeout + 1, this.unknown);
+    this.unknown = inDoubtAfter(error, overAt(clock.now(), commandTimeout), this.unknown);
     this.mayHaveClaim ||= this.unknown !== undefined;
     if (ended) ended(error);
     else if (error instanceof Error && isTransient(error))

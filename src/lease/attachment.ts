@@ -28,11 +28,9 @@ export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
 
 export class Attachment extends InContext<Lease> {
   /** The session to which it is attached; undefined while it waits for the end of an earlier lease of its owner. */
-  session: (SessionView & { leave(one: Attachment): void }) | undefined;
+  session: (SessionView & { leave(one: Attachment, timedOut: boolean): void }) | undefined;
   /** Whether it was given a lease. */
   holds = false;
-  /** Whether its `timeout` has ended the wait. */
-  timedOut = false;
   readonly wanted: LockDefinition;
 
   constructor(subscriber: Subscriber<Lease>, wanted: LockDefinition) {
@@ -64,10 +62,8 @@ export class Attachment extends InContext<Lease> {
 
   /** The teardown of the subscription. */
   unsubscribe(): void {
-    if (late && this.session?.waits !== false) {
-      this.timedOut = true;
-      late.push(this);
-    }
-    this.session?.leave(this);
+    const timedOut = late !== undefined && this.session?.waits !== false;
+    if (timedOut) late?.push(this);
+    this.session?.leave(this, timedOut);
   }
 }

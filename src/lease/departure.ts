@@ -45,10 +45,10 @@ export class Departure implements Observer<Released> {
     const { name, owner, ttl, waiterTtl } = request;
     this.queued = !holding && acquisition.is === 'queued';
     acquisition.whenIdle(() => {
-      const { inDoubt, granted, mayHaveClaim } = acquisition;
+      const { inDoubt, grantedFence, mayHaveClaim } = acquisition;
       if (!mayHaveClaim) return this.complete();
-      const { lease, keepUntil = 0, longest = ttl } = holding ?? {};
-      const another = inDoubt !== undefined || granted > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
+      const { lease, keepUntil = 0, longestTtl = ttl } = holding ?? {};
+      const another = inDoubt !== undefined || grantedFence > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
       const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
       const once = (): Observable<Released> => {
         const keep = Math.ceil(keepUntil - clock.now());
@@ -58,7 +58,7 @@ export class Departure implements Observer<Released> {
       const failed = (): void => {
         if (clock.now() - since >= within) this.settle(false);
       };
-      const retryFor = Math.max(longest, waiterTtl) + within; // so long may what was sent before take effect, and then last
+      const retryFor = Math.max(longestTtl, waiterTtl) + within; // so long may what was sent before take effect, and then last
       this.start(cancel(once, { notAfter: inDoubt?.notAfter, within, retryFor, scheduler, failed }));
     });
   }

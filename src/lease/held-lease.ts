@@ -26,7 +26,7 @@ export class HeldLease implements Lease {
   /** ms for which it can be believed from `since`, before the drift is subtracted. */
   ttl: number;
   /** Monotonic ms at which its maxHold is over; undefined if it has none. */
-  until: number | undefined;
+  maxHoldEnd: number | undefined;
   /** How it ended; undefined while it is held. */
   end: End | undefined;
   /** Whether a promise returned it. Then there is no subscription to end it by, and an operator calls `release()`. */
@@ -99,8 +99,8 @@ export class HeldLease implements Lease {
 
   /** ms for which it can be believed, and its maxHold is not over. */
   get rest(): number {
-    const { valid, until } = this;
-    return until === undefined ? valid : Math.min(valid, until - this.#renewer.session.terms.clock.now());
+    const { valid, maxHoldEnd } = this;
+    return maxHoldEnd === undefined ? valid : Math.min(valid, maxHoldEnd - this.#renewer.session.terms.clock.now());
   }
 
   assertHeld(minimum = 0): void {
@@ -170,7 +170,7 @@ export class HeldLease implements Lease {
 
   /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
   private inContext<T>(source: Observable<T>): Observable<T> {
-    return this.#renewer.session.terms.owner === undefined ? source : inOwnContext(source);
+    return this.#renewer.session.ownerIsGiven ? inOwnContext(source) : source;
   }
 
   private abort(): void {

@@ -3,7 +3,7 @@ import { AsyncSubject, defer, EMPTY, type Observable, repeat, timer } from 'rxjs
 import { soon } from '../backoff.ts';
 import { type Instant, instant, remaining } from '../clock.ts';
 import { LockCorruptedError, type LossReason } from '../errors.ts';
-import type { InDoubt } from '../store/cancel.ts';
+import { overAt } from '../store/cancel.ts';
 import { type End, HeldLease } from './held-lease.ts';
 import type { Granted, SessionView } from './session-view.ts';
 import type { Terms } from './terms.ts';
@@ -20,27 +20,27 @@ export class Holding implements Sleeper {
   readonly session: SessionView;
   readonly lease: HeldLease;
   /** The ttl that the next renewal gives, in ms. */
-  private ttl: number;
+  private nextTtl: number;
   /** The longest ttl that Redis may have given the lease: until a renewal is answered, that of each that was sent. */
-  longest: number;
+  longestTtl: number;
   /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
   keepUntil = 0;
   /** The error of the last renewal, if it failed. */
   failure: Error | undefined;
   private failures = 0;
-  /** Until `until`, on the monotonic clock, commands of unknown outcome may cut the lease to `ttl` ms. Includes the renewal in flight. */
-  private bound: { readonly ttl: number; readonly until: number } | undefined;
+  /** Commands of unknown outcome, the renewal in flight included, may cut the lease to `ttl` ms until monotonic ms `overAt`. */
+  private bound: { readonly ttl: number; readonly overAt: number } | undefined;
   private inFlight = false;
   /** A renewal that was asked for while another is in flight. */
   private pending: { ttl: number | undefined; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
   private maxHoldTimer: Timer | undefined;
 
-  /** @param attempts those that may still take effect */
-  constructor(session: SessionView, granted: Granted, attempts: InDoubt | undefined) {
+  /** @param attemptsOverAt monotonic ms from which on no attempt can take effect any more; undefined if none can by now */
+  constructor(session: SessionView, granted: Granted, attemptsOverAt: number | undefined) {
     this.session = session;
     this.lease = new HeldLease(this, granted);
-    this.ttl = this.longest = session.request.ttl;
-    this.bound = attempts && { ttl: this.ttl, until: attempts.until };
+    this.nextTtl = this.longestTtl = session.request.ttl;
+    if (attemptsOverAt !== undefined) this.bound = { ttl: session.request.ttl, overAt: attemptsOverAt };
     session.timer.sleeper = this;
   }
 
@@ -57,9 +57,9 @@ export class Holding implements Sleeper {
     if (minHold > 0) this.keepUntil = Math.max(this.keepUntil, clock.now() + minHold);
     if (maxHold === undefined) return;
     const { lease, session } = this;
-    const until = clock.now() + maxHold;
-    if (lease.until !== undefined && until >= lease.until) return;
-    lease.until = until;
+    const maxHoldEnd = clock.now() + maxHold;
+    if (lease.maxHoldEnd !== undefined && maxHoldEnd >= lease.maxHoldEnd) return;
+    lease.maxHoldEnd = maxHoldEnd;
     const wake = (): unknown => session.endIfLapsed() || session.lose('maxHold');
     this.maxHoldTimer ??= new Timer(session.timer.timers, { wake });
     this.maxHoldTimer.set(maxHold);
@@ -87,7 +87,7 @@ export class Holding implements Sleeper {
 
   /** The timer fires: a renewal is due. */
   wake(): void {
-    if (!this.session.endIfLapsed() && !this.inFlight) this.send(this.ttl, false);
+    if (!this.session.endIfLapsed() && !this.inFlight) this.send(this.nextTtl, false);
   }
 
   /** Renews now, or right after the renewal in flight. Several calls during one flight share one renewal, with the last ttl. */
@@ -107,7 +107,7 @@ export class Holding implements Sleeper {
   /** Emits when nothing that was sent can take effect any more; only completes if nothing can by now. */
   nothingInDoubt(): Observable<unknown> {
     const { clock, scheduler } = this.session.terms;
-    const rest = (this.bound?.until ?? 0) - clock.now();
+    const rest = (this.bound?.overAt ?? 0) - clock.now();
     return rest > 0 ? timer(Math.ceil(rest), scheduler) : EMPTY;
   }
 
@@ -116,7 +116,7 @@ export class Holding implements Sleeper {
     if (!pending || this.inFlight) return;
     this.pending = undefined;
     if (session.endIfLapsed()) pending.outcome.error(this.lease.loss);
-    else this.send(pending.ttl ?? this.ttl, pending.downgrade, pending.outcome);
+    else this.send(pending.ttl ?? this.nextTtl, pending.downgrade, pending.outcome);
   }
 
   private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<never>): void {
@@ -128,10 +128,10 @@ export class Holding implements Sleeper {
     if (remaining(terms.clock, since, ttl) < lease.valid) lease.believe(since, ttl);
     // the renewal times out when the lease ends, at the latest: that is noticed without another timer
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
-    const earlier = bound && bound.until > since.now ? bound : undefined; // it may take effect after this one
+    const earlier = bound && bound.overAt > since.now ? bound : undefined; // it may take effect after this one
     const believed = Math.min(ttl, earlier?.ttl ?? ttl);
-    this.bound = { ttl: believed, until: Math.max(since.now + within + 1, earlier?.until ?? 0) };
-    this.longest = Math.max(this.longest, ttl);
+    this.bound = { ttl: believed, overAt: Math.max(overAt(since.now, within), earlier?.overAt ?? 0) };
+    this.longestTtl = Math.max(this.longestTtl, ttl);
     this.inFlight = true;
     const same = ttl === request.ttl && lease.mode === request.mode;
     const renewed = same ? request : { ...request, ttl, mode: lease.mode };
@@ -139,7 +139,7 @@ export class Holding implements Sleeper {
       next: (answer) => {
         this.inFlight = false;
         this.bound = earlier;
-        if (!earlier) this.longest = ttl;
+        if (!earlier) this.longestTtl = ttl;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
         else if (!lease.end) session.lose('taken');
         this.sendPending(); // first: who detaches looks at what is in flight
@@ -163,7 +163,7 @@ export class Holding implements Sleeper {
     this.failure = undefined;
     if (session.endIfLapsed()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
     if (remaining(session.terms.clock, since, believed) > lease.valid) lease.believe(since, believed);
-    this.ttl = ttl;
+    this.nextTtl = ttl;
     session.tell({ type: 'renewed' });
     if (!session.endIfLapsed()) this.plan(); // a listener of the event may have released the lease
   }
@@ -172,7 +172,7 @@ export class Holding implements Sleeper {
     const { session, lease } = this;
     this.failures += 1;
     this.failure = error;
-    this.ttl = Math.min(this.ttl, ttl); // the failed renewal may take effect late, so renewals keep to the shorter ttl, until renew(ttl) is called
+    this.nextTtl = Math.min(this.nextTtl, ttl); // the failed renewal may take effect late, so renewals keep to the shorter ttl, until renew(ttl) is called
     session.tell({ type: 'renewalFailed', error });
     const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
     if (!session.endIfLapsed()) session.timer.set(Math.floor(rest));

@@ -46,6 +46,10 @@ export class Session implements SessionView {
     return this.state.is;
   }
 
+  get ownerIsGiven(): boolean {
+    return this.terms.owner !== undefined;
+  }
+
   get waits(): boolean {
     return this.is === 'asking' || this.is === 'queued';
   }
@@ -80,13 +84,13 @@ export class Session implements SessionView {
   }
 
   /** Detaches a subscription. The last one ends the wait, or the lease; any that was given the lease ends it, because they share it; another leaves nothing behind. */
-  leave(one: Attachment): void {
+  leave(one: Attachment, timedOut = false): void {
     if (!this.attached.includes(one)) return;
     this.attached = this.attached.filter((other) => other !== one);
     const { state, attached } = this;
     const last = attached.at(-1);
     if (state.is !== 'held') {
-      if (!last) this.endWait(undefined, one.timedOut);
+      if (!last) this.endWait(undefined, timedOut);
     } else if (last && !one.holds) this.terms = last.wanted.terms;
     else if (!this.endIfLapsed()) {
       this.attached = [];
@@ -98,9 +102,9 @@ export class Session implements SessionView {
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */
   endWait(error: unknown, timedOut = false): void {
     if (!this.waits) return;
-    const { acquisition, attached, timer, terms } = this;
+    const { acquisition, attached, timer, terms, ownerIsGiven } = this;
     const queued = this.is === 'queued';
-    const departure = new Departure(this, terms.owner !== undefined);
+    const departure = new Departure(this, ownerIsGiven);
     this.attached = [];
     this.state = departure;
     timer.clear();
@@ -112,7 +116,7 @@ export class Session implements SessionView {
   grant(granted: Granted): void {
     if (!this.waits) return;
     const { acquisition, attached, began } = this;
-    const held = new Holding(this, granted, acquisition.inDoubt);
+    const held = new Holding(this, granted, acquisition.attemptsOverAt);
     this.began = this.terms.clock.now();
     this.state = held;
     this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
@@ -163,11 +167,10 @@ export class Session implements SessionView {
   }
 
   tell(event: EventBody): void {
-    const { sessions, request, firstAttachment } = this;
-    if (!sessions.events$.observed) return;
-    const { name, owner } = request;
+    if (!this.sessions.events$.observed) return;
+    const { name, owner } = this.request;
     const told = { ...event, name, owner, at: this.terms.clock.wall() } as LockEvent;
-    firstAttachment.call(() => sessions.events$.next(told));
+    this.firstAttachment.call(() => this.sessions.events$.next(told));
   }
 
   /**
@@ -175,13 +178,12 @@ export class Session implements SessionView {
    * at once after a loss. Otherwise they complete: at once if the lease is detached, or when the release is acknowledged.
    */
   private end(held: Holding, how: LockLostError | 'released' | 'detached'): void {
-    const { acquisition, attached, terms } = this;
+    const { acquisition, attached, terms, ownerIsGiven } = this;
     const duration = terms.clock.now() - this.began;
     const lost = how instanceof LockLostError ? how.reason : undefined;
     const detached = how === 'detached';
-    const shared = detached || terms.owner !== undefined; // another process may hold under this owner
-    const stays = detached || (shared && lost && lost !== 'maxHold'); // at maxHold what Redis has is still this lease
-    const departure = new Departure(this, shared, (acknowledged) => {
+    const stays = detached || (ownerIsGiven && lost && lost !== 'maxHold'); // at maxHold what Redis has is still this lease
+    const departure = new Departure(this, detached || ownerIsGiven, (acknowledged) => {
       if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
       else if (detached) this.tell({ type: 'detached', held: duration });
       else this.tell({ type: 'released', held: duration, acknowledged });

@@ -14,6 +14,9 @@ export interface InDoubt {
   readonly until: number;
 }
 
+/** Monotonic ms from which on a command cannot take effect any more: its timeout is over, and so is the ms of its not-after. */
+export const overAt = (sent: number, within: number): number => sent + within + 1;
+
 /** What is in doubt after a failure: what was `before`, and until then the command that failed, unless it is known to have done nothing. */
 export const inDoubtAfter = (error: unknown, until: number, before?: InDoubt): InDoubt | undefined =>
   error instanceof RedisUnreachableError && error.notAfter !== undefined
@@ -61,7 +64,7 @@ class Releases implements Observer<Released> {
     this.clock = clockOf(options.scheduler);
     this.began = this.sent = this.clock.now();
     const { notAfter, within } = options;
-    if (notAfter !== undefined) this.inDoubt = { notAfter, until: this.began + within + 1 };
+    if (notAfter !== undefined) this.inDoubt = { notAfter, until: overAt(this.began, within) };
   }
 
   send(): void {
@@ -82,7 +85,7 @@ class Releases implements Observer<Released> {
     const { within, retryFor = 0, failed } = this.options;
     failed?.();
     const now = this.clock.now();
-    this.inDoubt = inDoubtAfter(reason, this.sent + within + 1, this.inDoubt);
+    this.inDoubt = inDoubtAfter(reason, overAt(this.sent, within), this.inDoubt);
     if (isTransient(reason) && now - this.began < retryFor) {
       this.failures += 1;
       this.sendAfter(soon(this.failures));
