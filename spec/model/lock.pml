@@ -285,7 +285,7 @@ inline grant(c, ticks) {
   hold[c] = ticks
 }
 
-/* src: queue.lua: planHandOver, listen.lua: publish */
+/* src: queue.lua: planHandOff, listen.lua: publish */
 inline tell(c) {
   if
   :: HOPES(c) -> told[c] = granted[c]; old[c] = 0; newer[c] = 0

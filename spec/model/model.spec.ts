@@ -63,7 +63,7 @@ describe('the models of the lock and the quorum', () => {
     const settling = [
       'queue.lua: fits',
       'queue.lua: grant',
-      'queue.lua: planHandOver',
+      'queue.lua: planHandOff',
       'queue.lua: waiterOf',
       'settle.lua: settle',
     ];

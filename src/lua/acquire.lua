@@ -25,19 +25,19 @@
 -- (released, but kept until its ttl ends). An error if what it has is of the other mode or of fewer permits.
 local function renewOwn(state, owner, spec, claim)
   local holder = state.holder
-  local holds, shares = holder and holder.owner == owner, claim and claim.shares
+  local holdsExclusive, holdsShared = holder and holder.owner == owner, claim and claim.isHolder
   local otherClaim = claim and claim.mode ~= spec.mode
-  local otherLease = holds and spec.mode == 's'
-  local morePermits = shares and spec.permits > claim.permits
+  local otherLease = holdsExclusive and spec.mode == 's'
+  local morePermits = holdsShared and spec.permits > claim.permits
   if otherClaim or otherLease or morePermits then
     error(redis.error_reply('REDISYNC_OWNER this owner already has or awaits another lease'))
-  elseif holds and not holder.over then
+  elseif holdsExclusive and not holder.heldOver then
     local fence = holder.fence or string.format('%d', draw()) -- a plain client's value is left as it is
-    if state.claimed then state.removed[owner] = true end -- it was made the holder, and the call failed before its claim went
+    if state.hasEntry then state.toRemove[owner] = true end -- it was made the holder, and the call failed before its claim went
     commit(state, true)
     extend(state.lockKey, holder, spec.ttl)
     return fence
-  elseif shares and not claim.over then
+  elseif holdsShared and not claim.heldOver then
     prolong(state, owner, claim, spec.ttl, '')
     commit(state, true)
     return claim.fence
@@ -49,17 +49,17 @@ local function refuseIfExhausted()
   upcoming()
 end
 
--- Denies. If self stays, it is in the queue then: at its place if it has a ticket, otherwise at the end.
-local function deny(state, self, stays)
+-- Denies. An asker that stays is in the queue then: at its place if it has a ticket, otherwise at the end.
+local function deny(state, asker, stays)
   local left, ticket = untilLapse(state), 0
   if stays then
-    ticket = self.ticket or draw()
-    if not self.storedTicket then state.scores = add(state.scores, string.format('%d', ticket), self.owner) end
-    await(state, self.owner, self.spec)
+    ticket = asker.ticket or draw()
+    if not asker.storedTicket then state.scores = add(state.scores, string.format('%d', ticket), asker.owner) end
+    await(state, asker.owner, asker.spec)
   end
   commit(state)
-  local below = stays and '(' .. string.format('%d', ticket) or '+inf'
-  local rank = state.count > 0 and call('ZCOUNT', state.claimsKey, LOWEST_TICKET, below) or 0
+  local upTo = stays and '(' .. string.format('%d', ticket) or '+inf'
+  local rank = state.count > 0 and call('ZCOUNT', state.claimsKey, LOWEST_TICKET, upTo) or 0
   local heldByPlain = state.holder and state.holder.plain and 1 or 0
   return withGrants(state, { left, rank, heldByPlain, math.min(highest(), SENDABLE), ticket })
 end
@@ -75,14 +75,14 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTic
   local claim = claimOf(state, owner)
   local fence = renewOwn(state, owner, spec, claim)
   if fence then return fence end
-  -- It has no lease. Whoever comes first in the queue and has room is granted now; among them may be "self", this owner.
+  -- It has no lease. Whoever comes first in the queue and has room is granted now; among them may be this owner, the asker.
   refuseIfExhausted()
   local storedTicket = claim and claim.ticket
-  local self = { owner = owner, spec = spec, storedTicket = storedTicket, ticket = storedTicket or ticket }
-  local mayWait = not (claim and claim.over) -- a shared lease that is held over keeps its owner's one claim until it lapses
-  settle(state, spec.channel, mayWait and self)
-  if not self.fence then return deny(state, self, mayWait and (storedTicket or stay == '1')) end
-  if not state.claimed then state.removed[owner] = nil end -- it was never in the claims, so nothing is to be removed
+  local asker = { owner = owner, spec = spec, storedTicket = storedTicket, ticket = storedTicket or ticket }
+  local mayWait = not (claim and claim.heldOver) -- a shared lease that is held over keeps its owner's one claim until it lapses
+  settle(state, spec.channel, mayWait and asker)
+  if not asker.fence then return deny(state, asker, mayWait and (storedTicket or stay == '1')) end
+  if not state.hasEntry then state.toRemove[owner] = nil end -- it was never in the claims, so nothing is to be removed
   commit(state)
-  return #state.inReply > 0 and withGrants(state, { self.fence }) or self.fence
+  return #state.inReply > 0 and withGrants(state, { asker.fence }) or asker.fence
 end

@@ -21,7 +21,7 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
   local held = parseHolder(call('GET', lockKey))
   if held then
     local left = math.min(call('PTTL', lockKey), SENDABLE)
-    add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.over and 1 or 0)
+    add(holders, held.owner, 'x', 1, 0, left, held.fence or '', held.heldOver and 1 or 0)
   end
   local limit = count > 0 and count or -1
   local members = call('ZRANGEBYSCORE', claimsKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
@@ -34,7 +34,7 @@ local function inspect(lockKey, claimsKey, specsKey, most, more)
       if not spec or not spec.fence then
         return redis.error_reply('REDISYNC_CORRUPTED the spec of a shared lease is unreadable')
       end
-      add(holders, owner, 's', spec.permits, spec.limit, score - now, spec.fence, spec.over and 1 or 0)
+      add(holders, owner, 's', spec.permits, spec.limit, score - now, spec.fence, spec.heldOver and 1 or 0)
     elseif score >= LOWEST_TICKET and spec and spec.deadline > now then
       add(waiting, owner, spec.mode, spec.permits, spec.limit, math.max(0, now - math.floor(score / 1000)))
     end

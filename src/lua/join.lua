@@ -6,7 +6,7 @@
 -- Reply  see acquire
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, LOWEST_TICKET, SENDABLE, whole
 --include call: call, now
---include claim: put
+--include claim: putClaim
 --include clock: draw, drawn, drawnText, highest, upcoming
 --include parts: aliveWaiter, partsOf
 --include spec: hasRoom
@@ -33,7 +33,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
   local mode, permits, limit, ttl, waiterTtl, _, last = partsOf(text)
   if not mode or last ~= '' then return nil end
   local value = call('GET', lockKey)
-  local left, sharers, busy, ownText = nil, 0, value, nil
+  local left, sharers, mustWait, ownText = nil, 0, value, nil
   if value then
     -- The fence is of 16 digits, and the first is no 9, so it is below HIGHEST; the ttl is of 10 digits at most.
     local from, _, fence, itsTtl = string.find(value, ' ([1-9]%d*) ([1-9]%d*)$', -28)
@@ -41,15 +41,15 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
     if from == #owner + 1 and string.find(value, owner, 1, true) == 1 then return nil end
     left = call('PTTL', lockKey)
     if left < 0 or left - itsTtl > 0 then return nil end
-    ownText = (namedTicket ~= '' or not stays) and call('HGET', specsKey, owner) -- else put finds out whether it has one
+    ownText = (namedTicket ~= '' or not stays) and call('HGET', specsKey, owner) -- else putClaim finds out whether it has one
   elseif count > 0 then
-    left, sharers, busy, ownText = lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
+    left, sharers, mustWait, ownText = lookAtShared(count, claimsKey, specsKey, owner, mode, permits, limit)
     if not left then return nil end
   end
-  if not busy then
+  if not mustWait then
     if mode == 'x' or permits > 1 or sharers < count or ownText or namedTicket ~= '' then return nil end
     local _, fence = draw()
-    put(count, claimsKey, specsKey, owner, text .. ' ' .. fence, string.format('%d', now + ttl), tonumber(ttl))
+    putClaim(count, claimsKey, specsKey, owner, text .. ' ' .. fence, string.format('%d', now + ttl), tonumber(ttl))
     return fence
   end
   if highest() >= HIGHEST then return nil end
@@ -58,12 +58,12 @@ return function(count, lockKey, claimsKey, specsKey, owner, text, stays, namedTi
   if ownText or namedTicket ~= '' then
     ticket = aliveWaiter(ownText) == mode and whole(call('ZSCORE', claimsKey, owner), LOWEST_TICKET, SENDABLE)
     if not ticket or namedTicket ~= '' and not whole(namedTicket, LOWEST_TICKET, SENDABLE) then return nil end
-    put(count, claimsKey, specsKey, owner, text, nil, ms)
+    putClaim(count, claimsKey, specsKey, owner, text, nil, ms)
     before = call('ZRANK', claimsKey, owner)
   elseif stays then
     ticket = upcoming()
     local score = string.format('%d', ticket)
-    if not put(count, claimsKey, specsKey, owner, text, score, ms, true) then return nil end
+    if not putClaim(count, claimsKey, specsKey, owner, text, score, ms, true) then return nil end
     drawn, drawnText = ticket, score
   end
   return { left, before - sharers, 0, math.min(drawn, SENDABLE), ticket }

@@ -4,27 +4,27 @@
 -- KEYS   see lease
 -- Reply  see release
 --include bounds: BELOW_TICKETS, HIGHEST
---include call: call, dirty, now
---include claim: put
+--include call: call, hasWritten, now
+--include claim: putClaim
 --include clock: draw, highest
 --include listen: publish, tellingOf
 --include parts: aliveWaiter
 --include spec: hasRoom
 
 -- Removes one of the "count" claims. With the last one both keys are deleted.
-local function drop(count, claimsKey, specsKey, owner)
+local function removeClaim(count, claimsKey, specsKey, owner)
   if count > 1 then
     call('ZREM', claimsKey, owner)
-    dirty = true
+    hasWritten = true
     call('HDEL', specsKey, owner)
   else
     call('DEL', claimsKey)
-    dirty = true
+    hasWritten = true
     call('DEL', specsKey)
   end
 end
 
-return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
+return function(count, lockKey, claimsKey, specsKey, owner, itsFence, askingChannel)
   local rank, sharers = call('ZRANK', claimsKey, owner), call('ZCOUNT', claimsKey, '(' .. now, BELOW_TICKETS)
   if not rank or rank >= sharers then return nil end
   -- With the entry '', or a lease that has lapsed, before them, a shared holder is at this index, which is no waiter.
@@ -36,7 +36,7 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
   local mode, permits, limit, _, ms, channel, deadline = aliveWaiter(texts[1])
   if head and not mode then return nil end
   if not head or not hasRoom(mode, permits, limit, sharers - 1) then
-    drop(count, claimsKey, specsKey, owner)
+    removeClaim(count, claimsKey, specsKey, owner)
     return { 1, 0 }
   end
   if mode == 'x' or permits > 1 or highest() >= HIGHEST then return nil end
@@ -44,12 +44,12 @@ return function(count, lockKey, claimsKey, specsKey, owner, itsFence, asking)
     local nextMode, nextPermits, nextLimit = aliveWaiter(texts[2])
     if not nextMode or hasRoom(nextMode, nextPermits, nextLimit, sharers) then return nil end
   end
-  local telling = tellingOf(channel, asking)
+  local telling = tellingOf(channel, askingChannel)
   if not telling or telling == 'later' then return nil end
   local _, fence = draw()
   local text = string.sub(texts[1], 1, -1 - #deadline) .. ' ' .. fence
-  drop(count, claimsKey, specsKey, owner) -- first, for a full memory refuses neither that nor any later write
-  put(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), tonumber(ms))
+  removeClaim(count, claimsKey, specsKey, owner) -- first, for a full memory refuses neither that nor any later write
+  putClaim(count, claimsKey, specsKey, head, text, string.format('%d', now + ms), tonumber(ms))
   if telling == 'reply' then return { 1, 1, head, fence } end
   publish(telling, channel, cjson.encode({ lockKey, head, fence }))
   return { 1, 1 }

@@ -30,8 +30,8 @@ end
 local function breakAll(state)
   local broken = (state.holder or state.sharers > 0) and 1 or 0
   local claims = state.count > 0 and call('ZRANGEBYSCORE', state.claimsKey, '-inf', BELOW_TICKETS) or {}
-  for _, owner in ipairs(claims) do state.removed[owner] = true end
-  state.dropLock, state.holder, state.sharers, state.beyond = state.holder, nil, 0, 0
+  for _, owner in ipairs(claims) do state.toRemove[owner] = true end
+  state.dropLock, state.holder, state.sharers, state.extraPermits = state.holder, nil, 0, 0
   return broken
 end
 
@@ -50,8 +50,8 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
     return { 1, 0 }
   elseif shared then
     leave(state, owner, claim)
-  elseif state.claimed and fence == '0' and not (claim and claim.over) then
-    state.removed[owner] = true
+  elseif state.hasEntry and fence == '0' and not (claim and claim.heldOver) then
+    state.toRemove[owner] = true
   elseif not exclusive and fence ~= '0' then
     return { 0, 0 } -- the release is about an earlier lease of this owner: nothing is touched
   end

@@ -24,7 +24,7 @@ return function(lockKey, claimsKey, specsKey, owner, fence, text, notAfter, more
   local state = loadState(lockKey, claimsKey, specsKey, count, holder)
   local claim = claimOf(state, owner)
   if isLease(holder, owner, fence) then
-    if claim and claim.shares then leave(state, owner, claim) end -- an earlier call has admitted it, and failed half-way
+    if claim and claim.isHolder then leave(state, owner, claim) end -- an earlier call has admitted it, and failed half-way
     admit(state, owner, spec, fenceOf(holder, fence), spec.ttl)
     state.dropLock, state.holder = true, nil
     settle(state, spec.channel)

@@ -4,4 +4,4 @@ local time = call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = (micros - micros % 1000) / 1000 -- ms
 local messages = {} -- to be published when everything is written: { command, channel, text } each
-local dirty = false -- whether the verb that runs has written something: then its outcome is unknown, should it fail
+local hasWritten = false -- whether the verb that runs has written something: then its outcome is unknown, should it fail

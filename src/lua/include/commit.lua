@@ -35,28 +35,29 @@ end
 
 -- mustNotFail: as a release, or for what may have been granted before.
 local function commit(state, mustNotFail)
-  local fields, removed = state.fields, {}
-  if state.beyond > 0 then state.removed[''] = nil end
-  if state.beyond ~= state.storedBeyond and (state.beyond > 0 or state.scores) then -- in one write with a score of DEPARTED
-    state.scores = add(state.scores, -state.beyond, '')
+  local fields, leaving = state.fields, {}
+  if state.extraPermits > 0 then state.toRemove[''] = nil end
+  if state.extraPermits ~= state.storedExtra and (state.extraPermits > 0 or state.scores) then
+    -- In one write with the score DEPARTED of who leaves.
+    state.scores = add(state.scores, -state.extraPermits, '')
   end
-  for owner in pairs(state.removed) do removed[#removed + 1] = owner end
-  local gains = state.lockValue or fields or state.scores
-  if not mustNotFail and #removed > 0 then call('HGET', state.specsKey, '') end -- of another type: fails before any write
+  for owner in pairs(state.toRemove) do leaving[#leaving + 1] = owner end
+  local needsMemory = state.lockValue or fields or state.scores
+  if not mustNotFail and #leaving > 0 then call('HGET', state.specsKey, '') end -- of another type: fails before any write
   local left = fields and state.count > 0 and call('PTTL', state.specsKey) or -2 -- of claims, too
-  local short = fields and left < state.lasting
-  if mustNotFail and gains or not gains and #removed > 0 then beginWrites(state.specsKey) end
+  local expiresTooSoon = fields and left < state.neededMs
+  if mustNotFail and needsMemory or not needsMemory and #leaving > 0 then beginWrites(state.specsKey) end
   if fields then writeAll('HSET', state.specsKey, fields) end
-  if short then expire(state.specsKey, state.lasting, left == -2) end
+  if expiresTooSoon then expire(state.specsKey, state.neededMs, left == -2) end
   local new = state.count == 0
   if state.scores then state.count = state.count + writeAll('ZADD', state.claimsKey, state.scores) end
-  if short and state.count > 0 then expire(state.claimsKey, state.lasting, new) end
+  if expiresTooSoon and state.count > 0 then expire(state.claimsKey, state.neededMs, new) end
   writeLock(state)
-  state.count = state.count - #removed
-  if #removed > 0 and state.count > 0 then
-    writeAll('ZREM', state.claimsKey, removed)
-    writeAll('HDEL', state.specsKey, removed)
-  elseif #removed > 0 then
+  state.count = state.count - #leaving
+  if #leaving > 0 and state.count > 0 then
+    writeAll('ZREM', state.claimsKey, leaving)
+    writeAll('HDEL', state.specsKey, leaving)
+  elseif #leaving > 0 then
     write('DEL', state.claimsKey)
     write('DEL', state.specsKey)
   end

@@ -4,7 +4,7 @@
 --include clock: drawn, drawnText, upcoming
 --include late: isLate
 
-local join, pass, passOn, full -- once they are defined
+local join, pass, passOn, fullVerb -- once they are defined
 local function contended(...)
 --embed contended
 end
@@ -28,8 +28,8 @@ local function acquire(lockKey, claimsKey, specsKey, owner, text, notAfter, stay
   join = join or contended('join')
   local answer = join(count, lockKey, claimsKey, specsKey, owner, text, stay == '1', namedTicket or '')
   if answer then return answer end
-  full = full or contended('full')
-  return full('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket or '')
+  fullVerb = fullVerb or contended('full')
+  return fullVerb('acquire')(count, lockKey, claimsKey, specsKey, owner, text, stay, namedTicket or '')
 end
 
 local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notAfter, keep, more)
@@ -37,19 +37,19 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
   if late == nil or more then return redis.error_reply('REDISYNC_ARGUMENT owner, fence, channel, not-after, keep') end
   if late then return -1 end
   local value = call('GET', lockKey)
-  local isOwners = value and string.find(value, owner, 1, true) == 1
-  local itsFence = isOwners and string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1) -- see holder
-  local holds = itsFence and (fence == '0' or itsFence == fence)
-  local keepsQueue = string.byte(channel) ~= 33 -- "!": see release
-  if (holds or not value) and (keep or '') == '' and keepsQueue and owner ~= '' then
+  local beginsWithOwner = value and string.find(value, owner, 1, true) == 1
+  local itsFence = beginsWithOwner and string.match(value, '^ ([1-9]%d*) [1-9]%d*$', #owner + 1) -- see holder
+  local isHolder = itsFence and (fence == '0' or itsFence == fence)
+  local isQuorumNode = string.byte(channel) == 33 -- "!": see release
+  if (isHolder or not value) and (keep or '') == '' and not isQuorumNode and owner ~= '' then
     local count = call('ZCARD', claimsKey)
-    if holds and count == 0 then
+    if isHolder and count == 0 then
       call('DEL', lockKey)
       return 1
     end
-    -- With a fence only that lease is meant; without one, the place that its owner may have in the queue is released, too.
+    -- With a fence only that lease is meant. Without one, the place that its owner may have in the queue is released, too.
     local answer
-    if fence ~= '0' and holds then
+    if fence ~= '0' and isHolder then
       pass = pass or contended('pass')
       answer = pass(lockKey, claimsKey, specsKey, channel)
     elseif fence ~= '0' and count > 0 then
@@ -58,14 +58,14 @@ local function release(lockKey, claimsKey, specsKey, owner, fence, channel, notA
     end
     if answer then return answer end
   end
-  full = full or contended('full')
-  return full('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
+  fullVerb = fullVerb or contended('full')
+  return fullVerb('release')(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep)
 end
 
 local function verbOf(name)
   if name == 'acquire' then return acquire end
   if name == 'release' then return release end
   if name ~= 'share' and name ~= 'raise' then return nil end
-  full = full or contended('full')
-  return full(name)
+  fullVerb = fullVerb or contended('full')
+  return fullVerb(name)
 end

@@ -9,14 +9,14 @@ local function parseHolder(value)
   local at, _, fence, ms, over = string.find(value, ' ([1-9]%d*) ([1-9]%d*)( ?%l*)$', 2)
   local ttl = tonumber(ms)
   if at and (over == '' or over == ' over') and tonumber(fence) <= HIGHEST and ttl <= LARGEST then
-    return { owner = string.sub(value, 1, at - 1), fence = fence, ttl = ttl, over = over ~= '' }
+    return { owner = string.sub(value, 1, at - 1), fence = fence, ttl = ttl, heldOver = over ~= '' }
   end
   return { owner = value, plain = true }
 end
 
 -- Whether it is the owner's lease, with this fence ("0": with any).
 local function isLease(holder, owner, fence)
-  if not holder or holder.over or holder.owner ~= owner then return false end
+  if not holder or holder.heldOver or holder.owner ~= owner then return false end
   return holder.plain or fence == '0' or holder.fence == fence
 end
 

@@ -27,5 +27,5 @@ end
 -- ms until the first lapses, of the holders before this call and those that it has granted.
 local function untilLapse(state)
   if state.lockMs then return state.lockMs end
-  return math.min(state.holder and exclusiveLeft(state) or sharedLeft(state), state.soonest or LARGEST)
+  return math.min(state.holder and exclusiveLeft(state) or sharedLeft(state), state.shortestMs or LARGEST)
 end

@@ -6,8 +6,8 @@ local told -- channel -> how its waiters are told
 
 -- Returns 'reply' if the asking coordinator is the waiter's own; 'PUBLISH' or 'SPUBLISH'; 'later' if the waiter is not told, but
 -- asks again soon; false if nobody listens: then it is not granted.
-local function tellingOf(channel, asking)
-  if channel == asking then return 'reply' end
+local function tellingOf(channel, askingChannel)
+  if channel == askingChannel then return 'reply' end
   told = told or {}
   if told[channel] ~= nil then return told[channel] end
   local how = string.sub(channel, 1, 1)

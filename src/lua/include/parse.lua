@@ -14,6 +14,6 @@ local function parseSpec(text)
   return {
     asked = string.sub(text, 1, #text - #last - #over),
     mode = mode, permits = permits, limit = limit, ttl = ttl, waiterTtl = waiterTtl, channel = channel,
-    fence = isFence and string.format('%d', number) or nil, deadline = isFence and 0 or number, over = over ~= '',
+    fence = isFence and string.format('%d', number) or nil, deadline = isFence and 0 or number, heldOver = over ~= '',
   }
 end

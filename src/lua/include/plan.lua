@@ -13,21 +13,21 @@ end
 -- Plans that the owner waits from now on, or goes on waiting.
 local function await(state, owner, spec)
   state.fields = add(state.fields, owner, spec.asked .. ' ' .. (now + spec.waiterTtl))
-  state.lasting = math.max(state.lasting, spec.waiterTtl)
-  if state.removed[owner] then state.removed[owner] = nil end
+  state.neededMs = math.max(state.neededMs, spec.waiterTtl)
+  state.toRemove[owner] = nil
 end
 
 -- Plans that the owner has a shared lease for ms from now, with this spec.
 local function planShare(state, owner, text, ms)
   state.fields, state.scores = add(state.fields, owner, text), add(state.scores, now + ms, owner)
-  state.lasting, state.soonest = math.max(state.lasting, ms), math.min(state.soonest or ms, ms)
-  state.removed[owner] = nil
+  state.neededMs, state.shortestMs = math.max(state.neededMs, ms), math.min(state.shortestMs or ms, ms)
+  state.toRemove[owner] = nil
 end
 
 -- Plans that the owner becomes a shared holder.
 local function admit(state, owner, spec, fence, ms)
   planShare(state, owner, spec.asked .. ' ' .. fence, ms)
-  state.sharers, state.beyond = state.sharers + 1, state.beyond + spec.permits - 1
+  state.sharers, state.extraPermits = state.sharers + 1, state.extraPermits + spec.permits - 1
 end
 
 -- Plans that a shared holder goes on for a new ttl. The rest of its spec stays as it was when it was granted.
@@ -39,6 +39,6 @@ end
 -- Plans that a shared holder leaves. The write that frees its permits sets its score to DEPARTED; a later write removes it.
 local function leave(state, owner, claim)
   if claim.permits > 1 then state.scores = add(state.scores, DEPARTED, owner) end
-  state.sharers, state.beyond = state.sharers - 1, math.max(0, state.beyond - claim.permits + 1)
-  state.removed[owner] = true
+  state.sharers, state.extraPermits = state.sharers - 1, math.max(0, state.extraPermits - claim.permits + 1)
+  state.toRemove[owner] = true
 end

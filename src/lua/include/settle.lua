@@ -6,18 +6,18 @@
 --include plan
 local grantFromHead
 
--- asking: the channel of the coordinator that asks. self: its owner, if it asks for a lease. It is served in the order of its
--- ticket, or last without one. If it is granted, settle sets self.fence. Its lease then lasts for its ttl; that of a waiter who
--- has yet to learn of its grant, for its waiterTtl at most. The text of queue stands in the place of its --embed.
-local function settle(state, asking, self)
+-- askingChannel: that of the coordinator that sent the call. asker: its owner, if it asks for a lease. It is served in the order
+-- of its ticket, or last without one. If it is granted, settle sets asker.fence. Its lease then lasts for its ttl; that of a
+-- waiter who has yet to learn of its grant, for its waiterTtl at most. The text of queue stands in the place of its --embed.
+local function settle(state, askingChannel, asker)
   if state.holder then return end
   grantFromHead = grantFromHead or (function()
 --embed queue
   end)()
-  grantFromHead(state, asking, self)
+  grantFromHead(state, askingChannel, asker)
 end
 
--- The answer, and behind it owner and fence of each whose grant it tells: see planHandOver.
+-- The answer, and behind it owner and fence of each whose grant it tells: see planHandOff.
 local function withGrants(state, answer)
   for _, each in ipairs(state.inReply) do answer[#answer + 1] = each end
   return answer

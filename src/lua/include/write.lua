@@ -1,7 +1,7 @@
--- Writes, and remembers that: see dirty.
---include call: call, dirty
+-- Writes, and remembers that: see hasWritten.
+--include call: call, hasWritten
 local function write(...)
   local reply = call(...)
-  dirty = true
+  hasWritten = true
   return reply
 end
