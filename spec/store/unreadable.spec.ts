@@ -332,6 +332,14 @@ describe('keys of a name that cannot be read', function () {
       assert.isString(await stage.call('acquire', 'c', specOf('s', 2, 5), LATER, '1'));
     });
 
+    it('by a share that failed half-way, goes with the lease that is released by its fence', async () => {
+      await stage.set('free');
+      const fence = await stage.call('acquire', 'a', specOf('x'), LATER, '1');
+      await shareHalfway(3, 5);
+      assert.deepEqual(await stage.call('release', 'a', String(fence), '-', LATER), [1, 0]);
+      assert.isString(await stage.call('acquire', 'c', specOf('x'), LATER, '0'));
+    });
+
     it('by a share that failed half-way, lets in no more than the limit when it is released', async () => {
       await stage.set('free');
       await stage.call('acquire', 'a', specOf('x'), LATER, '1');

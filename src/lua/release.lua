@@ -40,7 +40,7 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   if not ms or not whole(fence, 0, HIGHEST) then return redis.error_reply('REDISYNC_ARGUMENT fence, keep') end
   local state = loadState(lockKey, claimsKey, specsKey, call('ZCARD', claimsKey), parseHolder(value))
   local exclusive = isLease(state.holder, owner, fence)
-  local claim = owner ~= '' and (fence == '0' or not exclusive) and claimOf(state, owner)
+  local claim = owner ~= '' and claimOf(state, owner)
   local shared = claim and isShared(claim, fence)
   local held = (exclusive or shared) and 1 or 0
   if owner == '' then
