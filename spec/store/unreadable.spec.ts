@@ -281,6 +281,19 @@ describe('keys of a name that cannot be read', function () {
     }
   });
 
+  it('such as those of a lapsed lease whose removal failed half-way, are counted out once', async () => {
+    await stage.set('free');
+    await stage.call('acquire', 'a', specOf('s', 2, 5), LATER, '0');
+    await stage.call('acquire', 'b', specOf('s', 3, 5), LATER, '0');
+    await stage.redis.zadd(stage.keys[1], 'XX', 1, 'b');
+    await stage.redis.call('ACL', 'SETUSER', 'default', '-zrem');
+    const first = await stage.call('release', 'z', 0, '-', LATER);
+    await stage.redis.call('ACL', 'SETUSER', 'default', '+zrem');
+    assert.equal(codeOf(first), 'REDISYNC_UNFINISHED');
+    assert.isArray(await stage.call('acquire', 'c', specOf('s', 4, 5), LATER, '0'));
+    assert.isString(await stage.call('acquire', 'c', specOf('s', 3, 5), LATER, '0'));
+  });
+
   describe('such as a shared lease beside an exclusive one', () => {
     /** The lease of a is written as a shared one, and the lock is still to be deleted. */
     const shareHalfway = async (permits: number, limit: number): Promise<void> => {

@@ -12,13 +12,13 @@
 --        the error REDISYNC_OWNER: the owner has or awaits another lease on this name
 --include bounds: LOWEST_TICKET, SENDABLE, whole
 --include call: call
---include claims: claimOf, loadState
+--include claims: add, claimOf, loadState
 --include clock: draw, highest, upcoming
 --include commit: commit
 --include holder: extend, parseHolder
 --include lapse: untilLapse
 --include parse: parseSpec
---include plan: add, await, prolong
+--include plan: await, prolong
 --include settle: settle, withGrants
 
 -- Gives the lease that the owner has its full ttl again, and returns its fence; nil if it has none, or one that is held over

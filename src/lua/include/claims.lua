@@ -6,7 +6,25 @@
 --include bounds: BELOW_TICKETS, HIGHEST, LOWEST_TICKET, SENDABLE, whole
 --include call: call, now
 --include parse: parseSpec
-local DEPARTED = 0 -- the score of a shared holder whose permits are free again
+local DEPARTED = 0 -- the score of a shared holder whose permits '' does not count any more
+
+-- Adds a pair to a list. Most lists have one pair, and a new list is quicker than one that grows.
+local function add(list, first, second)
+  if not list then return { first, second } end
+  local length = #list
+  list[length + 1], list[length + 2] = first, second
+  return list
+end
+
+-- Plans that the claim of a shared holder goes. The write that changes '' sets its score to DEPARTED, so that its permits are
+-- never counted out twice; a later write removes it.
+local function depart(state, owner, permits)
+  if permits > 1 then
+    state.scores = add(state.scores, DEPARTED, owner)
+    state.extraPermits = math.max(0, state.extraPermits - permits + 1)
+  end
+  state.toRemove[owner] = true
+end
 
 -- The state of a name: its three keys, what there is, and what is planned, which commit writes. Who sets it:
 --   holder, sharers, extraPermits    who holds: loadState; grants and leaves change it as they are planned
@@ -14,8 +32,8 @@ local DEPARTED = 0 -- the score of a shared holder whose permits are free again
 --   nonWaiters, lapsed, storedExtra  what loadState has read; the last is what '' says
 --   lockValue, lockMs                the lock as it will be, and for how many ms: queue, raise
 --   dropLock, cutLockTo              or that it goes: release, share; or the ms to which it is cut: lapse
---   fields, scores, neededMs         to be added to specs and claims, and for how many ms: plan, lapse, raise
---   toRemove                         the owners whose claims go: loadState (lapsed), plan, queue, acquire, release
+--   fields, scores, neededMs         to be written to specs and claims, and for how many ms: depart, plan, lapse, raise
+--   toRemove                         the owners whose claims go: depart, plan, queue, acquire, release
 --   shortestMs                       the least for which a planned share lasts: plan, for lapse
 --   grants, inReply                  how many were granted, and those that the reply tells: queue, for the reply
 -- "extraPermits": those in use beyond one for each shared holder. Two holders of 3 and 1 permits have 2.
@@ -37,8 +55,7 @@ local function loadState(lockKey, claimsKey, specsKey, count, holder)
   for i = state.toRemove[''] and 3 or 1, #lapsed, 2 do
     local spec = parseSpec(call('HGET', specsKey, lapsed[i]))
     local isCounted = spec and tonumber(lapsed[i + 1]) > DEPARTED
-    if isCounted then state.extraPermits = math.max(0, state.extraPermits - spec.permits + 1) end
-    state.toRemove[lapsed[i]] = true
+    depart(state, lapsed[i], isCounted and spec.permits or 1)
   end
   return state
 end

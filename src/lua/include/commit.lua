@@ -3,8 +3,8 @@
 -- that moves to another node a deleted key counts as moved, so Redis fails a script that touches it, and undoes nothing.
 -- Claims and specs are written together, and expire together.
 --include call: call
+--include claims: add
 --include expire: expire
---include plan: add
 --include write: write
 local CHUNK = 1000 -- values in one command
 

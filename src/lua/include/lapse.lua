@@ -2,8 +2,8 @@
 -- functions also plan that each lease is cut to its ttl.
 --include bounds: LARGEST
 --include call: call, now
+--include claims: add
 --include parse: parseSpec
---include plan: add
 
 local function exclusiveLeft(state)
   local left, most = call('PTTL', state.lockKey), state.holder.ttl or LARGEST

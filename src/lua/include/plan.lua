@@ -1,14 +1,6 @@
 -- Plans changes to the claims on a name, in its state; commit writes them.
 --include call: now
---include claims: DEPARTED
-
--- Adds a pair to a list. Most lists have one pair, and a new list is quicker than one that grows.
-local function add(list, first, second)
-  if not list then return { first, second } end
-  local length = #list
-  list[length + 1], list[length + 2] = first, second
-  return list
-end
+--include claims: add, depart
 
 -- Plans that the owner waits from now on, or goes on waiting.
 local function await(state, owner, spec)
@@ -36,9 +28,8 @@ local function prolong(state, owner, claim, ttl, over)
   planShare(state, owner, asked .. ' ' .. claim.fence .. over, ttl)
 end
 
--- Plans that a shared holder leaves. The write that frees its permits sets its score to DEPARTED; a later write removes it.
+-- Plans that a shared holder leaves.
 local function leave(state, owner, claim)
-  if claim.permits > 1 then state.scores = add(state.scores, DEPARTED, owner) end
-  state.sharers, state.extraPermits = state.sharers - 1, math.max(0, state.extraPermits - claim.permits + 1)
-  state.toRemove[owner] = true
+  state.sharers = state.sharers - 1
+  depart(state, owner, claim.permits)
 end

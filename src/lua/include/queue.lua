@@ -1,10 +1,11 @@
 -- What settle needs to grant, once no exclusive holder is in the way.
 --include bounds: HIGHEST, LARGEST
 --include call: call, now
+--include claims: add
 --include clock: draw, highest
 --include listen: publish, tellingOf, UNTOLD
 --include parse: parseSpec
---include plan: add, admit, await
+--include plan: admit, await
 --include spec: hasRoom
 
 -- Whether a request can be granted now, while nobody holds exclusively.
