@@ -193,7 +193,7 @@ const coordinatorOf = (owner: string): 0 | 1 => (OWNERS.indexOf(owner as 'a') % 
 const record = (stores: readonly [Store, Store]): [Grant[], Grant[]] => {
   const told: [Grant[], Grant[]] = [[], []];
   stores.forEach((store, i) => {
-    store.grants$.subscribe((grant) => void (grant && told[i]?.push(grant)));
+    store.grants$.subscribe((grant) => void (grant?.fence !== undefined && told[i]?.push(grant)));
   });
   return told;
 };

@@ -583,6 +583,21 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
           expect((await attempt(asked('a'))).granted).to.equal(false);
         });
 
+        for (const [whose, by] of [
+          ['the asking coordinator', () => store],
+          ['another coordinator', () => other],
+        ] as const) {
+          it(`has the first waiter ask again, one of ${whose}, where it was ${mode}`, async () => {
+            await granted(asked('a'));
+            await placed(asked('b'), by());
+            await placed(asked('c'), by());
+            await keep('a', 60_000);
+            await heard('b');
+            expect(await waiting()).to.deep.equal(['b', 'c']);
+            expect(told).to.not.include(`${name} c`);
+          });
+        }
+
         it(`is broken like any other, where it was ${mode}`, async () => {
           await granted(asked('a'));
           await placed(asked('b'));

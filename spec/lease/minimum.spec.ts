@@ -99,6 +99,16 @@ describe('minHold', () => {
       assert.isTrue(at >= 1_000 && at < 1_100, seen[1]);
     });
 
+    it('is waited for until then also by who was in the queue before', () => {
+      const job = watch('one', coordinator().mutex('job', { minHold: 1_000 }));
+      time.pass(1);
+      watch('two', coordinator().mutex('job'));
+      time.pass(4);
+      job.unsubscribe();
+      time.pass(1_100);
+      assert.deepEqual(seen, ['0 one holds', '1001 two holds']);
+    });
+
     it('ends the lease for its holder at once, with a released event, and inspect shows it as held over', async () => {
       const locks = coordinator();
       const told: LockEvent[] = [];

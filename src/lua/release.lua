@@ -5,16 +5,30 @@
 --        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
 -- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, owner, fence … }
 --        -1 the call came after its not-after
+--        If the lease is held over, the waiter at the head is told to ask again, by a grant without a fence.
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
 --include call: call
---include claims: claimOf, isShared, loadState
+--include claims: add, claimOf, isShared, loadState
 --include commit: commit
 --include fence: fenceOf
 --include holder: isLease, parseHolder
---include listen: publish
+--include listen: publish, tellingOf
+--include parse: parseSpec
 --include plan: leave, prolong
 --include settle: settle, withGrants
 --include write: write
+
+-- Tells the waiter at the head to ask again: it only knows when the lease would have lapsed.
+local function tellHead(state, channel)
+  local head = call('ZRANGE', state.claimsKey, state.nonWaiters .. '', state.nonWaiters .. '')[1]
+  local spec = head and parseSpec(call('HGET', state.specsKey, head))
+  local telling = spec and tellingOf(spec.channel, channel)
+  if telling == 'reply' then
+    add(state.inReply, head, '')
+  elseif telling and telling ~= 'later' then
+    publish(telling, spec.channel, cjson.encode({ state.lockKey, head, '' }))
+  end
+end
 
 -- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.
 local function holdOver(state, owner, fence, claim, ms)
@@ -46,8 +60,9 @@ return function(value, lockKey, claimsKey, specsKey, owner, fence, channel, keep
   if owner == '' then
     held = breakAll(state)
   elseif held == 1 and ms > 0 then
+    if state.count > state.nonWaiters then tellHead(state, channel) end
     holdOver(state, owner, fence, shared and claim, ms)
-    return { 1, 0 }
+    return withGrants(state, { 1, 0 })
   elseif shared then
     leave(state, owner, claim)
   elseif state.hasEntry and fence == '0' and not (claim and claim.heldOver) then

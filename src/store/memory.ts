@@ -113,6 +113,8 @@ export class MemoryStore implements Store, MemoryListener {
       if (owner === undefined) at.holders.clear();
       else if (lease && keep > 0) {
         at.holders.set(owner, { ...lease, over: true, due: now + keep });
+        const [head] = inOrder(at);
+        head?.listener.tell({ name, owner: head.owner, fence: undefined }); // it only knows when the lease would have lapsed
         return { held, grants: 0, now };
       } else {
         if (!lease && fence !== 0) return { held, grants: 0, now }; // an earlier lease of its owner: nothing is touched

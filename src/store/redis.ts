@@ -37,14 +37,9 @@ export class RedisStore implements Store {
     this.connection.demoted$.subscribe(() => this.listener.move());
     this.listener.messages$.subscribe((message) => {
       if (!message) return this.grants$.next(undefined);
-      const [key, owner, fence] = message;
+      const [key, ...grant] = message;
       const name = nameOfLock(prefix, key);
-      if (name === undefined) return;
-      this.grants$.next({
-        name,
-        owner,
-        fence: fence === undefined ? undefined : Number(fence),
-      });
+      if (name !== undefined) this.handOn(name, grant);
     });
   }
 
@@ -136,10 +131,11 @@ export class RedisStore implements Store {
     this.grants$.complete();
   }
 
-  /** Emits the grants to waiters of this process that a reply carries: for them no message is published. */
+  /** Emits the grants of a message, or those to waiters of this process that a reply carries: for them no message is published. */
   private handOn(name: string, grants: readonly unknown[]): void {
     for (let i = 0; i < grants.length; i += 2) {
-      this.grants$.next({ name, owner: String(grants[i]), fence: Number(grants[i + 1]) });
+      const fence = grants[i + 1];
+      this.grants$.next({ name, owner: String(grants[i]), fence: fence === '' ? undefined : Number(fence) });
     }
   }
 }

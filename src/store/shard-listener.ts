@@ -65,9 +65,9 @@ export class ShardListener implements Listener {
     }
     const { address, channel, heard } = post;
     if (heard) this.lines.get(address)?.check((client) => subscribing(client, slot, channel));
-    if (!heard) post.waiting.set(`${key} ${owner}`, [key, owner]);
+    if (!heard) post.waiting.set(`${key} ${owner}`, [key, owner, '']);
     else if (named !== this.channel(key)) {
-      this.dialling.scheduler.schedule(() => this.messages$.next([key, owner])); // after the answer to its request was handled
+      this.dialling.scheduler.schedule(() => this.messages$.next([key, owner, ''])); // after the answer to its request was handled
     }
   }
 

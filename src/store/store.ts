@@ -74,7 +74,7 @@ export interface Released {
 export interface Grant {
   readonly name: string;
   readonly owner: string;
-  /** Undefined: the owner may have been granted the lock, and should ask. */
+  /** Undefined: the owner should ask. It may have been granted the lock, or wait less long than it was told. */
   readonly fence: number | undefined;
 }
 

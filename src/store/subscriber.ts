@@ -6,10 +6,10 @@ import { RedisRefusedError } from '../errors.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import type { Driver } from './driver.ts';
 
-/** What the scripts publish on a grant: the lock's key, the owner, the fence. Without a fence: this owner may have missed a message, and should ask. */
-export type Message = readonly [key: string, owner: string, fence?: string];
+/** What the scripts publish on a grant: the lock's key, the owner, the fence. With a fence of '': this owner should ask, because something has changed, or a message was missed. */
+export type Message = readonly [key: string, owner: string, fence: string];
 
-const FENCE = /^[0-9]{1,16}$/;
+const FENCE = /^[0-9]{0,16}$/;
 
 /** Reads a message. Returns undefined if it is not one of ours: anybody with rights on the channel can publish there. */
 export const messageIn = (text: string): Message | undefined => {
