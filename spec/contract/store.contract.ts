@@ -262,6 +262,15 @@ export const contract = (title: string, start: () => Promise<Bench>): Mocha.Suit
         expect(await holders()).to.deep.equal(['b']);
       });
 
+      it('skips it likewise where it waits for more than one permit to be free', async () => {
+        await granted(shared('a', 2, 2));
+        await placed(shared('dead', 1, 2, { waiterTtl: 60 }));
+        await placed(shared('b', 2, 2));
+        await until(async () => !(await waiting()).includes('dead'));
+        await release('a');
+        expect(await holders()).to.deep.equal(['b']);
+      });
+
       it('keeps a waiter for as long as it is heard of, and its place', async () => {
         await granted(exclusive('a'));
         const since = bench.now();
