@@ -5,7 +5,6 @@ import { filter, firstValueFrom, lastValueFrom, mergeMap, range } from 'rxjs';
 import { type Lease, LockCoordinator, whileHeld } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
-import { patience } from '../support/lateness.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 describe('hand-over', () => {
@@ -71,13 +70,10 @@ describe('hand-over', () => {
     const second = b.mutex('message').acquire();
     await eventually('b waits', async () => (await waitingFor('message')) === 1);
     await reset();
-    const since = performance.now();
     assert.isTrue(await first.release());
     const lease = await second;
-    const ms = performance.now() - since;
     const { evalsha, publish } = await calls();
     assert.deepEqual({ evalsha, publish }, { evalsha: 1, publish: 1 });
-    assert.isBelow(ms, patience(1_000)); // a heartbeat would have been 10 s
     assert.isTrue(lease.held);
     assert.equal(await holderAt(redis, 'message'), lease.owner);
     await lease.release();

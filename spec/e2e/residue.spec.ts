@@ -139,7 +139,7 @@ describe('nothing is left behind', () => {
   });
 
   it('by 500 waiters that give up at once: the next one is served without delay', async () => {
-    const locks = new LockCoordinator(redis);
+    const locks = new LockCoordinator(redis, { ttl: 180_000, waiterTtl: 180_000 });
     const held = await locks.mutex('give-up').acquire();
     const crowd = Array.from({ length: 500 }, () => locks.mutex('give-up').subscribe());
     await eventually('they wait', async () => (await firstValueFrom(locks.inspect('give-up'))).waiting.length === 500);
@@ -148,7 +148,7 @@ describe('nothing is left behind', () => {
     await held.release();
     const since = performance.now();
     await (await next).release();
-    assert.isBelow(performance.now() - since, patience(2_000));
+    assert.isBelow(performance.now() - since, 60_000, 'a place that is left behind, or a heartbeat, takes longer');
     await eventually('no holder and no waiter', async () => (await keys('*give-up*')).length === 0);
     await locks.close();
   });
