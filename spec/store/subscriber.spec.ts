@@ -32,13 +32,14 @@ describe('a text on the channel of a coordinator', () => {
   it('is a message when it is what the scripts publish', () => {
     assert.deepEqual(messageIn('["a","me","1764000000000000"]'), ['a', 'me', '1764000000000000']);
     assert.deepEqual(messageIn('["","",\t"7"]'), ['', '', '7']);
+    assert.deepEqual(messageIn('["a","me",""]'), ['a', 'me', '']);
   });
 
   it('is none, and no error, when it is anything else', () => {
     const others = [
       ...['', 'hello', '{', '[', 'undefined', 'null', 'true', '7', '"a"', '{}', '[]', '[null]', '\0', '\ud800'],
       ...['["a"]', '["a","me"]', '["a","me","7","more"]', '[["a"],"me","7"]', '["a",1,"7"]', '["a","me",7]'],
-      ...['["a","me",""]', '["a","me","-7"]', '["a","me","1e9"]', '["a","me","0x7"]', '["a","me"," 7"]'],
+      ...['["a","me","-7"]', '["a","me","1e9"]', '["a","me","0x7"]', '["a","me"," 7"]'],
       ...['["a","me","9007199254740993"]', '["a","me","7.5"]', '{"0":"a","1":"me","2":"7","length":3}'],
       `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
     ];

@@ -35,7 +35,8 @@ export const DOCUMENTED: Readonly<
   release: (reply) =>
     reply === 1 ||
     reply === -1 ||
-    (isList(reply, 1) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply.slice(2))),
+    (isList(reply, 1) && isWhole(reply[0], 1) && isWhole(reply[1]) && areGrants(reply.slice(2))) ||
+    (isList(reply, 4) && reply[0] === 1 && reply[1] === 0 && reply[3] === ''), // held over: who is to ask again
   share: (reply) =>
     [1, 0, -1].some((one) => reply === one) ||
     (isList(reply, 1) && reply.length > 1 && reply[0] === 1 && areGrants(reply.slice(1))),

@@ -4,8 +4,8 @@
 --        own channel, not-after in ms of server time, and, if it is held over, for how many ms
 --        on a node of a quorum, which keeps no queue, the channel is "!" and one on which to publish the release
 -- Reply  1 a lease was released, and nobody waited · { 1 if one was, how many were granted, owner, fence … }
+--        { 1, 0, owner, "" } the lease is held over, and the waiter at the head should ask again, if it is told by the reply
 --        -1 the call came after its not-after
---        If the lease is held over, the waiter at the head is told to ask again, by a grant without a fence.
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
 --include call: call
 --include claims: add, claimOf, isShared, loadState
