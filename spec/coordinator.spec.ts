@@ -366,7 +366,7 @@ describe('retry() around what a closed coordinator refuses', () => {
       let asked = 0;
       let over = false;
       const loop = async (): Promise<void> => {
-        for (over = false; !over && asked < 10_000; asked += 1) await ask(locks).catch(() => undefined);
+        for (; !over && asked < 10_000; asked += 1) await ask(locks).catch(() => undefined);
       };
       const looping = loop();
       await setImmediate();

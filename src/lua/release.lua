@@ -8,7 +8,7 @@
 --        -1 the call came after its not-after
 --include bounds: BELOW_TICKETS, HIGHEST, LARGEST, whole
 --include call: call
---include claims: add, claimOf, isShared, loadState
+--include claims: claimOf, isShared, loadState
 --include commit: commit
 --include fence: fenceOf
 --include holder: isLease, parseHolder
@@ -16,6 +16,7 @@
 --include parse: parseSpec
 --include plan: leave, prolong
 --include settle: settle, withGrants
+--include tell: tell
 --include write: write
 
 -- Tells the waiter at the head to ask again: it only knows when the lease would have lapsed.
@@ -23,11 +24,7 @@ local function tellHead(state, channel)
   local head = call('ZRANGE', state.claimsKey, state.nonWaiters .. '', state.nonWaiters .. '')[1]
   local spec = head and parseSpec(call('HGET', state.specsKey, head))
   local telling = spec and tellingOf(spec.channel, channel)
-  if telling == 'reply' then
-    add(state.inReply, head, '')
-  elseif telling and telling ~= 'later' then
-    publish(telling, spec.channel, cjson.encode({ state.lockKey, head, '' }))
-  end
+  if telling then tell(state, head, spec.channel, '', telling) end
 end
 
 -- Holds the lease over: it belongs to nobody any more, and the lock is not free before it lapses.

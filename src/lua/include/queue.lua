@@ -1,12 +1,12 @@
 -- What settle needs to grant, once no exclusive holder is in the way.
 --include bounds: HIGHEST, LARGEST
 --include call: call, now
---include claims: add
 --include clock: draw, highest
---include listen: publish, tellingOf, UNTOLD
+--include listen: tellingOf, UNTOLD
 --include parse: parseSpec
 --include plan: admit, await
 --include spec: hasRoom
+--include tell: tell
 
 -- Whether a request can be granted now, while nobody holds exclusively.
 local function fits(state, spec)
@@ -25,15 +25,11 @@ local function grant(state, owner, spec, ms)
   return fence
 end
 
--- Plans that a waiter is a holder, and that it is told so: in the reply, or by a message.
+-- Plans that a waiter is a holder, and that it is told so.
 local function planHandOff(state, owner, spec, telling)
   local fence = grant(state, owner, spec, math.min(spec.ttl, spec.waiterTtl, telling == 'later' and UNTOLD or LARGEST))
   state.grants = state.grants + 1
-  if telling == 'reply' then
-    add(state.inReply, owner, fence)
-  elseif telling ~= 'later' then
-    publish(telling, spec.channel, cjson.encode({ state.lockKey, owner, fence }))
-  end
+  tell(state, owner, spec.channel, fence, telling)
 end
 
 -- The spec of a waiter that is alive; a dead one is removed. After the server's clock has stepped back its deadline is cut to

@@ -4,6 +4,7 @@
 --include clock
 --include listen
 --include plan
+--include tell
 local grantFromHead
 
 -- askingChannel: that of the coordinator that sent the call. asker: its owner, if it asks for a lease. It is served in the order
@@ -17,7 +18,7 @@ local function settle(state, askingChannel, asker)
   grantFromHead(state, askingChannel, asker)
 end
 
--- The answer, and behind it owner and fence of each whose grant it tells: see planHandOff.
+-- The answer, and behind it owner and fence of each whom it tells.
 local function withGrants(state, answer)
   for _, each in ipairs(state.inReply) do answer[#answer + 1] = each end
   return answer
