@@ -50,14 +50,14 @@ export class ShardListener implements Listener {
     return post?.heard ? `${this.sharded ? 's' : 'c'}${post.channel}` : this.unheard;
   }
 
-  /** Subscribes for the owner's slot. If the slot has moved since, this subscribes on its new node: every request of a waiter comes by here. */
+  /** Subscribes for the owner's slot, on its master. Once the slot has moved, that node says so: see `lineTo`. */
   open(key: string, owner: string, named: string): void {
     const cluster = this.cluster();
     const node = cluster && masterIn(cluster, key);
     if (!node || this.closed) return;
     const slot = this.slotFor(key);
     let post = this.posts.get(slot);
-    if (!post || (this.sharded && post.address !== addressOf(node))) {
+    if (!post) {
       post = { address: addressOf(node), channel: channelFor(this.prefix, slot), heard: false, waiting: new Map() };
       this.posts.set(slot, post);
       const line = this.lineTo(node);
@@ -96,11 +96,14 @@ export class ShardListener implements Listener {
       const message = messageIn(text);
       if (message) this.messages$.next(message);
     };
-    client.on('error', () => undefined); // 'close' follows; meanwhile waiters ask by heartbeats
+    const forget = (): void => this.forget(address, line);
     client.on('message', hear);
     client.on('smessage', hear);
-    client.on('moved', () => this.forget(address));
-    client.on('close', () => this.forget(address));
+    // A node ends the subscriptions for a slot that leaves it, by a `sunsubscribe` that was not asked for; ioredis tells this
+    // as 'moved', before 6.0 as an error of a connection that is ready.
+    client.on('moved', forget);
+    client.on('error', () => client.status === 'ready' && forget()); // else 'close' follows
+    client.on('close', forget);
     client.on('ready', () => {
       for (const [slot, post] of this.posts) if (post.address === address) this.listen(line, slot, post);
     });
@@ -120,18 +123,18 @@ export class ShardListener implements Listener {
       (error) => {
         if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
         else this.refusal = refusedBy(error);
-        this.forget(post.address);
+        this.forget(post.address, line);
       },
     );
   }
 
   /** Drops the subscriptions on a node. Messages may be missed, and slots may be elsewhere now, so all waiters ask again and come by `open`. */
-  private forget(address: string): void {
-    const line = this.lines.get(address);
+  private forget(address: string, line: Line<Redis>): void {
+    if (this.lines.get(address) !== line) return; // it was told before
     this.lines.delete(address);
-    line?.close();
+    line.close();
     for (const [slot, post] of this.posts) if (post.address === address) this.posts.delete(slot);
-    if (this.closed || !line) return;
+    if (this.closed) return;
     this.again?.unsubscribe();
     this.again = this.dialling.scheduler.schedule(() => this.messages$.next(undefined), 50 + 200 * Math.random());
   }
