@@ -4,8 +4,8 @@ import { assert } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/lateness.ts';
 import { startServer } from '../support/server.ts';
-import { on, quorum, RENEWAL, TIMEOUT, TTL } from './grounds.ts';
-import { acquired, loss, now, type Recorder } from './recorder.ts';
+import { on, quorum, RENEWAL, TIMEOUT, TTL, warm } from './grounds.ts';
+import { acquired, loss, now } from './recorder.ts';
 import { clockShim } from './shim.ts';
 import { hears, SLACK } from './site.ts';
 
@@ -29,19 +29,15 @@ describe('a quorum of three, one of which has a clock that steps', function () {
   /** A quorum has no queue. */
   const unordered = true;
 
-  /** Opens all connections and learns the clocks. */
-  const warm = async (client: Recorder): Promise<void> => {
-    await (await acquired(client.mutex('warm'))).release();
-  };
-
   it(
     'a minute ahead lets nobody else in while the others remember the lease, which is renewed and released',
     on(
       three,
-      async (site, { owners }) => {
+      async (site, ground) => {
+        const { owners } = ground;
         const lasting = { ttl: 5 * TTL, renewEvery: RENEWAL };
         const [a, b] = [site.client(lasting), site.client(lasting)];
-        await Promise.all([warm(a), warm(b)]);
+        for (const client of [a, b]) await warm(client, ground);
         const lease = await acquired(a.mutex('ahead'));
         shift(60);
         await eventually('the node has forgotten it', async () => (await owners('ahead'))[0] === undefined);
@@ -67,7 +63,7 @@ describe('a quorum of three, one of which has a clock that steps', function () {
       three,
       async (site, ground) => {
         const [a, b] = [site.client(SELDOM), site.client()];
-        await Promise.all([warm(a), warm(b)]);
+        for (const client of [a, b]) await warm(client, ground);
         ground.halt(2);
         const lease = await acquired(a.mutex('split'));
         await sleep(TIMEOUT + 100); // what was sent to the stopped node is too late now
@@ -91,11 +87,11 @@ describe('a quorum of three, one of which has a clock that steps', function () {
       three,
       async (site, ground) => {
         const client = site.client({ ttl: 5 * TTL });
-        await warm(client);
+        await warm(client, ground);
         shift(3_600);
         await client.locks.close(); // what it knows of the node's time is an hour late
         const after = site.client({ ttl: 5 * TTL });
-        await warm(after);
+        await warm(after, ground);
         const fences: number[] = [];
         for (const away of [[1], [0], []]) {
           // two nodes are enough: while the second is away, the first, which is ahead, has to be one of them
@@ -121,9 +117,10 @@ describe('a quorum of three, one of which has a clock that steps', function () {
     'an hour back keeps no lock of a dead holder for longer than its ttl and a back-off',
     on(
       three,
-      async (site, { servers, nodes, owners }) => {
+      async (site, ground) => {
+        const { servers, nodes, owners } = ground;
         const client = site.client();
-        await warm(client);
+        await warm(client, ground);
         const child = await site.child({}, undefined, servers.map(({ url }) => url).join());
         child.tell('hold', 'back');
         await hears(child, 'held');
