@@ -2,13 +2,35 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { ending$ } from '../../src/cli/signals.ts';
 import { type Server, startServer } from '../support/server.ts';
-import { builtCommand, endAll, onTerminal, type Run, reached, redisync, statesIn } from './support/command.ts';
+import {
+  builtCommand,
+  endAll,
+  onTerminal,
+  onTerminalWith,
+  type Run,
+  reached,
+  redisync,
+  statesIn,
+} from './support/command.ts';
 
 /** Says that it is ready, then does what its traps say, for as long as stdin is open. It forks nothing, so that a signal meets it whole. */
 const trapping = (...traps: readonly string[]): string[] => {
   const script = [...traps, 'echo ready', 'while :; do read line; done'].join('\n');
   return ['--', 'sh', '-c', script];
 };
+
+/** Who has started a process is not run for a while, as on a busy machine. */
+const SLOW = `
+  import childProcess from 'node:child_process';
+  import { syncBuiltinESMExports } from 'node:module';
+  const { spawn } = childProcess;
+  childProcess.spawn = (...args) => {
+    const child = spawn(...args);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    return child;
+  };
+  syncBuiltinESMExports();
+`;
 
 describe('redisync run, on a signal', () => {
   let server: Server;
@@ -74,26 +96,27 @@ describe('redisync run, on a signal', () => {
     expect(process.listenerCount('SIGHUP')).to.equal(0);
   });
 
-  it('stops the group with itself on Ctrl-Z in a terminal, and goes on with it', async () => {
-    const run = await onTerminal(
-      server.url,
-      'run',
-      'stops',
-      '--',
-      'sh',
-      '-c',
-      'echo "pid $$"; read line; echo "read:$line"; exit 3',
-    );
+  /** Stops redisync and its group by Ctrl-Z once the command is ready, and lets them go on. */
+  const suspended = async (name: string, environment: NodeJS.ProcessEnv = {}): Promise<void> => {
+    const script = 'echo "pid $$"; read line; echo "read:$line"; exit 3';
+    const run = await onTerminalWith({ REDIS_URL: server.url, ...environment }, 'run', name, '--', 'sh', '-c', script);
     await reached('the command is ready', () => /pid \d+/.test(run.out));
     const group = Number(/pid (\d+)/.exec(run.out)?.[1]);
+    const stopped = (): boolean[] => statesIn(group).map((state) => state.startsWith('T'));
     run.type('\x1a');
     await reached('the shell goes on', () => run.out.includes('suspended'));
-    expect(statesIn(group).map(([state]) => state)).to.deep.equal(['T']);
+    await reached('the group is stopped', () => stopped().every(Boolean));
     run.type('\n');
-    await reached('the group goes on', () => statesIn(group).some((state) => !state.startsWith('T')));
+    await reached('the group goes on', () => !stopped().every(Boolean));
     run.type('on\n');
     expect(await run.ended).to.equal(3);
     expect(run.out).to.contain('read:on').and.contain('restored');
+  };
+
+  it('stops the group with itself on Ctrl-Z in a terminal, and goes on with it', () => suspended('stops'));
+
+  it('stops the group on Ctrl-Z also while it starts the command', async () => {
+    await suspended('stops:early', { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(SLOW)}` });
   });
 
   it('leaves the queue, and nothing behind', async () => {

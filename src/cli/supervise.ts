@@ -45,6 +45,7 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
   const tell = (event: RunEvent): void => report.event({ ...event, at: Date.now() });
 
   const watchdog = guarded ? startWatchdog(grace, report.say) : undefined;
+  let suspended = suspend$.subscribe(() => suspend()); // before the command can be seen to run: a Ctrl-Z until then would stop us alone
   const group = startGroup(command, environmentOf(leases));
   const { id } = group;
   if (id !== undefined) tell({ type: 'started', pid: id });
@@ -89,7 +90,6 @@ export const supervise = async (leases: readonly Lease[], supervision: Supervisi
       }),
     );
   };
-  let suspended = suspend$.subscribe(suspend);
 
   feed();
   running.add(lossOf(leases, time, grace + margin, feed).subscribe(stop));

@@ -102,7 +102,10 @@ const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
  * The command on a terminal of 100 columns and 12 lines, under a shell with job control: what is typed arrives as keys,
  * Ctrl-C and Ctrl-Z as signals. When it is stopped, the shell says so, and continues it when it reads a line.
  */
-export const onTerminal = async (url: string, ...args: readonly string[]): Promise<Run> => {
+export const onTerminal = (url: string, ...args: readonly string[]): Promise<Run> =>
+  onTerminalWith({ REDIS_URL: url }, ...args);
+
+export const onTerminalWith = async (environment: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Run> => {
   const words = [process.execPath, ...(await builtCommand()), ...args].map(quoted).join(' ');
   const session = [
     'set -m; stty cols 100 rows 12; before=$(stty -g)',
@@ -110,7 +113,7 @@ export const onTerminal = async (url: string, ...args: readonly string[]): Promi
     'while [ $code = 148 ]; do echo suspended; read line; fg; code=$?; done',
     '[ "$before" = "$(stty -g)" ] && echo restored; exit $code',
   ].join('; ');
-  return start('script', ['-qec', session, '/dev/null'], { REDIS_URL: url, TERM: 'xterm', SHELL: '/bin/bash' });
+  return start('script', ['-qec', session, '/dev/null'], { ...environment, TERM: 'xterm', SHELL: '/bin/bash' });
 };
 
 /** Waits until there is one. */
