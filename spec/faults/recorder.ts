@@ -12,6 +12,7 @@ import {
   type LockOptions,
   type LossReason,
 } from '../../src/index.ts';
+import { lived } from '../support/lateness.ts';
 import { type Hearing, overheard } from './heard.ts';
 import type { Life, Turn } from './history.ts';
 import { now } from './now.ts';
@@ -54,10 +55,11 @@ export class Register {
 export const acquired = (lock$: Observable<Lease>): Promise<Lease> =>
   new Promise((resolve, reject) => void lock$.subscribe({ next: resolve, error: reject }));
 
-/** Resolves with the loss, and when it was told. */
-export const loss = (lease: Lease): Promise<{ reason: LossReason; when: number }> =>
+/** Resolves with the loss, and when it was told: by the clock, and by what this process has lived. */
+export const loss = (lease: Lease): Promise<{ reason: LossReason; when: number; at: number }> =>
   new Promise((resolve) => {
-    const told = (): void => resolve({ reason: (lease.signal.reason as LockLostError).reason, when: now() });
+    const told = (): void =>
+      resolve({ reason: (lease.signal.reason as LockLostError).reason, when: now(), at: lived() });
     if (lease.signal.aborted) told();
     else lease.signal.addEventListener('abort', told);
   });

@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import type { Observable, Subscription } from 'rxjs';
 import type { Lease, RedisyncError } from '../../../src/index.ts';
+import { lived } from '../../support/lateness.ts';
 import { now, Recorder } from '../recorder.ts';
 
 const [urls = '', label = '', options = '{}'] = process.argv.slice(2);
@@ -14,6 +15,11 @@ const source = nodes.length > 1 ? nodes : redis;
 const recorder = new Recorder(source, JSON.parse(options), label, (life) => say('life', life));
 let lease: Lease | undefined;
 let subscription: Subscription | undefined;
+/** When the lease was granted or last renewed, by what this process has lived. */
+let fresh = 0;
+recorder.locks.events$.subscribe(({ type }) => {
+  if (type === 'renewed') fresh = lived();
+});
 
 const codeOf = (act: () => void): string | undefined => {
   try {
@@ -36,9 +42,10 @@ const keep = (lock$: Observable<Lease>): void => {
   subscription = lock$.subscribe({
     next: (granted) => {
       lease = granted;
+      fresh = lived();
       say('held', granted.fence);
     },
-    error: (error: RedisyncError) => say('lost', error.code, now()),
+    error: (error: RedisyncError) => say('lost', error.code, lived() - fresh),
   });
 };
 
