@@ -8,10 +8,10 @@ import { memoryCoordinator } from '../../src/testing.ts';
 import { VirtualTime } from '../contract/virtual-time.ts';
 import { heapUsed, KEPT, keptOf } from '../soak/heap.ts';
 import { eventually } from '../support/eventually.ts';
-import { patience } from '../support/lateness.ts';
+import { lived, STEP } from '../support/lateness.ts';
 import { CountingScheduler } from '../support/virtual.ts';
-import { acquired, now } from './recorder.ts';
-import { at, SLACK } from './site.ts';
+import { acquired } from './recorder.ts';
+import { at } from './site.ts';
 
 /** A commandTimeout that a thousand requests at once do not spend on a busy machine. */
 const BUSY = 1_000;
@@ -56,12 +56,12 @@ describe('leaving', function () {
         .subscribe({ error: (error) => errors.push(error.code) });
       await site.waiting('crowd', 1_000);
       site.server.process?.kill('SIGSTOP');
-      const since = now();
+      const since = lived();
       await waiters.locks.close();
-      const took = now() - since;
+      const took = lived() - since;
       site.server.process?.kill('SIGCONT');
       await holder.release();
-      assert.isAtMost(took, patience(2 * BUSY + SLACK));
+      assert.isAtMost(took, 2 * BUSY + 2 * STEP);
       assert.deepEqual(errors, ['COORDINATOR_CLOSED']);
       // nobody could leave the queue, so their places lapse: nobody is granted what was released
       await eventually(
