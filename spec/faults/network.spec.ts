@@ -4,7 +4,7 @@ import { assert } from 'chai';
 import { EMPTY, firstValueFrom, merge, mergeMap, range } from 'rxjs';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
-import { patience } from '../support/lateness.ts';
+import { lived, STEP } from '../support/lateness.ts';
 import { acquired, now, type Recorder } from './recorder.ts';
 import { at, RENEWAL, type Site, SLACK, TIMEOUT, TTL } from './site.ts';
 
@@ -27,10 +27,10 @@ describe('a network', function () {
       const client = await behind(site);
       const before = String(await site.redis.client('LIST'));
       site.proxy.silent = true;
-      const since = now();
+      const since = lived();
       const error = await firstValueFrom(client.tryMutex('half')).catch((reason) => reason);
       assert.equal(error.code, 'REDIS_UNREACHABLE');
-      assert.isAtMost(now() - since, patience(TIMEOUT + SLACK));
+      assert.isAtMost(lived() - since, TIMEOUT + 2 * STEP);
       site.proxy.silent = false;
       await acquired(client.mutex('half'));
       const ids = (list: string): string[] => [...list.matchAll(/^id=(\d+)/gm)].map(([, id = '']) => id);
@@ -169,7 +169,7 @@ describe('a network', function () {
       assert.equal(await site.redis.zcard(queue), 0, 'the server has forgotten them');
       const connections: number[] = [];
       site.proxy.up();
-      const since = now();
+      const [since, start] = [now(), lived()];
       let seen = 0;
       const watch = setInterval(() => {
         for (; seen < site.proxy.connections; seen += 1) connections.push(now() - since);
@@ -177,8 +177,7 @@ describe('a network', function () {
       await site.waiting('out', 200);
       await eventually('all are connected', () => site.proxy.connections === 16);
       clearInterval(watch);
-      const back = now() - since;
-      assert.isAtMost(back, patience(10_000 / 3 + 2_000 + SLACK));
+      assert.isAtMost(lived() - start, 10_000 / 3 + 2_000 + SLACK);
       assert.isAbove(Math.max(...connections) - Math.min(...connections), 100, 'they come back one by one');
       assert.deepEqual(await site.redis.zrange(queue, '0', '-1'), joined);
       await holder.release();
