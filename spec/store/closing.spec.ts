@@ -5,23 +5,23 @@ import { createServer, type Server as NetServer } from 'node:net';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { startCluster } from '../support/cluster.ts';
-import { patience } from '../support/lateness.ts';
 import { programOf } from '../support/program.ts';
 import { MASTER, startSentinels } from '../support/sentinel.ts';
 import { type Server, startServer } from '../support/server.ts';
 
-/** A process of its own asks once, closes, and tells how long something kept it alive after that, in ms. */
+/** A process of its own asks once, closes, and tells how long something kept it alive after that, in ms that it lived. */
 const asking = (client: string, beforeClose: string): string => `
   import { Cluster, Redis } from 'ioredis';
   import { createClient } from 'redis';
   import { firstValueFrom } from 'rxjs';
   import { LockCoordinator } from './src/index.ts';
+  import { lived } from './spec/support/lateness.ts';
   const locks = new LockCoordinator(${client}, { commandTimeout: 200 });
   await firstValueFrom(locks.inspect('closing')).catch(() => undefined);
   ${beforeClose}
   await locks.close();
-  const closed = performance.now();
-  process.on('exit', () => process.stdout.write(String(performance.now() - closed)));
+  const closed = lived();
+  process.on('exit', () => process.stdout.write(String(lived() - closed)));
 `;
 
 const lingers = async (client: string, beforeClose = ''): Promise<number> => {
@@ -50,15 +50,13 @@ describe('close()', () => {
 
   for (const [kind, client] of Object.entries(CLIENTS)) {
     it(`leaves no timer where there is no server: ${kind}`, async () => {
-      expect(await lingers(client(1))).to.be.below(patience(500));
+      expect(await lingers(client(1))).to.be.below(500);
     });
 
     it(`leaves no socket where the server has stopped answering: ${kind}`, async () => {
       const pid = server.process?.pid;
       try {
-        expect(await lingers(client(server.port), `${WAITING} process.kill(${pid}, 'SIGSTOP');`)).to.be.below(
-          patience(500),
-        );
+        expect(await lingers(client(server.port), `${WAITING} process.kill(${pid}, 'SIGSTOP');`)).to.be.below(500);
       } finally {
         server.process?.kill('SIGCONT');
       }
@@ -68,7 +66,7 @@ describe('close()', () => {
       const silent = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
       await once(silent, 'listening');
       try {
-        expect(await lingers(client(portOf(silent)))).to.be.below(patience(500));
+        expect(await lingers(client(portOf(silent)))).to.be.below(500);
       } finally {
         silent.close();
       }
@@ -115,11 +113,11 @@ describe('close() behind Sentinels', function () {
     const stop = (signal: string): string =>
       `for (const pid of ${JSON.stringify(pids)}) process.kill(pid, '${signal}');`;
     try {
-      expect(await lingers(client, WAITING)).to.be.below(patience(500));
-      expect(await lingers(client, `${WAITING} ${stop('SIGSTOP')}`)).to.be.below(patience(500));
-      expect(await lingers(client), 'while the first is asked').to.be.below(patience(500));
+      expect(await lingers(client, WAITING)).to.be.below(500);
+      expect(await lingers(client, `${WAITING} ${stop('SIGSTOP')}`)).to.be.below(500);
+      expect(await lingers(client), 'while the first is asked').to.be.below(500);
       for (const { process } of watched.watchers) process?.kill('SIGKILL');
-      expect(await lingers(client), 'with none').to.be.below(patience(500));
+      expect(await lingers(client), 'with none').to.be.below(500);
     } finally {
       await watched.stop();
     }
@@ -163,9 +161,9 @@ describe('close() of a Cluster', function () {
     const pids = shards.servers.map(({ process }) => process?.pid);
     const stop = `for (const pid of ${JSON.stringify(pids)}) process.kill(pid, 'SIGSTOP');`;
     try {
-      expect(await lingers(client, WAITING)).to.be.below(patience(500));
-      expect(await lingers(client, `${WAITING} ${stop}`)).to.be.below(patience(500));
-      expect(await lingers(client), 'while the slots are asked for').to.be.below(patience(500));
+      expect(await lingers(client, WAITING)).to.be.below(500);
+      expect(await lingers(client, `${WAITING} ${stop}`)).to.be.below(500);
+      expect(await lingers(client), 'while the slots are asked for').to.be.below(500);
     } finally {
       for (const { process } of shards.servers) process?.kill('SIGCONT');
       await shards.stop();
