@@ -5,7 +5,6 @@ import { firstValueFrom } from 'rxjs';
 import { LockCoordinator, type Options } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
-import { patience } from '../support/lateness.ts';
 import { type Server, startServer } from '../support/server.ts';
 
 const REPLICAS = { count: 1, timeout: 100 };
@@ -99,7 +98,7 @@ describe('a lease that a replica must have', () => {
   });
 
   it('is not taken for confirmed by another connection than the one that wrote', async () => {
-    const locks = coordinator({ replicas: { count: 1, timeout: 1_500 } });
+    const locks = coordinator({ ttl: 180_000, replicas: { count: 1, timeout: 60_000 }, commandTimeout: 60_000 });
     await (await locks.mutex('warm').acquire()).release();
     stop();
     const attempt = failureOf(firstValueFrom(locks.mutex('cut').try()));
@@ -113,7 +112,7 @@ describe('a lease that a replica must have', () => {
     await redis.client('KILL', 'ID', waiting ?? '');
     resume();
     expect(await attempt).to.include({ code: 'REDIS_UNREACHABLE' });
-    expect(performance.now() - killed).to.be.below(patience(1_000));
+    expect(performance.now() - killed).to.be.below(30_000);
     await locks.close();
     expect(await redis.exists('cut')).to.equal(0);
   });
