@@ -16,7 +16,7 @@ import {
 } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { holderAt } from '../support/holder-at.ts';
-import { patience } from '../support/lateness.ts';
+import { lived } from '../support/lateness.ts';
 import { TcpProxy } from '../support/proxy.ts';
 import { freePort, type Server, startServer } from '../support/server.ts';
 
@@ -175,14 +175,10 @@ describe('the connections of a coordinator', () => {
     const waiting = b.mutex('unheard').acquire();
     await eventually('b waits', async () => (await queued(a, 'unheard')) === 1);
     await eventually('b is heard', async () => ((await redis.pubsub('CHANNELS', 'redisync:*')) as string[]).length > 0);
-    await eventually(
-      'b has asked again',
-      async () => {
-        const key = (await redis.keys('*unheard*specs'))[0] ?? '';
-        return Object.values(await redis.hgetall(key)).some((spec) => spec.includes('redisync:'));
-      },
-      1_000,
-    );
+    await eventually('b has asked again', async () => {
+      const key = (await redis.keys('*unheard*specs'))[0] ?? '';
+      return Object.values(await redis.hgetall(key)).some((spec) => spec.includes('redisync:'));
+    });
     const since = performance.now();
     await lease.release();
     await (await waiting).release();
@@ -219,7 +215,7 @@ describe('a coordinator without a server', () => {
 
   it('errors after commandTimeout where there is one attempt: silence is never “free”', async () => {
     const { redis, locks } = await down();
-    const since = performance.now();
+    const since = lived();
     for (const call$ of [locks.mutex('a').try(), locks.inspect('a'), locks.list(), locks.forceRelease('a')]) {
       const error = await lastValueFrom(call$ as never, { defaultValue: 'nothing' }).catch((reason) => reason);
       assert.instanceOf(error, RedisUnreachableError);
@@ -228,7 +224,7 @@ describe('a coordinator without a server', () => {
         /^There was no connection to Redis within 200 ms( \(lock "a"\))?: connect ECONNREFUSED/,
       );
     }
-    assert.isBelow(performance.now() - since, patience(4 * 200 + 1_000));
+    assert.isBelow(lived() - since, 4 * 200 + 100);
     await locks.close();
     redis.disconnect();
   });
@@ -347,7 +343,7 @@ describe('a password', () => {
   const refused = async (credentials: string): Promise<{ error: RedisRefusedError; ms: number }> => {
     const redis = new Redis(server.url.replace('//', `//${credentials}`), { lazyConnect: true });
     redis.on('error', () => undefined);
-    const locks = new LockCoordinator(redis, { commandTimeout: 5_000 });
+    const locks = new LockCoordinator(redis, { commandTimeout: 60_000, ttl: 180_000 });
     const told: unknown[] = [];
     locks.events$.subscribe((event) => told.push(event));
     const since = performance.now();
@@ -376,25 +372,25 @@ describe('a password', () => {
   it('that is wrong is refused at once, with an error of its own, also while waiting, and is not shown', async () => {
     const { error, ms } = await refused(`:${WRONG}@`);
     assert.match(error.message, /WRONGPASS/);
-    assert.isBelow(ms, patience(2_000));
+    assert.isBelow(ms, 30_000);
   });
 
   it('of a user that does not exist likewise', async () => {
     const { error, ms } = await refused(`nobody:${WRONG}@`);
     assert.match(error.message, /WRONGPASS/);
-    assert.isBelow(ms, patience(2_000));
+    assert.isBelow(ms, 30_000);
   });
 
   it('that is missing likewise', async () => {
     const { error, ms } = await refused('');
     assert.match(error.message, /NOAUTH/);
-    assert.isBelow(ms, patience(2_000));
+    assert.isBelow(ms, 30_000);
   });
 
   it('of a user without the rights likewise', async () => {
     const { error, ms } = await refused(`weak:${SECRET}@`);
     assert.match(error.message, /NOPERM/);
-    assert.isBelow(ms, patience(2_000));
+    assert.isBelow(ms, 30_000);
   });
 
   it('that is right is used by both connections, and is not shown when they fail', async () => {
