@@ -43,7 +43,7 @@ describe('a wait that is hindered', () => {
     const begun = performance.now();
     await eventually('both waits are told', () => hindered().length === 2);
     expect(performance.now() - begun).to.be.above(300);
-    await eventually('more attempts have failed', () => events.length > 30);
+    await eventually('more attempts have failed', () => events.length > 30, 60_000);
     expect(hindered().map(({ name }) => name)).to.have.members(['a', 'b']);
     expect(warnings).to.have.lengthOf(1);
     expect(warnings[0]?.message).to.match(/waits? .*ECONNREFUSED/);
