@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
 
 /** Resolves when each node is up for that many ms, so that it has a vote with a delayedRestart of as many. */
-export const grown = (nodes: readonly Redis[], ms: number, within?: number): Promise<void> =>
+export const grown = (nodes: readonly Redis[], ms: number, within = ms + 60_000): Promise<void> =>
   eventually(
     `all nodes are up for ${ms} ms`,
     async () => {
