@@ -202,6 +202,13 @@ describe('allOf', () => {
       assert.throws(() => allOf(v.lock(), other), TypeError, 'got one of another copy of redisync: see that it is');
     }));
 
+  it('says that what anyOf or allOf made is several locks, where it takes only single ones', () =>
+    virtual((v) => {
+      const several = 'takes only locks, got several locks as one, of anyOf or allOf';
+      assert.throws(() => allOf(v.lock({}, 'a'), anyOf(v.lock({}, 'b')) as never), TypeError, several);
+      assert.throws(() => anyOf(v.lock({}, 'a'), allOf(v.lock({}, 'b')) as never), TypeError, several);
+    }));
+
   it('tells one lock by its name and its coordinator', () => {
     const [one, other] = [memoryCoordinator(), memoryCoordinator()];
     assert.lengthOf(allOf(one.mutex('a'), other.mutex('a')).locks, 2);

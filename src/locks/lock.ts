@@ -60,7 +60,9 @@ export const locksIn = (
   if (flat.length === 0) throw new RangeError(`${argument} needs at least 1 lock, got 0`);
   const locks = flat.filter((one) => one instanceof Lock);
   const other = flat.find((one) => !(one instanceof Lock));
-  if (locks.length < flat.length)
-    throw new TypeError(`${argument} takes only locks, got ${showOther('a lock', other, 'tryAcquire')}`);
+  if (locks.length < flat.length) {
+    const several = other instanceof Acquirable && 'several locks as one, of anyOf or allOf';
+    throw new TypeError(`${argument} takes only locks, got ${several || showOther('a lock', other, 'tryAcquire')}`);
+  }
   return locks;
 };
