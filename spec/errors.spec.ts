@@ -54,7 +54,10 @@ describe('the errors', () => {
       ALL[0]?.message,
       'The lease on "a" is lost: taken (Redis does not have it any more); acquire the lock again if the work is still wanted',
     );
-    assert.equal(ALL[1]?.message, 'The lock "a" was not granted within 100 ms; try again, or raise the timeout');
+    assert.equal(
+      new errors.LockTimeoutError('a', 100).message,
+      'The lock "a" was not granted within 100 ms; try again, or raise the timeout',
+    );
     assert.equal(
       ALL[7]?.message,
       'Redis did not answer within 5 ms (lock "a"): ECONNREFUSED 127.0.0.1:6379; check that Redis is up, and can be reached from here',
@@ -64,6 +67,19 @@ describe('the errors', () => {
       assert.isBelow(message.length, 250);
       assert.notInclude(message, '\n');
     }
+  });
+
+  it('of a wait whose time was over while Redis fails say so, and what to do about that, not about the timeout', () => {
+    assert.equal(
+      ALL[1]?.message,
+      'The lock "a" was not granted within 100 ms: Redis fails now: ECONNREFUSED 127.0.0.1:6379; check that Redis is up, and can be reached from here',
+    );
+    const replica = new errors.RedisRefusedError('a', true, new Error('READONLY it is a replica.'));
+    assert.equal(
+      new errors.LockTimeoutError('a', 100, replica, { owners: [], rank: 3 }).message,
+      'The lock "a" was not granted within 100 ms: 3 ahead in the queue, Redis fails now: Redis refused a command (lock "a"): READONLY it is a replica; ' +
+        'try again after the failover, or pass a client of the master if this is always a replica',
+    );
   });
 
   it('name the lock, and say after a semicolon what to do', () => {

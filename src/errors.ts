@@ -110,7 +110,11 @@ export class LockTimeoutError extends RedisyncError {
 
   constructor(lock: string | undefined, timeout: number, cause?: unknown, busy: Busy = { owners: [] }) {
     const what = lock === undefined ? 'No lock' : `The lock ${quote(lock)}`;
-    super(`${what} was ${lock === undefined ? '' : 'not '}granted within ${timeout} ms${told(busy)}`, lock, cause);
+    super(
+      `${what} was ${lock === undefined ? '' : 'not '}granted within ${timeout} ms${told(busy, cause)}`,
+      lock,
+      cause,
+    );
     this.owners = busy.owners;
     this.since = busy.since;
     this.remaining = busy.remaining;
@@ -119,14 +123,16 @@ export class LockTimeoutError extends RedisyncError {
   }
 }
 
-const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy): string => {
+const told = ({ owners, since, remaining = 0, rank, heldHere }: Busy, cause: unknown): string => {
   const by = heldHere ? 'held by this coordinator, as' : 'held by';
   const from = since ? ` since ${since.toISOString()}` : '';
   const held = `${by} ${owners.map(quote).join(' and ')}${from}, for ${remaining} ms more unless it is renewed`;
   const ahead = rank === undefined ? [] : [`${rank} ahead in the queue`];
-  const facts = [...(owners.length > 0 ? [held] : []), ...ahead];
+  const failing = cause instanceof Error ? [`Redis fails now: ${happened(cause)}`] : [];
+  const facts = [...(owners.length > 0 ? [held] : []), ...ahead, ...failing];
   const within = heldHere ? 'take the lock only once if this wait is part of the work under it, else ' : '';
-  return `${facts.length > 0 ? `: ${facts.join(', ')}` : ''}; ${within}try again, or raise the timeout`;
+  const remedy = cause instanceof Error ? remedyOf(cause) : 'try again, or raise the timeout';
+  return `${facts.length > 0 ? `: ${facts.join(', ')}` : ''}; ${within}${remedy}`;
 };
 
 /**
@@ -296,3 +302,7 @@ const happened = (cause: Error): string =>
   cause instanceof RedisyncError
     ? cause.message.slice(0, cause.message.lastIndexOf('; ')) // without what to do, which the outer error says
     : cause.message.replace(/\.$/, '');
+
+/** What a cause says is to be done; one that is not ours is an error of the connection. */
+const remedyOf = (cause: Error): string =>
+  cause instanceof RedisyncError ? cause.message.slice(cause.message.lastIndexOf('; ') + 2) : REACH;

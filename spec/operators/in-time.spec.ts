@@ -151,7 +151,8 @@ describe('whileHeld(work, { timeout })', () => {
     assert.isAtMost(slow.at, TIME_OUT + 250);
     assert.equal(
       timedOut(slow.error).message,
-      'The lock "a" was not granted within 100 ms: 3 ahead in the queue; try again, or raise the timeout',
+      'The lock "a" was not granted within 100 ms: 3 ahead in the queue, Redis fails now: No answer (lock "a"); ' +
+        'check that Redis is up, and can be reached from here',
     );
     const refused = new RedisRefusedError('a', false, new Error('NOPERM'));
     const failing = looked(({ store }) => (store.inspections = [store.failure(3, refused)]));
