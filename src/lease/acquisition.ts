@@ -120,7 +120,7 @@ export class Acquisition implements Sleeper, Standing {
       this.tooLate(answer.fence, ended);
       return;
     }
-    this.pace.reset();
+    this.pace.failed = undefined;
     this.inFlight -= 1;
     if (answer.granted) {
       this.grantedFence = answer.fence;

@@ -12,24 +12,14 @@ const NEAR = 3;
 const SPREAD = 400;
 
 export class Pace {
-  /** The error of the last attempt; undefined after one that was answered. */
-  failure: Error | undefined;
-  private failures = 0;
-  /** Monotonic ms of the first failure since the last answer. */
-  private silent: number | undefined;
+  /** The attempts that have failed since the last answer: from monotonic ms `since`, with the error of the last one. */
+  failed: { readonly since: number; readonly times: number; readonly error: Error } | undefined;
   private hindered = false;
   private denials = 0;
   private readonly session: SessionView;
 
   constructor(session: SessionView) {
     this.session = session;
-  }
-
-  /** An attempt was answered: counting of failures starts over. */
-  reset(): void {
-    this.failures = 0;
-    this.failure = undefined;
-    this.silent = undefined;
   }
 
   /**
@@ -51,11 +41,10 @@ export class Pace {
   afterFailure(error: Error): number {
     const { request, terms } = this.session;
     const now = terms.clock.now();
-    this.silent ??= now;
-    if (now - this.silent > request.ttl) this.hinder(error);
-    this.failure = error;
-    this.failures += 1;
-    return this.backOff(this.failures);
+    const { since = now, times = 0 } = this.failed ?? {};
+    if (now - since > request.ttl) this.hinder(error);
+    this.failed = { since, times: times + 1, error };
+    return this.backOff(times + 1);
   }
 
   /** The wait that the back-off returns. It may be the user's own, and throw. */

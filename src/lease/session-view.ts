@@ -21,8 +21,8 @@ export interface Standing {
   /** When the last answered attempt was sent; undefined while Redis has not answered. */
   readonly heard: Instant | undefined;
   readonly denied: { readonly rank: number | undefined } | undefined;
-  /** The error of the last attempt; undefined if it was answered. */
-  readonly pace: { readonly failure: Error | undefined };
+  /** `failed` with the error of the last attempt; undefined if it was answered. */
+  readonly pace: { readonly failed: { readonly error: Error } | undefined };
 }
 
 export interface SessionView {

@@ -36,7 +36,7 @@ const lateOf = ({ session, wanted }: Attachment): Late => {
   const released = 'An earlier lease of this owner is still being released';
   if (!session) return { wanted, failure: new RedisUnreachableError(wanted.name, released) };
   const { heard, denied, pace } = session.acquisition;
-  const { failure } = pace;
+  const failure = pace.failed?.error;
   const late = { wanted, rank: denied?.rank };
   if (failure && !(failure instanceof RedisUnreachableError)) return { ...late, failure };
   const silence = heard ? undefined : { cause: lastError ?? failure?.cause ?? failure };
