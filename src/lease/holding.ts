@@ -15,6 +15,9 @@ import { type Sleeper, Timer } from './timers.ts';
  */
 const FIRST_RENEWAL = 20;
 
+/** Commands of unknown outcome may cut a lease to `ttl` ms until monotonic ms `overAt`. Here there are none. */
+const UNBOUND = { ttl: Number.POSITIVE_INFINITY, overAt: 0 };
+
 export class Holding implements Sleeper {
   readonly is = 'held';
   readonly session: SessionView;
@@ -25,13 +28,12 @@ export class Holding implements Sleeper {
   longestTtl: number;
   /** Monotonic ms until which the lock stays taken although the lease was released (minHold); 0: no minimum. */
   keepUntil = 0;
-  /** The error of the last renewal, if it failed. */
-  failure: Error | undefined;
-  private failures = 0;
-  /** Commands of unknown outcome, the renewal in flight included, may cut the lease to `ttl` ms until monotonic ms `overAt`. */
-  private bound: { readonly ttl: number; readonly overAt: number } | undefined;
+  /** The renewals that have failed since the last answer, with the error of the last one. */
+  failed: { readonly times: number; readonly error: Error } | undefined;
+  /** Of the renewal in flight and what is in doubt besides. */
+  private bound = UNBOUND;
   private inFlight = false;
-  /** A renewal that was asked for while another is in flight. */
+  /** The next renewal, which is sent as soon as no other is in flight. */
   private pending: { ttl: number | undefined; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
   private maxHoldTimer: Timer | undefined;
 
@@ -46,10 +48,10 @@ export class Holding implements Sleeper {
 
   /** Why the lease has ended by itself; undefined while it can be believed. */
   get lapse(): LossReason | undefined {
-    const { lease, failure } = this;
+    const { lease, failed } = this;
     if (lease.rest > 0) return undefined;
     if (lease.valid > 0) return 'maxHold';
-    return failure ? 'unreachable' : 'expired';
+    return failed ? 'unreachable' : 'expired';
   }
 
   /** Applies a subscription's maxHold and minHold. Of several subscriptions the soonest end and the latest minimum count. */
@@ -87,7 +89,7 @@ export class Holding implements Sleeper {
 
   /** The timer fires: a renewal is due. */
   wake(): void {
-    if (!this.session.endIfLapsed() && !this.inFlight) this.send(this.nextTtl, false);
+    if (!this.inFlight) this.renew();
   }
 
   /** Renews now, or right after the renewal in flight. Several calls during one flight share one renewal, with the last ttl. */
@@ -95,7 +97,7 @@ export class Holding implements Sleeper {
     const { pending } = this;
     const outcome = pending?.outcome ?? new AsyncSubject<never>();
     this.pending = { ttl: ttl ?? pending?.ttl, downgrade: downgrade || pending?.downgrade === true, outcome };
-    this.sendPending();
+    this.send();
     return outcome;
   }
 
@@ -107,20 +109,20 @@ export class Holding implements Sleeper {
   /** Emits when nothing that was sent can take effect any more; only completes if nothing can by now. */
   nothingInDoubt(): Observable<unknown> {
     const { clock, scheduler } = this.session.terms;
-    const rest = (this.bound?.overAt ?? 0) - clock.now();
+    const rest = this.bound.overAt - clock.now();
     return rest > 0 ? timer(Math.ceil(rest), scheduler) : EMPTY;
   }
 
-  private sendPending(): void {
-    const { pending, session } = this;
+  /** Sends the pending renewal, if there is one and no other is in flight. */
+  private send(): void {
+    const { session, lease, bound, pending } = this;
     if (!pending || this.inFlight) return;
     this.pending = undefined;
-    if (session.endIfLapsed()) pending.outcome.error(this.lease.loss);
-    else this.send(pending.ttl ?? this.nextTtl, pending.downgrade, pending.outcome);
-  }
-
-  private send(ttl: number, downgrade: boolean, outcome?: AsyncSubject<never>): void {
-    const { session, lease, bound } = this;
+    const { ttl = this.nextTtl, downgrade, outcome } = pending;
+    if (session.endIfLapsed()) {
+      outcome.error(lease.loss);
+      return;
+    }
     const { request, terms, timer, sessions } = session;
     timer.clear();
     const since = instant(terms.clock);
@@ -128,39 +130,36 @@ export class Holding implements Sleeper {
     if (remaining(terms.clock, since, ttl) < lease.valid) lease.believe(since, ttl);
     // the renewal times out when the lease ends, at the latest: that is noticed without another timer
     const within = Math.max(1, Math.min(terms.commandTimeout, Math.ceil(lease.valid)));
-    const earlier = bound && bound.overAt > since.now ? bound : undefined; // it may take effect after this one
-    const believed = Math.min(ttl, earlier?.ttl ?? ttl);
-    this.bound = { ttl: believed, overAt: Math.max(overAt(since.now, within), earlier?.overAt ?? 0) };
+    const earlier = bound.overAt > since.now ? bound : UNBOUND; // it may take effect after this one
+    const believed = Math.min(ttl, earlier.ttl);
+    this.bound = { ttl: believed, overAt: Math.max(overAt(since.now, within), earlier.overAt) };
     this.longestTtl = Math.max(this.longestTtl, ttl);
     this.inFlight = true;
-    const same = ttl === request.ttl && lease.mode === request.mode;
-    const renewed = same ? request : { ...request, ttl, mode: lease.mode };
-    sessions.store.renew(renewed, lease.fence, within, downgrade).subscribe({
+    sessions.store.renew({ ...request, ttl, mode: lease.mode }, lease.fence, within, downgrade).subscribe({
       next: (answer) => {
         this.inFlight = false;
         this.bound = earlier;
-        if (!earlier) this.longestTtl = ttl;
+        if (earlier === UNBOUND) this.longestTtl = ttl;
         if (!lease.end && answer === 'renewed') this.renewed(since, ttl, believed);
         else if (!lease.end) session.lose('taken');
-        this.sendPending(); // first: who detaches looks at what is in flight
-        if (lease.end) outcome?.error(lease.loss);
-        else outcome?.complete();
+        this.send(); // first: who detaches looks at what is in flight
+        if (lease.end) outcome.error(lease.loss);
+        else outcome.complete();
       },
       error: (error: Error) => {
         this.inFlight = false;
         const { end } = lease;
         if (!end && error instanceof LockCorruptedError) session.lose('taken', error);
-        else if (!end) this.failed(error, ttl);
-        outcome?.error(end ? lease.loss : error); // its own failure says more, also if that has just ended the lease
-        this.sendPending();
+        else if (!end) this.retry(error, ttl);
+        outcome.error(end ? lease.loss : error); // its own failure says more, also if that has just ended the lease
+        this.send();
       },
     });
   }
 
   private renewed(since: Instant, ttl: number, believed: number): void {
     const { session, lease } = this;
-    this.failures = 0;
-    this.failure = undefined;
+    this.failed = undefined;
     if (session.endIfLapsed()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
     if (remaining(session.terms.clock, since, believed) > lease.valid) lease.believe(since, believed);
     this.nextTtl = ttl;
@@ -168,20 +167,19 @@ export class Holding implements Sleeper {
     if (!session.endIfLapsed()) this.plan(); // a listener of the event may have released the lease
   }
 
-  private failed(error: Error, ttl: number): void {
+  private retry(error: Error, ttl: number): void {
     const { session, lease } = this;
-    this.failures += 1;
-    this.failure = error;
+    const times = (this.failed?.times ?? 0) + 1;
+    this.failed = { times, error };
     this.nextTtl = Math.min(this.nextTtl, ttl); // the failed renewal may take effect late, so renewals keep to the shorter ttl, until renew(ttl) is called
     session.tell({ type: 'renewalFailed', error });
-    const rest = Math.min(soon(this.failures), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
+    const rest = Math.min(soon(times), Math.ceil(lease.valid / 2)); // half of the time left: a short ttl leaves time for another try, too
     if (!session.endIfLapsed()) session.timer.set(Math.floor(rest));
   }
 
   private plan(): void {
     const { lease, session } = this;
     const { timer, terms } = session;
-    if (this.pending) return; // it is sent at once
     const every = lease.ttl === terms.ttl ? terms.renewEvery : Math.min(terms.renewEvery, Math.floor(lease.ttl / 3));
     timer.set(every, lease.since.now);
   }

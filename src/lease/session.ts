@@ -130,7 +130,7 @@ export class Session implements SessionView {
     const { state } = this;
     if (state.is !== 'held') return true;
     const { lapse } = state;
-    if (lapse) this.lose(lapse, lapse === 'unreachable' ? state.failure : undefined);
+    if (lapse) this.lose(lapse, lapse === 'unreachable' ? state.failed?.error : undefined);
     return lapse !== undefined;
   }
 
