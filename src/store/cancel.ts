@@ -78,7 +78,8 @@ class Releases implements Observer<Released> {
     this.subscriber.next(released);
     if (!inDoubt || released.now > inDoubt.notAfter || sent >= inDoubt.until) return;
     this.open += 1;
-    this.sendAfter(Math.max(1, Math.min(inDoubt.notAfter + 1 - released.now, inDoubt.until - clock.now())));
+    const wait = Math.min(inDoubt.notAfter + 1 - released.now, inDoubt.until - clock.now());
+    this.after(Math.max(1, wait), () => this.send());
   }
 
   error(reason: unknown): void {
@@ -88,7 +89,7 @@ class Releases implements Observer<Released> {
     this.inDoubt = inDoubtAfter(reason, overAt(this.sent, within), this.inDoubt);
     if (isTransient(reason) && now - this.began < retryFor) {
       this.failures += 1;
-      this.sendAfter(soon(this.failures));
+      this.after(soon(this.failures), () => this.send());
       return;
     }
     const rest = (this.inDoubt?.until ?? 0) - now;
@@ -99,10 +100,6 @@ class Releases implements Observer<Released> {
   complete(): void {
     this.open -= 1;
     if (this.open === 0) this.subscriber.complete();
-  }
-
-  private sendAfter(ms: number): void {
-    this.after(ms, () => this.send());
   }
 
   private after(ms: number, act: () => void): void {
