@@ -13,8 +13,6 @@ import type { Sleeper } from './timers.ts';
 type Ended = (error?: unknown) => void;
 
 export class Acquisition implements Sleeper, Standing {
-  /** Whether Redis may have a claim of this owner. */
-  mayHaveClaim = false;
   heard: Instant | undefined;
   private readonly session: SessionView;
   readonly pace: Pace;
@@ -49,10 +47,15 @@ export class Acquisition implements Sleeper, Standing {
     return this.unknown && this.session.terms.clock.now() < this.unknown.until ? this.unknown : undefined;
   }
 
-  /** Monotonic ms from which on no attempt can take effect any more, those in flight included; undefined if none can by now. */
+  /** Monotonic ms from which on no attempt can take effect any more, those in flight included; undefined if all have had answers. */
   get attemptsOverAt(): number | undefined {
     const { clock, commandTimeout } = this.session.terms;
-    return this.inFlight > 0 ? overAt(clock.now(), commandTimeout) : this.inDoubt?.until;
+    return this.inFlight > 0 ? overAt(clock.now(), commandTimeout) : this.unknown?.until;
+  }
+
+  /** Whether Redis may have a claim of this owner. */
+  get mayHaveClaim(): boolean {
+    return this.denied !== undefined || this.grantedFence > 0 || this.unknown !== undefined;
   }
 
   /** Calls back once no attempt is in flight any more: at once, if none is. */
@@ -115,7 +118,7 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { request, terms } = session;
     if (!this.heard || this.heard.now < since.now) this.heard = since;
-    this.mayHaveClaim ||= answer.granted || ended === undefined;
+    if (answer.granted) this.grantedFence = answer.fence;
     if (answer.granted && session.waits && remaining(terms.clock, since, request.ttl) <= 0) {
       this.tooLate(answer.fence, ended);
       return;
@@ -123,7 +126,6 @@ export class Acquisition implements Sleeper, Standing {
     this.pace.failed = undefined;
     this.inFlight -= 1;
     if (answer.granted) {
-      this.grantedFence = answer.fence;
       session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session is being released, or holds by a hand-off
     } else {
       this.drawn = Math.max(this.drawn, answer.drawn);
@@ -144,7 +146,6 @@ export class Acquisition implements Sleeper, Standing {
     const { clock, commandTimeout } = session.terms;
     this.inFlight -= 1;
     this.unknown = inDoubtAfter(error, overAt(clock.now(), commandTimeout), this.unknown);
-    this.mayHaveClaim ||= this.unknown !== undefined;
     if (ended) ended(error);
     else if (error instanceof Error && isTransient(error))
       this.pause({ type: 'attemptFailed', error }, () => this.pace.afterFailure(error));
