@@ -133,7 +133,7 @@ export class Sessions implements SessionsView {
 
   forget(session: SessionView, leavesGrant: boolean): void {
     const { name, owner, waiterTtl } = session.request;
-    const key = this.sessions.get(owner)?.session === session ? owner : keyOf(name, owner);
+    const key = keyFor(session);
     const entry = this.sessions.get(key);
     if (entry) entry.session = undefined;
     this.sessions.delete(key);
@@ -157,11 +157,10 @@ export class Sessions implements SessionsView {
     const { mode, permits, limit } = kind;
     const { ttl, waiterTtl, replicas } = terms;
     const owner = terms.owner ?? `${terms.identity}:${uuid()}`;
-    const key = terms.owner === undefined ? owner : keyOf(name, owner);
     sequence += 1;
     const request: Request = { name, owner, mode, permits, limit, ttl, waiterTtl, replicas, sequence };
     const session = new Session(this, request, one);
-    this.sessions.set(key, { session });
+    this.sessions.set(keyFor(session), { session });
     return session;
   }
 
@@ -182,5 +181,8 @@ export class Sessions implements SessionsView {
   }
 }
 
-/** The key of an explicit owner's session. The session of an owner that we made, which is unique, has the owner as its key. */
+/** The key of a session: the name and the owner; or, to save memory, the owner alone if we made it, which is unique. */
+const keyFor = ({ request: { name, owner }, terms }: SessionView): string =>
+  terms.owner === undefined ? owner : keyOf(name, owner);
+
 const keyOf = (name: string, owner: string): string => `${name.length} ${name}${owner}`;
