@@ -1,5 +1,5 @@
 /** The last phase of a session, 'releasing': its owner is released in Redis, and whoever ended it is told whether there was a lease. */
-import { EMPTY, type Observable, type Observer, type Subscription } from 'rxjs';
+import { EMPTY, ignoreElements, type Observable, type Observer, type Subscription } from 'rxjs';
 import { cancel } from '../store/cancel.ts';
 import type { Released } from '../store/store.ts';
 import type { Acquisition } from './acquisition.ts';
@@ -34,38 +34,40 @@ export class Departure implements Observer<Released> {
   }
 
   /**
-   * Releases the owner in Redis, once no attempt is in flight. After commandTimeout without success the answer is false, and
-   * the release is repeated in the background until nothing can be left.
+   * Once no attempt is in flight, releases the owner in Redis; or, if its lease `stays` there, waits until nothing that was
+   * sent can take effect any more.
    *
    * @param holding what ends; undefined: a wait
    */
-  release(acquisition: Acquisition, holding?: Holding): void {
-    const { request, terms, sessions } = this.session;
-    const { commandTimeout: within, scheduler, clock } = terms;
-    const { name, owner, ttl, waiterTtl } = request;
+  start(acquisition: Acquisition, holding?: Holding, stays = false): void {
     this.queued = !holding && acquisition.is === 'queued';
     acquisition.whenIdle(() => {
-      const { inDoubt, grantedFence, mayHaveClaim } = acquisition;
-      if (!mayHaveClaim) return this.complete();
-      const { lease, keepUntil = 0, longestTtl = ttl } = holding ?? {};
-      const another = inDoubt !== undefined || grantedFence > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
-      const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
-      const once = (): Observable<Released> => {
-        const keep = Math.ceil(keepUntil - clock.now());
-        return sessions.store.release(keep > 0 ? { ...release, keep } : release, within);
-      };
-      const since = clock.now();
-      const failed = (): void => {
-        if (clock.now() - since >= within) this.settle(false);
-      };
-      const retryFor = Math.max(longestTtl, waiterTtl) + within; // so long may what was sent before take effect, and then last
-      this.start(cancel(once, { notAfter: inDoubt?.notAfter, within, retryFor, scheduler, failed }));
+      const over$ =
+        holding && stays ? holding.nothingInDoubt().pipe(ignoreElements()) : this.release(acquisition, holding);
+      this.releasing = over$.subscribe(this);
     });
   }
 
-  /** Follows the releases of the owner; or, where its lease stays in Redis, what completes when nothing can take effect any more. */
-  start(released$: Observable<Released>): void {
-    this.releasing = released$.subscribe(this);
+  /** After commandTimeout without success the answer is false, and the release is repeated in the background until nothing can be left. */
+  private release(acquisition: Acquisition, holding?: Holding): Observable<Released> {
+    const { request, sessions } = this.session;
+    const { commandTimeout: within, scheduler, clock } = (holding ?? this.session).terms;
+    const { name, owner, ttl, waiterTtl } = request;
+    const { inDoubt, grantedFence, mayHaveClaim } = acquisition;
+    if (!mayHaveClaim) return EMPTY;
+    const { lease, keepUntil = 0, longestTtl = ttl } = holding ?? {};
+    const another = inDoubt !== undefined || grantedFence > (lease?.fence ?? 0); // an attempt has brought, or may bring, another fence
+    const release = { name, owner, fence: another ? undefined : lease?.fence }; // then whatever the owner has is released
+    const once = (): Observable<Released> => {
+      const keep = Math.ceil(keepUntil - clock.now());
+      return sessions.store.release(keep > 0 ? { ...release, keep } : release, within);
+    };
+    const since = clock.now();
+    const failed = (): void => {
+      if (clock.now() - since >= within) this.settle(false);
+    };
+    const retryFor = Math.max(longestTtl, waiterTtl) + within; // so long may what was sent before take effect, and then last
+    return cancel(once, { notAfter: inDoubt?.notAfter, within, retryFor, scheduler, failed });
   }
 
   next({ held, grants }: Released): void {

@@ -9,10 +9,12 @@ import { inOwnContext } from './context.ts';
 import type { Detached, Lease } from './lease.ts';
 import { Once } from './once.ts';
 import type { Granted, SessionView } from './session-view.ts';
+import type { Terms } from './terms.ts';
 
 /** What renews the lease. */
 interface Renewer {
   readonly session: SessionView;
+  readonly terms: Terms;
   renew(ttl?: number, downgrade?: boolean): Observable<never>;
   renewUntilSure(): Observable<never>;
 }
@@ -170,7 +172,7 @@ export class HeldLease implements Lease {
 
   /** With an explicit owner several subscriptions may have the lease; then each is told of its end in its own async context. */
   private inContext<T>(source: Observable<T>): Observable<T> {
-    return this.#renewer.session.ownerIsGiven ? inOwnContext(source) : source;
+    return this.#renewer.terms.owner === undefined ? source : inOwnContext(source);
   }
 
   private abort(): void {

@@ -22,6 +22,8 @@ export class Holding implements Sleeper {
   readonly is = 'held';
   readonly session: SessionView;
   readonly lease: HeldLease;
+  /** The terms of the last subscription, by which it renews. */
+  terms: Terms;
   /** The ttl that the next renewal gives, in ms. */
   private nextTtl: number;
   /** The longest ttl that Redis may have given the lease: until a renewal is answered, that of each that was sent. */
@@ -37,9 +39,9 @@ export class Holding implements Sleeper {
   private pending: { ttl: number | undefined; downgrade: boolean; readonly outcome: AsyncSubject<never> } | undefined;
   private maxHoldTimer: Timer | undefined;
 
-  /** @param attemptsOverAt monotonic ms from which on no attempt can take effect any more; undefined if none can by now */
-  constructor(session: SessionView, granted: Granted, attemptsOverAt: number | undefined) {
+  constructor(session: SessionView, terms: Terms, granted: Granted, attemptsOverAt: number | undefined) {
     this.session = session;
+    this.terms = terms;
     this.lease = new HeldLease(this, granted);
     this.nextTtl = this.longestTtl = session.request.ttl;
     if (attemptsOverAt !== undefined) this.bound = { ttl: session.request.ttl, overAt: attemptsOverAt };
@@ -69,8 +71,8 @@ export class Holding implements Sleeper {
 
   /** Plans the first renewal, unless whoever was told of the lease has asked for one. */
   planFirst(): void {
-    const { lease, session } = this;
-    const { request, terms, timer } = session;
+    const { lease, session, terms } = this;
+    const { request, timer } = session;
     if (this.inFlight) return;
     if (terms.ttl !== request.ttl)
       this.renew(terms.ttl); // the last subscription wants another ttl
@@ -108,14 +110,14 @@ export class Holding implements Sleeper {
 
   /** Emits when nothing that was sent can take effect any more; only completes if nothing can by now. */
   nothingInDoubt(): Observable<unknown> {
-    const { clock, scheduler } = this.session.terms;
+    const { clock, scheduler } = this.terms;
     const rest = this.bound.overAt - clock.now();
     return rest > 0 ? timer(Math.ceil(rest), scheduler) : EMPTY;
   }
 
   /** Sends the pending renewal, if there is one and no other is in flight. */
   private send(): void {
-    const { session, lease, bound, pending } = this;
+    const { session, lease, terms, bound, pending } = this;
     if (!pending || this.inFlight) return;
     this.pending = undefined;
     const { ttl = this.nextTtl, downgrade, outcome } = pending;
@@ -123,7 +125,7 @@ export class Holding implements Sleeper {
       outcome.error(lease.loss);
       return;
     }
-    const { request, terms, timer, sessions } = session;
+    const { request, timer, sessions } = session;
     timer.clear();
     const since = instant(terms.clock);
     if (downgrade) lease.mode = 'shared'; // from now on, as the shorter ttl below: the answer may get lost
@@ -161,7 +163,7 @@ export class Holding implements Sleeper {
     const { session, lease } = this;
     this.failed = undefined;
     if (session.endIfLapsed()) return; // the answer came after the deadline, so the lease has ended as expired: Redis did answer
-    if (remaining(session.terms.clock, since, believed) > lease.valid) lease.believe(since, believed);
+    if (remaining(this.terms.clock, since, believed) > lease.valid) lease.believe(since, believed);
     this.nextTtl = ttl;
     session.tell({ type: 'renewed' });
     if (!session.endIfLapsed()) this.plan(); // a listener of the event may have released the lease
@@ -178,9 +180,8 @@ export class Holding implements Sleeper {
   }
 
   private plan(): void {
-    const { lease, session } = this;
-    const { timer, terms } = session;
+    const { lease, session, terms } = this;
     const every = lease.ttl === terms.ttl ? terms.renewEvery : Math.min(terms.renewEvery, Math.floor(lease.ttl / 3));
-    timer.set(every, lease.since.now);
+    session.timer.set(every, lease.since.now);
   }
 }

@@ -28,10 +28,8 @@ export interface Standing {
 export interface SessionView {
   readonly sessions: SessionsView;
   readonly request: Request;
-  /** The terms of the first subscription; once the lease is held, those of the last. */
+  /** The terms of the first subscription, by which it asks. */
   readonly terms: Terms;
-  /** Whether the owner was given. Then several subscriptions may share the lease, and another process may hold it, too. */
-  readonly ownerIsGiven: boolean;
   /** The subscription for which it was made. The user's code is called in its async context, even after it has left. */
   readonly firstAttachment: InContext<Lease> & { readonly wanted: LockDefinition };
   /** The timer for its next attempt or renewal. */

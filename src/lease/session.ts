@@ -1,5 +1,5 @@
 /** The life of one owner's lease on a name, in this coordinator. It is the only writer of the lease's state. */
-import { EMPTY, ignoreElements, type Observable } from 'rxjs';
+import { EMPTY, type Observable } from 'rxjs';
 import { CoordinatorClosedError, LockLostError, type LossReason } from '../errors.ts';
 import type { Request } from '../store/store.ts';
 import { Acquisition } from './acquisition.ts';
@@ -24,7 +24,7 @@ export class Session implements SessionView {
   readonly firstAttachment: Attachment;
   readonly timer: Timer;
   readonly acquisition: Acquisition;
-  terms: Terms;
+  readonly terms: Terms;
   private state: State;
   /** Monotonic ms at which the wait began; once it was granted, the lease. */
   private began: number;
@@ -46,10 +46,6 @@ export class Session implements SessionView {
     return this.state.is;
   }
 
-  get ownerIsGiven(): boolean {
-    return this.terms.owner !== undefined;
-  }
-
   get waits(): boolean {
     return this.is === 'asking' || this.is === 'queued';
   }
@@ -66,7 +62,7 @@ export class Session implements SessionView {
     one.session = this;
     this.attached = this.attached.length === 0 ? [one] : [...this.attached, one];
     if (state.is === 'held') {
-      this.terms = terms;
+      state.terms = terms;
       const has = (): void => {
         if (!this.attached.includes(one)) return;
         state.apply(terms);
@@ -91,7 +87,7 @@ export class Session implements SessionView {
     const last = attached.at(-1);
     if (state.is !== 'held') {
       if (!last) this.endWait(undefined, timedOut);
-    } else if (last && !one.holds) this.terms = last.wanted.terms;
+    } else if (last && !one.holds) state.terms = last.wanted.terms;
     else if (!this.endIfLapsed()) {
       this.attached = [];
       this.end(state, 'released');
@@ -102,24 +98,23 @@ export class Session implements SessionView {
   /** asking, queued → releasing. @param error what the subscriptions that are left are told */
   endWait(error: unknown, timedOut = false): void {
     if (!this.waits) return;
-    const { acquisition, attached, timer, terms, ownerIsGiven } = this;
+    const { acquisition, attached, timer, terms } = this;
     const queued = this.is === 'queued';
-    const departure = new Departure(this, ownerIsGiven);
+    const departure = new Departure(this, terms.owner !== undefined);
     this.attached = [];
     this.state = departure;
     timer.clear();
     if (queued) this.tell({ type: 'abandoned', waited: terms.clock.now() - this.began, ...(timedOut && { timedOut }) });
-    departure.release(acquisition);
+    departure.start(acquisition);
     for (const one of attached) one.error(error);
   }
 
   grant(granted: Granted): void {
     if (!this.waits) return;
-    const { acquisition, attached, began } = this;
-    const held = new Holding(this, granted, acquisition.attemptsOverAt);
-    this.began = this.terms.clock.now();
+    const { acquisition, attached, began, terms } = this;
+    const held = new Holding(this, attached.at(-1)?.wanted.terms ?? terms, granted, acquisition.attemptsOverAt);
+    this.began = terms.clock.now();
     this.state = held;
-    this.terms = attached.at(-1)?.wanted.terms ?? this.terms;
     for (const { wanted } of attached) held.apply(wanted.terms);
     this.tell({ type: 'acquired', waited: this.began - began, fence: granted.fence });
     for (const one of attached) if (this.state === held) one.next(held.lease);
@@ -178,12 +173,13 @@ export class Session implements SessionView {
    * at once after a loss. Otherwise they complete: at once if the lease is detached, or when the release is acknowledged.
    */
   private end(held: Holding, how: LockLostError | 'released' | 'detached'): void {
-    const { acquisition, attached, terms, ownerIsGiven } = this;
+    const { acquisition, attached, terms } = this;
+    const given = held.terms.owner !== undefined;
     const duration = terms.clock.now() - this.began;
     const lost = how instanceof LockLostError ? how.reason : undefined;
     const detached = how === 'detached';
-    const stays = detached || (ownerIsGiven && lost && lost !== 'maxHold'); // at maxHold what Redis has is still this lease
-    const departure = new Departure(this, detached || ownerIsGiven, (acknowledged) => {
+    const stays = detached || (given && lost !== undefined && lost !== 'maxHold'); // at maxHold what Redis has is still this lease
+    const departure = new Departure(this, detached || given, (acknowledged) => {
       if (lost) this.tell({ type: 'lost', reason: lost, held: duration });
       else if (detached) this.tell({ type: 'detached', held: duration });
       else this.tell({ type: 'released', held: duration, acknowledged });
@@ -192,8 +188,7 @@ export class Session implements SessionView {
     this.attached = [];
     this.state = departure;
     held.end(detached ? 'released' : how);
-    if (stays) departure.start(held.nothingInDoubt().pipe(ignoreElements()));
-    else departure.release(acquisition, held);
+    departure.start(acquisition, held, stays);
     if (lost || detached) departure.settle(false); // after the release was sent: a subscriber may acquire again at once
   }
 }
