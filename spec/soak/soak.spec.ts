@@ -19,8 +19,8 @@ describe('npm run soak', function () {
   it('for a while finds no violation, and says on one page what it did', async () => {
     const [code, page] = await run('--seconds', '20', '--seed', '6');
     assert.equal(code, 0, page);
-    assert.match(page, /^operations +[1-9]\d{3,}, of which/m);
-    assert.match(page, /^waits judged by order +[1-9]\d{2,}$/m);
+    assert.match(page, /^operations +[1-9]\d{2,}, of which/m);
+    assert.match(page, /^waits judged by order +[1-9]\d+$/m);
     assert.match(page, /^violations +0$/m);
     assert.isAtMost(page.split('\n').length, 60);
   });
