@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { assert } from 'chai';
 import { Command, Redis } from 'ioredis';
-import { firstValueFrom, lastValueFrom, map, mergeMap, range, timer } from 'rxjs';
+import { firstValueFrom, lastValueFrom, map, mergeMap, NEVER, range, Subscription, timer } from 'rxjs';
 import {
   allOf,
   constantBackoff,
@@ -338,6 +338,21 @@ describe('a password', () => {
       locks.mutex('work').pipe(whileHeld((held) => timer(1).pipe(map(() => seen(held))))),
     );
     assert.notInclude([both, lease].map(seen).join() + during, SECRET);
+  });
+
+  it('is in no log of a subscription that holds or waits', async () => {
+    const redis = new Redis(server.url.replace('//', `//:${SECRET}@`), { lazyConnect: true });
+    await using locks = new LockCoordinator(redis);
+    const lock = locks.mutex('subscribed');
+    const held = await new Promise<Subscription>((resolve) => {
+      const subscription = new Subscription();
+      subscription.add(lock.subscribe(() => resolve(subscription)));
+    });
+    const waiting = lock.pipe(whileHeld(() => NEVER)).subscribe();
+    const shown = [held, waiting].map((one) => inspect(one, { depth: 10 })).join();
+    waiting.unsubscribe();
+    held.unsubscribe();
+    assert.isFalse(shown.includes(SECRET)); // not assert.notInclude, which would print all of it
   });
 
   const refused = async (credentials: string): Promise<{ error: RedisRefusedError; ms: number }> => {

@@ -26,16 +26,31 @@ export const endLate = (unsubscribe: () => void): readonly Attachment[] => {
   return all;
 };
 
+type AttachedTo = SessionView & { leave(one: Attachment, timedOut: boolean): void };
+
 export class Attachment extends InContext<Lease> {
-  /** The session to which it is attached; undefined while it waits for the end of an earlier lease of its owner. */
-  session: (SessionView & { leave(one: Attachment, timedOut: boolean): void }) | undefined;
   /** Whether it was given a lease. */
   holds = false;
-  readonly wanted: LockDefinition;
+  // private at run time too (#): a log of the subscription must not show the connection behind it, with its password
+  #session: AttachedTo | undefined;
+  readonly #wanted: LockDefinition;
 
   constructor(subscriber: Subscriber<Lease>, wanted: LockDefinition) {
     super(subscriber);
-    this.wanted = wanted;
+    this.#wanted = wanted;
+  }
+
+  get wanted(): LockDefinition {
+    return this.#wanted;
+  }
+
+  /** The session to which it is attached; undefined while it waits for the end of an earlier lease of its owner. */
+  get session(): AttachedTo | undefined {
+    return this.#session;
+  }
+
+  set session(session: AttachedTo) {
+    this.#session = session;
   }
 
   /** Whether it can share the one lease of its owner, which another has or awaits; it errors if not. Another scheduler's clock could not judge the lease. */
