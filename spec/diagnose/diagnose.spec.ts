@@ -133,6 +133,17 @@ describe('diagnose', () => {
     expect(JSON.stringify(refused)).not.to.contain('secret');
   });
 
+  it('finds commands that the server renames, and does not call it out of reach', async () => {
+    for (const command of ['PUBLISH', 'SUBSCRIBE']) {
+      const [found, ...rest] = await findings(await start(['--rename-command', command, '']));
+      expect(found, command).to.include({ severity: 'warning', code: 'ACL' });
+      expect(found?.seen).to.match(new RegExp(`unknown command.*${command}`, 'i'));
+      expect(rest).to.deep.equal([]);
+    }
+    const late = await findings(await start(['--rename-command', 'TIME', '']));
+    expect(brief(late)).to.deep.equal(['warning ACL', 'error REFUSED']);
+  });
+
   it('finds a database that is not there, or not for this user, and none that is', async () => {
     expect(await findings(new Redis({ port: server.port, db: 3, lazyConnect: true }))).to.deep.equal([]);
     const there = new Redis({ port: server.port, db: 99, lazyConnect: true });

@@ -21,7 +21,7 @@ import { SLOTS } from '../store/slot.ts';
 import { bounded, type DiagnoseTerms } from './bounded.ts';
 import { check, factsOf } from './checks.ts';
 import { type Finding, type Remark, remark } from './finding.ts';
-import { channels, rights } from './rights.ts';
+import { channels, MISSING, rights } from './rights.ts';
 
 /** ms by which a server's clock may differ from ours without a finding. */
 const SKEW = 500;
@@ -147,7 +147,7 @@ const databaseOf = ({ options }: Client, { message }: Error): Remark => {
 };
 
 const failureOf = ({ message }: Error): Remark => {
-  if (/NOPERM/.test(message)) {
+  if (MISSING.test(message)) {
     const advice =
       'Give the user INFO, TIME and CLUSTER INFO: without them the settings of the server cannot be checked.';
     return remark('warning', 'ACL', message, advice);

@@ -10,7 +10,7 @@ export type Severity = 'error' | 'warning' | 'info';
 /**
  * - `UNREACHABLE`: the server did not answer, or refused the connection
  * - `REFUSED`: it refused a lock for another reason than rights: full, read-only, short of replicas
- * - `ACL`: the user lacks a right
+ * - `ACL`: the user lacks a right, or the server renames a command
  * - `VERSION`: older than 6.2
  * - `EVICTION`: a policy that can evict locks
  * - `PERSISTENCE`: a node of a quorum forgets its locks when it restarts

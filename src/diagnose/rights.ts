@@ -19,6 +19,9 @@ const PROBE = {
   waiterTtl: 1_000,
 } as const satisfies Omit<Request, 'owner'>;
 
+/** A command that the user may not run, or nobody may, because the server's configuration renames it. */
+export const MISSING = /NOPERM|unknown command/;
+
 /** The remark about a failed attempt at a lock. */
 const remarkOf = (error: Error): Remark => {
   const { message } = error;
@@ -68,7 +71,7 @@ export const channels = (client: Client, prefix: string, terms: DiagnoseTerms): 
     concatMap((step) => bounded<unknown>(step, terms)),
     concatMap(() => EMPTY),
     catchError((error: Error) => {
-      if (!/NOPERM/.test(error.message)) return of(remarkOf(error));
+      if (!MISSING.test(error.message)) return of(remarkOf(error));
       const advice =
         'Give the user PUBLISH and SUBSCRIBE on the channels (docs/security.md): without them waiters learn of a grant only when they ask again.';
       return of(remark('warning', 'ACL', error.message, advice));
