@@ -717,7 +717,7 @@ proctype Client(byte c) {
   /* src: pace.ts: afterFailure */
   :: d_step { phase[c] == ASKS && call[c] == ACQUIRE && LATE -> ends; unknown(c); phase[c] = WAITS }
 
-  /* It asks again when the cancel can land no more. src: acquisition.ts: tooLate */
+  /* It asks again when the cancel can land no more. src: acquisition.ts: cancelLate */
   :: d_step { phase[c] == UNDOES && down[c] == LEFT -> answered(c); early[c] = 0; phase[c] = WAITS }
   :: d_step { phase[c] == UNDOES && call[c] == CANCEL && LATE -> ends; unknown(c) }
   :: d_step { phase[c] == UNDOES && call[c] == NONE && (HASTE || until[c] == 0) -> phase[c] = WAITS }

@@ -118,14 +118,14 @@ export class Acquisition implements Sleeper, Standing {
     const { session } = this;
     const { request, terms } = session;
     if (!this.heard || this.heard.now < since.now) this.heard = since;
-    if (answer.granted) this.grantedFence = answer.fence;
     if (answer.granted && session.waits && remaining(terms.clock, since, request.ttl) <= 0) {
-      this.tooLate(answer.fence, ended);
+      this.cancelLate(answer.fence, ended);
       return;
     }
     this.pace.failed = undefined;
     this.inFlight -= 1;
     if (answer.granted) {
+      this.grantedFence = answer.fence;
       session.grant({ fence: answer.fence, since, ttl: request.ttl }); // no effect if the session is being released, or holds by a hand-off
     } else {
       this.drawn = Math.max(this.drawn, answer.drawn);
@@ -176,7 +176,7 @@ export class Acquisition implements Sleeper, Standing {
    * owner by then, and asks again. While another attempt is in flight nothing is cancelled: that one may have been granted
    * the same lease, which this process is about to believe.
    */
-  private tooLate(fence: number, ended?: Ended): void {
+  private cancelLate(fence: number, ended?: Ended): void {
     const { request, terms, sessions } = this.session;
     const { name, owner, ttl } = request;
     const { commandTimeout: within, scheduler } = terms;

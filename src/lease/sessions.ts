@@ -118,9 +118,8 @@ export class Sessions implements SessionsView {
   }
 
   timers({ scheduler, clock }: Pick<Terms, 'scheduler' | 'clock'>): Timers {
-    const known = this.schedulers.get(scheduler);
-    const timers = known ?? new Timers(scheduler, clock);
-    if (!known) this.schedulers.set(scheduler, timers);
+    const timers = this.schedulers.get(scheduler) ?? new Timers(scheduler, clock);
+    this.schedulers.set(scheduler, timers);
     return timers;
   }
 
