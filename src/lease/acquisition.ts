@@ -18,12 +18,10 @@ export class Acquisition implements Sleeper, Standing {
   readonly pace: Pace;
   /** Whether it waits in the queue, and asks until it is granted. A single attempt does not. */
   private patient = false;
-  /** How many attempts are in flight. */
   private inFlight = 0;
   private onIdle: (() => void) | undefined;
   /** The attempts of unknown outcome. */
   private unknown: InDoubt | undefined;
-  /** The last denial. */
   denied: Denied | undefined;
   /** The fence of the last grant that came as an answer: higher than that of the lease that is held, if that was handed over and then broken. */
   grantedFence = 0;

@@ -92,7 +92,6 @@ export class Departure implements Observer<Released> {
     this.settle(false);
   }
 
-  /** Emits the answer. Only the first call counts. */
   settle(held: boolean): void {
     if (this.settled) return;
     const { session, onSettled, answer } = this;

@@ -147,7 +147,6 @@ export class HeldLease implements Lease {
     return { name, owner, fence, mode, held };
   }
 
-  /** Believes it for `ttl` ms from `since`. */
   believe(since: Instant, ttl: number): void {
     this.since = since;
     this.ttl = ttl;

@@ -45,7 +45,6 @@ export class Sessions implements SessionsView {
   /** Whether every request is refused. */
   closed = false;
   readonly refusal = new Refusal();
-  /** Whether the process was warned that waits are hindered. */
   private warned = false;
   private readonly closing$ = new Subject<never>();
   private readonly forgotten$ = new Subject<SessionView>();

@@ -47,7 +47,6 @@ class DelayRow extends Link {
  * for each renewal of 10,000 leases would keep the garbage collector busy.
  */
 export class Timer extends Link {
-  /** What it wakes. */
   sleeper: Sleeper;
   readonly timers: Timers;
 
