@@ -151,7 +151,7 @@ for (const client of [new Redis(url, { lazyConnect: true }), createClient({ url 
   const locks = new LockCoordinator(client);
   const work = (job) => of(job).pipe(tap(() => seen.push('begin')), delay(20), tap(() => seen.push('end')));
   await Promise.all([1, 2].map((job) => lastValueFrom(locks.mutex('job').pipe(whileHeld(() => work(job))))));
-  await (await locks.mutex('job').acquire({ timeout: 5_000 })).release();
+  await (await locks.mutex('job').acquire({ timeout: 60_000 })).release();
   await locks.close();
 }
 console.log(seen.join());`;

@@ -96,9 +96,9 @@ describe('the connections of a coordinator', () => {
     const spelled = new Redis(server.url, { stringNumbers: true });
     const locks = new LockCoordinator(spelled);
     try {
-      const lease = await locks.mutex('spelled').acquire({ timeout: 5_000 });
+      const lease = await locks.mutex('spelled').acquire({ timeout: 60_000 });
       assert.isTrue(Number.isSafeInteger(lease.fence));
-      const next = locks.mutex('spelled').acquire({ timeout: 5_000 });
+      const next = locks.mutex('spelled').acquire({ timeout: 60_000 });
       await eventually('it waits', async () => (await queued(locks, 'spelled')) === 1);
       assert.isTrue(await lease.release());
       assert.isTrue(await (await next).release());
@@ -113,7 +113,7 @@ describe('the connections of a coordinator', () => {
     const monitor = await watched.monitor();
     const locks = new LockCoordinator(monitor);
     try {
-      assert.isTrue(await (await locks.mutex('monitored').acquire({ timeout: 5_000 })).release());
+      assert.isTrue(await (await locks.mutex('monitored').acquire({ timeout: 60_000 })).release());
     } finally {
       await locks.close();
       for (const redis of [monitor, watched]) redis.disconnect();
@@ -410,7 +410,7 @@ describe('a password', () => {
 
   it('that is right is used by both connections, and is not shown when they fail', async () => {
     const redis = new Redis(server.url.replace('//', `//:${SECRET}@`));
-    const locks = new LockCoordinator(redis, { ttl: 300, commandTimeout: 100, backoff: constantBackoff(20) });
+    const locks = new LockCoordinator(redis, { ttl: 3_000, commandTimeout: 100, backoff: constantBackoff(20) });
     const told: unknown[] = [];
     locks.events$.subscribe((event) => told.push(event));
     const lease = await locks.mutex('right').acquire();

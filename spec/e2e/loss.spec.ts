@@ -171,7 +171,7 @@ describe('a lease on a real Redis', () => {
       const [, owner, fence] = await child.hears('held');
       child.process.kill('SIGSTOP');
       await sleep(700);
-      const next = await locks.mutex('stopped', { ttl: 5_000 }).acquire({ timeout: 5_000 });
+      const next = await locks.mutex('stopped', { ttl: 5_000 }).acquire({ timeout: 60_000 });
       assert.isAbove(next.fence, Number(fence));
       child.process.kill('SIGCONT');
       assert.deepEqual((await child.hears('looked')).slice(1), [false, 0, 'LOCK_LOST']);

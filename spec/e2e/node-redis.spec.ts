@@ -75,7 +75,7 @@ describe('a client of node-redis', () => {
     const error = await firstValueFrom(locks.mutex('d').try()).catch((reason: RedisyncError) => reason);
     assert.propertyVal(error, 'code', 'REDIS_UNREACHABLE');
     proxy.silent = false;
-    await (await locks.mutex('d').acquire({ timeout: 5_000 })).release();
+    await (await locks.mutex('d').acquire({ timeout: 60_000 })).release();
     await locks.close();
     await proxy.stop();
   });
@@ -89,7 +89,7 @@ describe('a client of node-redis', () => {
     const error = await firstValueFrom(locks.mutex('e').try()).catch((reason: RedisyncError) => reason);
     assert.propertyVal(error, 'code', 'REDIS_UNREACHABLE');
     const again = await startServer([], other.port);
-    await (await locks.mutex('e').acquire({ timeout: 5_000 })).release();
+    await (await locks.mutex('e').acquire({ timeout: 60_000 })).release();
     await locks.close();
     await again.stop();
   });
@@ -98,7 +98,7 @@ describe('a client of node-redis', () => {
     const servers = await Promise.all([startServer(), startServer()]);
     const nodes = [server, ...servers].map(({ url }) => createClient({ url }));
     const locks = new LockCoordinator(nodes, { delayedRestart: 0 });
-    await (await locks.mutex('f').acquire({ timeout: 5_000 })).release();
+    await (await locks.mutex('f').acquire({ timeout: 60_000 })).release();
     const findings = await lastValueFrom(locks.diagnose().pipe(toArray()));
     assert.notInclude(
       findings.map(({ code }) => code),

@@ -24,7 +24,7 @@ const exercise = async (options: Access): Promise<void> => {
   const [one, two] = [new Redis({ ...options, lazyConnect: true }), new Redis({ ...options, lazyConnect: true })];
   await using a = new LockCoordinator(one);
   await using b = new LockCoordinator(two);
-  const lease = await a.mutex('job').acquire({ timeout: 5_000 });
+  const lease = await a.mutex('job').acquire({ timeout: 60_000 });
   const waiting = b.mutex('job').acquire();
   await firstValueFrom(a.watch('job', { every: 20 }).pipe(take(1)));
   await eventually('the other waits', async () => (await firstValueFrom(a.inspect('job'))).waiting.length === 1);
@@ -35,14 +35,14 @@ const exercise = async (options: Access): Promise<void> => {
   expect(next.fence).to.be.above(Number(lease.fence));
   expect(await firstValueFrom(b.forceRelease('job'))).to.equal(true);
   await next.release();
-  const [x, y] = await Promise.all([a, b].map((locks) => locks.semaphore('{pool}', 2).acquire({ timeout: 5_000 })));
+  const [x, y] = await Promise.all([a, b].map((locks) => locks.semaphore('{pool}', 2).acquire({ timeout: 60_000 })));
   const third = a.semaphore('{pool}', 2).acquire();
   await x?.renew();
   await x?.release();
   await (await third).release();
   await y?.release();
   const { read, write } = a.readWriteLock('b}ook');
-  const writer = await write.acquire({ timeout: 5_000 });
+  const writer = await write.acquire({ timeout: 60_000 });
   const reader = read.acquire();
   await writer.downgrade();
   await (await reader).release();

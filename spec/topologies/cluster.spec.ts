@@ -33,7 +33,7 @@ describe('a server of a Cluster that is asked as a single Redis', function () {
           toArray(),
         ),
       );
-      const leases = await Promise.all(['a', 'b', 'c'].map((name) => locks.mutex(name).acquire({ timeout: 5_000 })));
+      const leases = await Promise.all(['a', 'b', 'c'].map((name) => locks.mutex(name).acquire({ timeout: 60_000 })));
       await renewed;
       expect(leases.map((lease) => lease.held)).to.deep.equal([true, true, true]);
       expect(await Promise.all(leases.map((lease) => lease.release()))).to.deep.equal([true, true, true]);
@@ -71,7 +71,7 @@ describe('a Cluster', function () {
     await Promise.all(shards.nodes.slice(0, 3).map((node) => node.script('FLUSH')));
     const locks = coordinator();
     const leases = await Promise.all(
-      [...spread('cold'), ...spread('cool')].map((name) => locks.mutex(name).acquire({ timeout: 5_000 })),
+      [...spread('cold'), ...spread('cool')].map((name) => locks.mutex(name).acquire({ timeout: 60_000 })),
     );
     expect(leases.map((lease) => lease.held)).to.deep.equal(Array(6).fill(true));
     expect(await Promise.all(leases.map((lease) => lease.release()))).to.deep.equal(Array(6).fill(true));
@@ -87,7 +87,7 @@ describe('a Cluster', function () {
       fc.asyncProperty(
         text.filter((name) => name.length > 0 && name.isWellFormed()),
         async (name) => {
-          const lease = await locks.mutex(name).acquire({ timeout: 5_000 });
+          const lease = await locks.mutex(name).acquire({ timeout: 60_000 });
           expect(await lease.release()).to.equal(true);
         },
       ),
@@ -162,7 +162,7 @@ describe('a Cluster', function () {
     const access = { username: 'locks', password: 'locks', disableClientInfo: true };
     const [a, b] = [coordinator({}, 'app:', access), coordinator({}, 'app:', access)];
     for (const name of spread('right')) {
-      const lease = await a.mutex(name).acquire({ timeout: 5_000 });
+      const lease = await a.mutex(name).acquire({ timeout: 60_000 });
       const next = b.mutex(name).acquire();
       await eventually('it waits', async () => (await channelsOf(`app:${name}`)).length === 1);
       await lease.release();
@@ -201,7 +201,7 @@ describe('a Cluster', function () {
   it('grants only what a replica of the shard has, where that is asked for', async () => {
     const locks = coordinator({ replicas: { count: 1, timeout: 200 } });
     const names = spread('copied');
-    const leases = await Promise.all(names.map((name) => locks.mutex(name).acquire({ timeout: 5_000 })));
+    const leases = await Promise.all(names.map((name) => locks.mutex(name).acquire({ timeout: 60_000 })));
     for (const [i, lease] of leases.entries()) {
       const replica = shards.nodes[3 + i];
       await replica?.readonly();

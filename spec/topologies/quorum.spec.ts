@@ -114,7 +114,7 @@ describe('a quorum of five', () => {
     const [a, b] = [coordinator(long), coordinator(long)];
     for (const down of [[], [3, 4]]) {
       const lease = await a.mutex('word').acquire();
-      const waiting = b.mutex('word').acquire({ timeout: 5_000 });
+      const waiting = b.mutex('word').acquire({ timeout: 20_000 });
       await eventually('the release would be heard', () => heard('redisync:free:word'));
       stop(...down);
       await lease.release();
@@ -136,7 +136,7 @@ describe('a quorum of five', () => {
     await Promise.all(redis.map((node) => node.del('final')));
     const lease = await a.mutex('final').acquire();
     const denied = firstValueFrom(b.events$.pipe(filter(({ type }) => type === 'waiting')));
-    const waiting = b.mutex('final').acquire({ timeout: 5_000 });
+    const waiting = b.mutex('final').acquire({ timeout: 20_000 });
     await denied;
     await eventually('the release would be heard', () => heard('redisync:free:final'));
     await lease.release();
@@ -174,7 +174,7 @@ describe('a quorum of five', () => {
     const [a, b] = [0, 1].map(() => new LockCoordinator(of, { ttl: TTL, delayedRestart: 1 }));
     if (!a || !b) throw new Error('there are two');
     open.push(a, b);
-    const lease = await a.mutex('right').acquire({ timeout: TTL });
+    const lease = await a.mutex('right').acquire({ timeout: 60_000 });
     const waiting = b.mutex('right').acquire();
     await eventually('it waits', () => heard('app:redisync:free:right'));
     await lease.release();
@@ -230,14 +230,14 @@ describe('a quorum of five', () => {
   it('lets readers in together and keeps a writer out', async () => {
     const [a, b] = [coordinator(), coordinator()];
     const first = await a.readWriteLock('book').read.acquire();
-    const second = await b.readWriteLock('book').read.acquire({ timeout: 1_000 });
+    const second = await b.readWriteLock('book').read.acquire({ timeout: 60_000 });
     const { write } = b.readWriteLock('book');
     expect(await firstValueFrom(write.try(), { defaultValue: 'busy' })).to.equal('busy');
     await Promise.all([first.release(), second.release()]);
-    const writer = await write.acquire({ timeout: 1_000 });
+    const writer = await write.acquire({ timeout: 60_000 });
     expect(await firstValueFrom(a.readWriteLock('book').read.try(), { defaultValue: 'busy' })).to.equal('busy');
     await writer.downgrade();
-    const reader = await a.readWriteLock('book').read.acquire({ timeout: 1_000 });
+    const reader = await a.readWriteLock('book').read.acquire({ timeout: 60_000 });
     expect([writer.mode, writer.held, reader.held]).to.deep.equal(['shared', true, true]);
     await Promise.all([writer.release(), reader.release()]);
   });
