@@ -107,7 +107,7 @@ describe('instrument()', () => {
     const lease = await locks.mutex('lost').acquire();
     const error = await locks
       .mutex('lost')
-      .acquire({ timeout: 100 })
+      .acquire({ timeout: 2_000 }) // Redis has to answer by then, else the wait ends with another error
       .catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(LockTimeoutError);
     const leaving = locks.mutex('lost').subscribe();

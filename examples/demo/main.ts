@@ -9,7 +9,7 @@ import { anyServer } from '../../spec/support/server.ts';
 import { Bank } from './bank.ts';
 import { Crew } from './crew.ts';
 import { TTL } from './job.ts';
-import { number, say, table } from './progress.ts';
+import { number, say, sayLast, table } from './progress.ts';
 import { enlist, type Outcome, run, WORKERS } from './run.ts';
 import { ACCOUNTS, transfers } from './transfers.ts';
 
@@ -105,7 +105,7 @@ const job = async (): Promise<void> => {
 try {
   await Promise.race([job(), ended]);
 } catch (error) {
-  say(`\n${complaint || (error instanceof Error ? error.message : String(error))}`);
+  sayLast(`\n${complaint || (error instanceof Error ? error.message : String(error))}`);
   process.exitCode = error instanceof Ended ? error.code : 1;
 } finally {
   clearTimeout(alarm);

@@ -18,6 +18,7 @@ export const number = (value: number): string => Math.round(value).toLocaleStrin
 
 const tty = process.stdout.isTTY === true;
 let drawn = 0;
+let over = false;
 
 /** How often to look, in ms. */
 export const LOOK_EVERY = tty ? 200 : 1_000;
@@ -43,11 +44,19 @@ const lineOf = (sight: Sight): string => {
 
 /** A line that stays. */
 export const say = (text: string): void => {
+  if (over) return;
   process.stdout.write(`${text}\n`);
   drawn = 0;
 };
 
+/** The last line: what still goes on is not shown any more. */
+export const sayLast = (text: string): void => {
+  say(text);
+  over = true;
+};
+
 export const show = (sight: Sight): void => {
+  if (over) return;
   if (!tty) {
     say(lineOf(sight));
     return;

@@ -26,14 +26,14 @@ const say = (what: string, about: object = {}): void =>
 class Jobs {
   /** Runs only in the instance that leads, at every tick. */
   @Cron(EVERY_SECOND)
-  @LeaderOnly('example:nestjs:report', { ttl: 2_000 })
+  @LeaderOnly('example:nestjs:report', { ttl: 10_000 })
   async report(@InjectLease() lease?: Lease): Promise<void> {
     say('report', { second: Math.round(Date.now() / 1_000), fence: lease?.fence });
   }
 
   /** Runs in the instance that comes first at the tick. `minHold` keeps a late instance from running it again. */
   @Cron(EVERY_SECOND)
-  @Locked('example:nestjs:tidy', { skip: true, ttl: 2_000, minHold: 500 })
+  @Locked('example:nestjs:tidy', { skip: true, ttl: 10_000, minHold: 500 })
   async tidy(): Promise<void> {
     say('tidy', { begins: Date.now() });
     await setTimeout(300);

@@ -6,6 +6,9 @@ import { onFreePort, type Server, startServer } from './server.ts';
 
 const SLOTS = 16_384;
 
+/** ms in which servers have agreed on the busiest machine. */
+const SETTLED = 60_000;
+
 export interface Shards {
   /** The servers: the masters first, then the replica of each in the same order. */
   readonly servers: Server[];
@@ -66,20 +69,28 @@ export const startCluster = async (masters = 3, args: readonly string[] = []): P
   await Promise.all(nodes.map((node, i) => node.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1)));
   const [own] = await portsOf(nodes.slice(0, 1));
   for (const node of nodes.slice(1)) await node.call('CLUSTER', 'MEET', '127.0.0.1', own?.port ?? 0, own?.bus ?? 0);
-  await eventually('every node knows every other', async () => {
-    const known = await Promise.all(nodes.map((node) => node.cluster('NODES') as Promise<string>));
-    return known.every((text) => text.trim().split('\n').length === nodes.length && !text.includes('handshake'));
-  });
+  await eventually(
+    'every node knows every other',
+    async () => {
+      const known = await Promise.all(nodes.map((node) => node.cluster('NODES') as Promise<string>));
+      return known.every((text) => text.trim().split('\n').length === nodes.length && !text.includes('handshake'));
+    },
+    SETTLED,
+  );
   const ids = await Promise.all(nodes.map((node) => node.cluster('MYID') as Promise<string>));
   await Promise.all(nodes.slice(masters).map((node, i) => node.call('CLUSTER', 'REPLICATE', ids[i] ?? '')));
-  await eventually('the Cluster is whole', async () => {
-    const states = await Promise.all(nodes.map((node) => node.cluster('INFO')));
-    const links = await Promise.all(nodes.slice(masters).map((node) => node.info('replication')));
-    return (
-      states.every((state) => String(state).includes('cluster_state:ok')) &&
-      links.every((link) => link.includes('master_link_status:up'))
-    );
-  });
+  await eventually(
+    'the Cluster is whole',
+    async () => {
+      const states = await Promise.all(nodes.map((node) => node.cluster('INFO')));
+      const links = await Promise.all(nodes.slice(masters).map((node) => node.info('replication')));
+      return (
+        states.every((state) => String(state).includes('cluster_state:ok')) &&
+        links.every((link) => link.includes('master_link_status:up'))
+      );
+    },
+    SETTLED,
+  );
   return {
     servers,
     nodes,

@@ -81,7 +81,7 @@ export const startSentinels = async (args: readonly string[] = []): Promise<Watc
       fact('num-slaves') === '2'
     );
   };
-  await eventually('the Sentinels know each other and both replicas', settled, 20_000);
+  await eventually('the Sentinels know each other and both replicas', settled, 60_000);
   return {
     sentinels: watchers.map(({ port }) => ({ host: '127.0.0.1', port })),
     watchers,
