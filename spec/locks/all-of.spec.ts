@@ -171,7 +171,7 @@ describe('allOf', () => {
     assert.deepEqual(seen, ['lost: taken', 'lost: taken']);
     const memory = new Memory();
     const [locks, others] = [memoryCoordinator({ memory }), memoryCoordinator({ memory })];
-    const [a, b] = await allOf(locks.mutex('a'), locks.mutex('b', { ttl: 60 })).acquire();
+    const [a, b] = await allOf(locks.mutex('a'), locks.mutex('b', { ttl: 10_000, renewEvery: 20 })).acquire();
     const aborted = once(a.signal, 'abort');
     await lastValueFrom(others.forceRelease('b'));
     await aborted;

@@ -66,12 +66,12 @@ class Jobs {
     return 'done';
   }
 
-  @LeaderOnly('lead', { ttl: 1_000 })
+  @LeaderOnly('lead', { ttl: 10_000 })
   async lead(@InjectLease() lease?: Lease): Promise<number | undefined> {
     return lease?.fence;
   }
 
-  @LeaderOnly('lead', { ttl: 1_000 })
+  @LeaderOnly('lead', { ttl: 10_000 })
   async follow(): Promise<string> {
     await firstValueFrom(this.go);
     return 'led';
@@ -119,7 +119,7 @@ describe('the decorators of redisync/nestjs', () => {
   /** An instance of the application. */
   const start = async (): Promise<{ jobs: Jobs; locks: LockCoordinator; stop: () => Promise<void> }> => {
     class App {}
-    Module({ imports: [RedisyncModule.forRoot({ client: redis, ttl: 1_500 })], providers: [Jobs] })(App);
+    Module({ imports: [RedisyncModule.forRoot({ client: redis, ttl: 10_000 })], providers: [Jobs] })(App);
     const app = await NestFactory.createApplicationContext(App, { logger: false });
     let closing: Promise<void> | undefined;
     const stop = (): Promise<void> => {
