@@ -105,11 +105,11 @@ describe('the Go redisync, row by row', () => {
   it('“take care to finish before the TTL”: it is renewed by itself, and a loss cancels the work', async () => {
     const ended: string[] = [];
     const work = defer(() => NEVER);
-    const subscription = work.pipe(withLock(locks.mutex('care', { ttl: 900, renewEvery: 100 }))).subscribe({
+    const subscription = work.pipe(withLock(locks.mutex('care', { ttl: 3_000, renewEvery: 100 }))).subscribe({
       error: ({ reason }: LockLostError) => ended.push(reason),
     });
     await eventually('it is held', async () => (await redis.exists('care')) === 1);
-    await sleep(1_200);
+    await sleep(3_500);
     assert.equal(await redis.exists('care'), 1, 'after its ttl');
     assert.deepEqual(ended, []);
     await redis.del('care');

@@ -22,7 +22,7 @@ describe('a server of a Cluster that is asked as a single Redis', function () {
   it('grants and renews locks of several slots at once, one command each', async () => {
     const server = await startServer(['--cluster-enabled', 'yes']);
     const redis = new Redis(server.port);
-    const locks = new LockCoordinator(redis, { ttl: 600 });
+    const locks = new LockCoordinator(redis, { ttl: 3_000, renewEvery: 200 });
     try {
       await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
       await eventually('it has all slots', async () => /cluster_state:ok/.test(String(await redis.cluster('INFO'))));
