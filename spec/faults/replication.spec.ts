@@ -9,6 +9,9 @@ import { on, replicated, TIMEOUT, TTL } from './grounds.ts';
 import { acquired, loss } from './recorder.ts';
 import { SLACK } from './site.ts';
 
+/** Its connection may take long to open. */
+const PATIENT = { ttl: 30_000, commandTimeout: 30_000 };
+
 const failureOf = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
@@ -31,7 +34,7 @@ describe('a master that refuses to write', function () {
       const refused = lived();
       const [event] = site.failures;
       assert.match(event?.type === 'renewalFailed' ? event.error.message : '', /NOREPLICAS/);
-      const error = await failureOf(firstValueFrom(site.client().tryMutex('other')));
+      const error = await failureOf(firstValueFrom(site.client(PATIENT).tryMutex('other')));
       assert.include(error, { code: 'REDIS_REFUSED', transient: true });
       const { reason, at } = await lost;
       assert.equal(reason, 'unreachable');

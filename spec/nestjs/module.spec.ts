@@ -102,7 +102,7 @@ describe('RedisyncModule', () => {
 
   it('tells whether Redis answers, as health checks of Nest take it', async () => {
     const other = await startServer();
-    const app = await start([RedisyncModule.forRoot({ url: other.url, commandTimeout: 500 })]);
+    const app = await start([RedisyncModule.forRoot({ url: other.url, commandTimeout: 3_000 })]);
     const health = app.get(RedisyncHealthIndicator);
     expect(await health.isHealthy()).to.deep.equal({ redisync: { status: 'up' } });
     await other.stop();
