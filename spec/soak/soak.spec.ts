@@ -17,10 +17,10 @@ describe('npm run soak', function () {
   this.timeout(300_000);
 
   it('for a while finds no violation, and says on one page what it did', async () => {
-    const [code, page] = await run('--seconds', '20', '--seed', '6');
+    const [code, page] = await run('--seconds', '40', '--seed', '6'); // a busy machine does 30 operations a second
     assert.equal(code, 0, page);
-    assert.match(page, /^operations +[1-9]\d{2,}, of which/m);
-    assert.match(page, /^waits judged by order +[1-9]\d+$/m);
+    assert.match(page, /^operations +[1-9]\d{3,}, of which/m);
+    assert.match(page, /^waits judged by order +[1-9]\d{2,}$/m);
     assert.match(page, /^violations +0$/m);
     assert.isAtMost(page.split('\n').length, 60);
   });
