@@ -18,10 +18,11 @@ import { addressOf, type Client, isCluster, prefixOf } from '../store/client.ts'
 import { dial } from '../store/dial.ts';
 import type { Driver } from '../store/driver.ts';
 import { SLOTS } from '../store/slot.ts';
+import { MISSING } from '../store/subscriber.ts';
 import { bounded, type DiagnoseTerms } from './bounded.ts';
 import { check, factsOf } from './checks.ts';
 import { type Finding, type Remark, remark } from './finding.ts';
-import { channels, MISSING, rights } from './rights.ts';
+import { channels, rights } from './rights.ts';
 
 /** ms by which a server's clock may differ from ours without a finding. */
 const SKEW = 500;

@@ -6,7 +6,7 @@ import { RedisRefusedError } from '../errors.ts';
 import { type Client, isCluster } from '../store/client.ts';
 import { RedisStore } from '../store/redis.ts';
 import type { Request } from '../store/store.ts';
-import { channelName } from '../store/subscriber.ts';
+import { channelName, MISSING } from '../store/subscriber.ts';
 import { bounded, type DiagnoseTerms } from './bounded.ts';
 import { type Remark, remark } from './finding.ts';
 
@@ -18,9 +18,6 @@ const PROBE = {
   ttl: 1_000,
   waiterTtl: 1_000,
 } as const satisfies Omit<Request, 'owner'>;
-
-/** A command that the user may not run, or nobody may, because the server's configuration renames it. */
-export const MISSING = /NOPERM|unknown command/;
 
 /** The remark about a failed attempt at a lock. */
 const remarkOf = (error: Error): Remark => {

@@ -12,7 +12,7 @@ import { addressOf, masterIn } from './client.ts';
 import { type Dialling, dial, type Line } from './dial.ts';
 import { tagOf } from './keys.ts';
 import { slotOf } from './slot.ts';
-import { channelName, type Listener, type Message, messageIn, refusedBy, unheard } from './subscriber.ts';
+import { channelName, type Listener, type Message, MISSING, messageIn, refusedBy, unheard } from './subscriber.ts';
 
 /** Stands for all slots, where messages are not sharded. */
 const ANY = -1;
@@ -121,7 +121,7 @@ export class ShardListener implements Listener {
         waiting.clear();
       },
       (error) => {
-        if (slot !== ANY && /^(?:ERR unknown command|NOPERM)/.test(error.message)) this.sharded = false;
+        if (slot !== ANY && MISSING.test(error.message)) this.sharded = false;
         else this.refusal = refusedBy(error);
         this.forget(post.address, line);
       },

@@ -57,6 +57,9 @@ export const channelName = (prefix: string, tag = ''): string => `${ours(prefix)
 /** The channel on which a release of the name is published by a node of a quorum, which keeps no queue. */
 export const releaseChannel = (prefix: string, name: string): string => `${ours(prefix)}free:${name}`;
 
+/** A command that the user may not run, or nobody may: the server is too old for it, or its configuration renames it. */
+export const MISSING = /NOPERM|unknown command/;
+
 /** The error if Redis refused the subscription; undefined if the connection ended, after which it is tried again. */
 export const refusedBy = (error: Error): Error | undefined =>
   /^NOPERM/.test(error.message) ? new RedisRefusedError(undefined, false, error) : undefined;
